@@ -1,0 +1,49 @@
+# Suimon: every command does all the set-up it needs. `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+# uv reads its own certificate store unless told to read the system's.
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.PHONY: help setup check fix unit test demo bench clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: $(STAMP)  ## make .venv with everything, from the lock file
+
+$(STAMP): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Suimon needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try 'make PYTHON=python3.11 $(MAKECMDGOALS)'." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing. On Debian and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.7"
+	@$(BIN)/uv sync --frozen --all-extras --quiet --python $(BIN)/python
+	@touch $(STAMP)
+
+check: $(STAMP)  ## format, lint, types, architecture and unit tests: what must hold before a commit
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests --ignore=tests/live --ignore=tests/bench -m "not live and not slow"
+
+fix: $(STAMP)  ## format and mend what can be mended by machine
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: check  ## everything: check, then the tests against real servers (missing ones are skipped by name)
+	@$(BIN)/python -m pytest -q tests -m "live or slow"
+
+demo: $(STAMP)  ## flood a small river for two minutes and close the account
+	@$(BIN)/suimon demo $(ARGS)
+
+bench: $(STAMP)  ## the figures of the README, measured here
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+clean:  ## remove the environment and caches
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,97 @@
+"""What can go wrong, as closed lists. Each code is the metric's label, the column, the log field and a row of
+the table in `README.md` beside this file; a test compares them. The sentence after each code is what people read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class _Described(StrEnum):
+    """A code that carries the one sentence that explains it."""
+
+    sentence: str
+
+    def __new__(cls, code: str, sentence: str) -> _Described:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+
+class RejectCode(_Described):
+    """Why a message or one record of it became a dead letter: it will never be accepted as it is."""
+
+    FOREIGN_TOPIC = "foreign_topic", "the topic is not one of the wire contract"
+    TOO_LONG = "too_long", "the payload is longer than the bridge accepts"
+    NOT_JSON = "not_json", "the payload is not JSON text"
+    NOT_SENML = "not_senml", "the payload is not a SenML pack"
+    WRONG_TYPE = "wrong_type", "a field has another type than SenML gives it"
+    NOT_FINITE = "not_finite", "a number is NaN or infinite"
+    LONE_SURROGATE = "lone_surrogate", "a text holds half of a UTF-16 pair and cannot be stored"
+    INTEGER_RANGE = "integer_range", "an integer is 2^63 or larger"
+    BAD_SEQUENCE = "bad_sequence", "log or seq is missing or malformed, so the sample has no identity"
+    UNKNOWN_DEVICE = "unknown_device", "no station is assigned to this device"
+    UNKNOWN_STATION = "unknown_station", "the station is not in stations.yaml"
+    FOREIGN_STATION = "foreign_station", "the station is assigned to another device"
+    UNKNOWN_CHANNEL = "unknown_channel", "the station has no such channel"
+    WRONG_UNIT = "wrong_unit", "the unit cannot be converted to the channel's"
+    TIME_FUTURE = "time_future", "the time lies in the future"
+    UNDATED = "undated", "the device's clock was never set and the sample cannot be dated"
+    TIME_TAKEN = "time_taken", "two other samples already stand at this millisecond"
+    BAD_STATEMENT = "bad_statement", "the spool statement or birth cannot be read"
+    UNSTORABLE = "unstorable", "the database refuses this message alone"
+    UNWRITABLE = "unwritable", "InfluxDB refuses this point alone"
+
+
+class FaultCode(_Described):
+    """The sensor or its bus said that it is broken; travels as `<channel>.fault`, stored with flag 9 and no value."""
+
+    NO_ANSWER = "no_answer", "the sensor did not answer in time"
+    BUS_ERROR = "bus_error", "the bus could not be reached"
+    REFUSED = "refused", "the sensor answered with an exception"
+    NO_ECHO = "no_echo", "the sensor saw no echo"
+    SENSOR_ERROR = "sensor_error", "the sensor reports an error of its own"
+    MALFORMED = "malformed", "the answer does not have the profile's form"
+    ABOVE_SPAN = "above_span", "the level is above what the sensor can measure"
+    BELOW_SPAN = "below_span", "the level is below what the sensor can measure"
+    WARMING_UP = "warming_up", "the sensor is not ready yet"
+
+
+class GoneReason(_Described):
+    """Why a sequence number will never arrive."""
+
+    LOST_AT_KILL = "lost_at_kill", "read, but the device stopped before the next commit"
+    NO_SPACE = "no_space", "thinned on the device because its spool was full"
+    LOG_LIMIT = "log_limit", "the card already held its limit of logs"
+    DAMAGED = "damaged", "the spool file was damaged"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in the configuration: where it is and what would be right. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    col: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.col}"
+        return f"{place} {self.path}: {self.message}" if self.path else f"{place} {self.message}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; carries every problem, not the first."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        files = len({p.file for p in problems})
+        count = f"{len(problems)} problem{'s' * (len(problems) != 1)} in {files} file{'s' * (files != 1)}"
+        super().__init__("\n".join([*map(str, self.problems), f"{count}. Nothing was started."]))
+
+
+class Unavailable(Exception):
+    """Something outside (broker, database, bus) does not answer now; trying again may help."""

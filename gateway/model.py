@@ -1,0 +1,170 @@
+"""The nouns that travel through the gateway. Words as in the README's list: a *reading* is a value on the device,
+an *observation* the same in canonical unit and datum with quality flags, at the bridge.
+
+Times are UTC milliseconds since 1970 (`int`) everywhere inside; `_ms` in a name says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from gateway.errors import FaultCode, RejectCode
+
+
+class Flag(IntEnum):
+    """QARTOD flags (IOOS, Manual for Real-Time Quality Control of Water Level Data, v2.1)."""
+
+    GOOD = 1
+    NOT_EVALUATED = 2
+    SUSPECT = 3
+    FAIL = 4
+    MISSING = 9
+
+
+class ClockState(StrEnum):
+    """How far the device's clock could be trusted when it stamped a sample."""
+
+    SYNCED = "synced"
+    HOLDOVER = "holdover"
+    UNSYNCED = "unsynced"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value on the device, in the canonical unit of its quantity, before any correction of the station.
+
+    Exactly one of `value` and `fault` is set.
+    """
+
+    station: str
+    channel: str
+    unit: str
+    value: float | None = None
+    fault: FaultCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a device read at one moment. Identity: (tenant, device, log, seq) alone."""
+
+    log: str
+    seq: int
+    observed_ms: int
+    clk: ClockState
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A reading at the bridge: canonical unit, the station's datum, quality flag.
+
+    `record` is the place of the reading in its sample, from 0. `raw` is the value before the station's correction
+    and is never overwritten. `tests` names the quality tests that spoke (flag other than good).
+    """
+
+    tenant: str
+    device: str
+    station: str
+    channel: str
+    log: str | None
+    seq: int | None
+    record: int
+    observed_ms: int
+    received_ms: int
+    raw: float | None
+    value: float | None
+    flag: Flag
+    tests: tuple[str, ...] = ()
+    fault: FaultCode | None = None
+    clk: ClockState = ClockState.SYNCED
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message, or one record of it, that will never be accepted as it is. Kept with its reason and payload."""
+
+    tenant: str
+    device: str
+    topic: str
+    code: RejectCode
+    detail: str
+    payload: bytes
+    received_ms: int
+    log: str | None = None
+    seq: int | None = None
+    record: int = 0
+
+
+class Condition(StrEnum):
+    """What is known of a channel now. "Normal" may be shown only for `fresh`."""
+
+    UNKNOWN = "unknown"
+    FRESH = "fresh"
+    LATE = "late"
+    SILENT = "silent"
+    FAULTY = "faulty"
+    MAINTENANCE = "maintenance"
+
+
+class Change(StrEnum):
+    """What happened to a channel: the kinds of transition."""
+
+    RISE = "rise"
+    FALL = "fall"
+    HELD = "held"  # lost sight of the channel at rank >= 2: its last good rank stands
+    SILENT = "silent"
+    FAULTY = "faulty"
+    RESTORED = "restored"  # data again after held, silent or faulty
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of a channel's alert state. `key` names the fact and is the same after any restart or replay."""
+
+    tenant: str
+    station: str
+    channel: str
+    episode: str
+    change: Change
+    from_rank: int
+    to_rank: int
+    at_ms: int
+    value: float | None
+    confirmed: bool = True
+    rings: bool = True
+
+    @property
+    def key(self) -> str:
+        """(episode, transition): what was crossed, which way and when it was observed."""
+        return f"{self.episode}/{self.channel}/{self.change}-{self.from_rank}-{self.to_rank}/{self.at_ms}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One MQTT message as it came, and when."""
+
+    topic: str
+    payload: bytes
+    received_ms: int
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Rate of change in canonical units an hour over the recent good observations; None where unknown."""
+
+    per_hour: float | None = None
+
+    @property
+    def arrow(self) -> str:
+        if self.per_hour is None:
+            return "?"
+        return "↑" if self.per_hour > 0.02 else "↓" if self.per_hour < -0.02 else "→"
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The last few observations of a channel, oldest first: (observed_ms, value)."""
+
+    points: tuple[tuple[int, float], ...] = field(default=())

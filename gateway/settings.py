@@ -1,0 +1,125 @@
+"""What the two processes need to know, as `config.py` hands it over: checked, units resolved, files read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Paths of PEM files; `ca_file` None means the system's store."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to reach the MQTT broker. MQTT 3.1.1."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    keepalive_s: int = 20
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusTcp:
+    """A bus of type `modbus_tcp`."""
+
+    host: str
+    port: int = 502
+    timeout_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One sensor on a bus: which profile reads it, how often, and which value becomes which channel."""
+
+    name: str
+    station: str
+    bus: str
+    profile: str
+    interval_s: float
+    unit_id: int = 1
+    channels: Mapping[str, str] = field(default_factory=dict)  # value of the profile -> channel of the station
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """The device's durable queue. A power cut loses at most `commit_interval_s` of reads."""
+
+    path: Path
+    commit_interval_s: float = 1.0
+    max_bytes: int = 512_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """edge.yaml. `simulation` permits a simulated clock and nothing else."""
+
+    tenant: str
+    device: str
+    broker: Broker
+    spool: Spool
+    buses: Mapping[str, ModbusTcp]
+    sensors: tuple[Sensor, ...]
+    delivery: Literal["receipt", "puback"] = "receipt"
+    pack_samples: int = 100
+    window_packs: int = 10
+    simulation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Influx:
+    """Where points go. `api` v1: InfluxDB 1.x `/write`; v2: `/api/v2/write` of InfluxDB 2, 3 and VictoriaMetrics.
+    `strings` false leaves string fields out (VictoriaMetrics turns them into zeros)."""
+
+    api: Literal["v1", "v2"]
+    url: str
+    bucket: str  # the database for v1
+    org: str = ""
+    token: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    strings: bool = True
+    timeout_s: float = 10.0
+    batch: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One address in one medium. Only transitions that touch `min_rank` or more, and silences, reach it."""
+
+    name: str
+    medium: Literal["console", "webhook"]
+    url: str = ""
+    token: str | None = field(default=None, repr=False)
+    timeout_s: float = 10.0
+    min_rank: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """bridge.yaml. `trust_clock` always: the future is judged even where the system cannot say that its clock is
+    synchronised."""
+
+    store: Path
+    broker: Broker
+    client_id: str = "suimon-bridge"
+    influx: Influx | None = None
+    recipients: tuple[Recipient, ...] = ()
+    alert_topic: bool = True
+    level_table: str = "jp-2026"
+    trust_clock: Literal["system", "always"] = "system"
+    future_tolerance_s: float = 300.0
+    max_payload: int = 262_144
+    max_held_bytes: int = 33_554_432
+    letter_bytes_per_device: int = 10_000_000
+    simulation: bool = False

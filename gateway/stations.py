@@ -1,0 +1,182 @@
+"""Stations: the places that are watched, with datum, channels, thresholds and reporting contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway import units
+from gateway.model import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One row of a level table: a rank with its names and colour. Rank 0 is normal."""
+
+    rank: int
+    key: str
+    ja: str
+    en: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTable:
+    """Names and colours of the ranks in force, as data (`jp-2026`, `generic`)."""
+
+    name: str
+    levels: tuple[Level, ...]
+
+    def by_rank(self, rank: int) -> Level:
+        """The principal level of a rank (the first listed)."""
+        return next(level for level in self.levels if level.rank == rank)
+
+    def by_key(self, key: str) -> Level | None:
+        return next((level for level in self.levels if level.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A named level of a station, canonical unit, in the reference of its channel's observations.
+
+    `authority`: who set it (国, 県, 市独自); `basis`: what kind of gauge it rests on (基準水位観測所,
+    危機管理型, 市の目安); `source`: document and date. Valid from `valid_from_ms` (included) to
+    `valid_to_ms` (excluded); None is unbounded.
+    """
+
+    level: str
+    rank: int
+    value: float
+    authority: str
+    basis: str
+    source: str
+    valid_from_ms: int | None = None
+    valid_to_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the gross range test, canonical unit, on the observation. The sensor's physical `sensor` span
+    fails a value outside (flag 4); the operator's `user` span suspects it (flag 3)."""
+
+    sensor: tuple[float, float] | None = None
+    user: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The reporting contract of a channel: how often it reports, and how much later is still in time. Seconds."""
+
+    interval_s: float
+    grace_s: float
+
+    @property
+    def late_after_s(self) -> float:
+        """Age at which an observation is no longer fresh, and no longer advances an alert."""
+        return self.interval_s + self.grace_s
+
+    def silent_after_s(self, rank: int) -> float:
+        """Age at which the channel is silent: calm 3 intervals; at rank >= 1, 2 intervals and at most 15 minutes;
+        never sooner than it is late."""
+        calm = 3 * self.interval_s
+        return max(self.late_after_s, min(2 * self.interval_s, 900.0) if rank >= 1 else calm)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One measured quantity at a station: one unit, one series.
+
+    observation = raw * factor + offset, which holds the direction (level = sensor height - distance), the gauge
+    zero where readings and observations differ in reference, and the station's correction.
+    """
+
+    name: str
+    quantity: str
+    contract: Contract
+    factor: float = 1.0
+    offset: float = 0.0
+    limits: Limits = field(default_factory=Limits)
+    thresholds: tuple[Threshold, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        return units.QUANTITIES[self.quantity].unit
+
+    def in_force(self, at_ms: int) -> tuple[Threshold, ...]:
+        """Thresholds valid at that time, lowest rank first."""
+        return tuple(
+            t
+            for t in self.thresholds
+            if (t.valid_from_ms is None or t.valid_from_ms <= at_ms)
+            and (t.valid_to_ms is None or at_ms < t.valid_to_ms)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A place that is watched. Height reference: `datum`, with the gauge's own zero at `gauge_zero` metres in it."""
+
+    tenant: str
+    id: str
+    name_ja: str
+    name_en: str
+    latitude: float
+    longitude: float
+    device: str
+    datum: str
+    gauge_zero: float
+    channels: Mapping[str, Channel]
+    order: int = 0
+
+    @property
+    def main_channel(self) -> Channel | None:
+        """The channel that is watched: the first with thresholds, else the first water level."""
+        graded = (c for c in self.channels.values() if c.thresholds)
+        levels = (c for c in self.channels.values() if c.quantity == "water_level")
+        return next(graded, None) or next(levels, None)
+
+
+# What a device may say of itself, under its own name. A closed list: (channel, quantity).
+HEALTH_CHANNELS: dict[str, str] = {
+    "spool_depth": "count",
+    "oldest_unsettled": "duration",
+    "disk_free": "storage",
+    "cpu_temperature": "cpu_temperature",
+    "clock_offset": "duration",
+    "battery_voltage": "battery_voltage",
+}
+_HEALTH_CONTRACT = Contract(interval_s=600.0, grace_s=600.0)
+_HEALTH = {name: Channel(name, quantity, _HEALTH_CONTRACT) for name, quantity in HEALTH_CHANNELS.items()}
+
+
+class Registry:
+    """Which stations there are, and which device serves them. Names are unique within a tenant."""
+
+    def __init__(self, stations: Iterable[Station], levels: LevelTable) -> None:
+        self.levels = levels
+        self.stations: dict[tuple[str, str], Station] = {(s.tenant, s.id): s for s in stations}
+        self.devices: dict[tuple[str, str], list[Station]] = {}
+        for station in self.stations.values():
+            self.devices.setdefault((station.tenant, station.device), []).append(station)
+
+    def station(self, tenant: str, station: str) -> Station | None:
+        return self.stations.get((tenant, station))
+
+    def knows_device(self, tenant: str, device: str) -> bool:
+        return (tenant, device) in self.devices
+
+    def channel(self, tenant: str, station: str, channel: str) -> Channel | None:
+        """A station's channel, or a device's health channel where `station` names a device."""
+        found = self.stations.get((tenant, station))
+        if found is not None:
+            return found.channels.get(channel)
+        return _HEALTH.get(channel) if (tenant, station) in self.devices else None
+
+
+def normalise(raw: float, channel: Channel) -> float:
+    """The observation of a raw reading: direction, datum and correction of the station applied (metres etc.)."""
+    return round(raw * channel.factor + channel.offset, 9)
+
+
+# The order of flags when several tests spoke: the later one wins. Missing below not evaluated, fail above all.
+FLAG_ORDER = (Flag.MISSING, Flag.NOT_EVALUATED, Flag.GOOD, Flag.SUSPECT, Flag.FAIL)

@@ -1,0 +1,116 @@
+"""Quantities and their units. Every unit is a scale and an offset to the quantity's canonical unit, resolved when
+a profile or station is loaded, so that nothing is looked up while sampling.
+
+Unit symbols follow the SenML registry (RFC 8428, section 12.1) where it has one: m, Cel, %RH, hPa, V, lat, lon.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+Scale = tuple[float, float]  # canonical = value * scale + offset
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A kind of measured thing; its name is the measurement in InfluxDB."""
+
+    name: str
+    unit: str
+    accepts: dict[str, Scale]
+
+
+_LENGTH = {"m": (1.0, 0.0), "cm": (0.01, 0.0), "mm": (0.001, 0.0)}
+_TEMPERATURE = {"Cel": (1.0, 0.0), "degC": (1.0, 0.0), "K": (1.0, -273.15), "degF": (5 / 9, -160 / 9)}
+_TABLE: list[tuple[str, str, dict[str, Scale]]] = [
+    ("water_level", "m", _LENGTH),
+    ("distance", "m", _LENGTH),
+    ("rain", "mm", {"mm": (1.0, 0.0), "cm": (10.0, 0.0)}),
+    ("rain_rate", "mm/h", {"mm/h": (1.0, 0.0)}),
+    ("flow", "m3/s", {"m3/s": (1.0, 0.0), "l/s": (0.001, 0.0)}),
+    ("velocity", "m/s", {"m/s": (1.0, 0.0), "km/h": (1 / 3.6, 0.0)}),
+    ("wind_speed", "m/s", {"m/s": (1.0, 0.0), "km/h": (1 / 3.6, 0.0)}),
+    ("wind_direction", "deg", {"deg": (1.0, 0.0)}),
+    ("air_temperature", "Cel", _TEMPERATURE),
+    ("water_temperature", "Cel", _TEMPERATURE),
+    ("cpu_temperature", "Cel", _TEMPERATURE),
+    ("humidity", "%RH", {"%RH": (1.0, 0.0), "%": (1.0, 0.0)}),
+    ("air_pressure", "hPa", {"hPa": (1.0, 0.0), "Pa": (0.01, 0.0), "kPa": (10.0, 0.0)}),
+    ("battery_voltage", "V", {"V": (1.0, 0.0), "mV": (0.001, 0.0)}),
+    ("battery_level", "%EL", {"%EL": (1.0, 0.0), "%": (1.0, 0.0)}),
+    ("latitude", "lat", {"lat": (1.0, 0.0), "deg": (1.0, 0.0)}),
+    ("longitude", "lon", {"lon": (1.0, 0.0), "deg": (1.0, 0.0)}),
+    ("contact", "/", {"/": (1.0, 0.0)}),
+    ("count", "count", {"count": (1.0, 0.0)}),
+    ("duration", "s", {"s": (1.0, 0.0), "ms": (0.001, 0.0), "min": (60.0, 0.0), "h": (3600.0, 0.0)}),
+    ("storage", "B", {"B": (1.0, 0.0), "kB": (1e3, 0.0), "MB": (1e6, 0.0)}),
+]
+QUANTITIES: dict[str, Quantity] = {name: Quantity(name, unit, accepts) for name, unit, accepts in _TABLE}
+
+_NUMBER_UNIT = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def scale_of(quantity: str, unit: str) -> Scale:
+    """Scale and offset that take a value in `unit` to the canonical unit of `quantity`.
+
+    Raises KeyError where the quantity does not know the unit.
+    """
+    return QUANTITIES[quantity].accepts[unit]
+
+
+def canonical(value: float, scale: Scale) -> float:
+    """The value in canonical unit, freed of the noise of binary fractions (nine decimals)."""
+    return round(value * scale[0] + scale[1], 9)
+
+
+def split(text: str) -> tuple[float, str]:
+    """'2.00 m' -> (2.0, 'm'). Raises ValueError where there is no finite number."""
+    found = _NUMBER_UNIT.fullmatch(text)
+    if not found or not math.isfinite(float(found[1])):
+        raise ValueError(f"{text!r} is not a number with a unit")
+    return float(found[1]), found[2]
+
+
+def parse(text: str, quantity: str) -> float:
+    """'200 cm' as water_level -> 2.0. Raises ValueError that says what would be right."""
+    value, unit = split(text)
+    accepts = QUANTITIES[quantity].accepts
+    if not unit:
+        raise ValueError(f"{text} has no unit. Did you mean '{text} {QUANTITIES[quantity].unit}'?")
+    if unit not in accepts:
+        raise ValueError(f"unknown unit '{unit}' ({quantity} accepts {', '.join(accepts)})")
+    return canonical(value, accepts[unit])
+
+
+def _parse(text: str, table: dict[str, float] | dict[str, int], example: str) -> float:
+    value, unit = split(text)
+    if not unit:
+        raise ValueError(f"{text} has no unit. Did you mean '{text}{example}'?")
+    if unit not in table:
+        raise ValueError(f"unknown unit '{unit}' (one of {', '.join(table)})")
+    return value * table[unit]
+
+
+def seconds(text: str) -> float:
+    """'5min' -> 300.0. Raises ValueError."""
+    return _parse(text, _SECONDS, "s")
+
+
+def nbytes(text: str) -> int:
+    """'64MB' -> 64000000. Raises ValueError."""
+    return int(_parse(text, _BYTES, "MB"))
+
+
+def in_words(duration_s: float) -> str:
+    """3720 -> '1 h 2 min'; for people, so at most two parts."""
+    left = max(0, round(duration_s))
+    parts: list[str] = []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or "0 s"
