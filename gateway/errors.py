@@ -46,7 +46,7 @@ class RejectCode(_Described):
 
 
 class FaultCode(_Described):
-    """The sensor or its bus said that it is broken; travels as `<channel>.fault`, stored with flag 9 and no value."""
+    """The sensor or its bus said that it is broken: travels as `<channel>.fault`, stored with flag 9, no value."""
 
     NO_ANSWER = "no_answer", "the sensor did not answer in time"
     BUS_ERROR = "bus_error", "the bus could not be reached"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway import units
-from gateway.model import Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,3 @@ class Registry:
 def normalise(raw: float, channel: Channel) -> float:
     """The observation of a raw reading: direction, datum and correction of the station applied (metres etc.)."""
     return round(raw * channel.factor + channel.offset, 9)
-
-
-# The order of flags when several tests spoke: the later one wins. Missing below not evaluated, fail above all.
-FLAG_ORDER = (Flag.MISSING, Flag.NOT_EVALUATED, Flag.GOOD, Flag.SUSPECT, Flag.FAIL)
