@@ -6,7 +6,7 @@ Times are UTC milliseconds since 1970 (`int`) everywhere inside; `_ms` in a name
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from gateway.errors import FaultCode, RejectCode
@@ -120,7 +120,8 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change of a channel's alert state. `key` names the fact and is the same after any restart or replay."""
+    """One change of a channel's alert state. `at_ms` is when the deciding observation was made or, for silence,
+    when the last one was."""
 
     tenant: str
     station: str
@@ -136,8 +137,10 @@ class Transition:
 
     @property
     def key(self) -> str:
-        """(episode, transition): what was crossed, which way and when it was observed."""
-        return f"{self.episode}/{self.channel}/{self.change}-{self.from_rank}-{self.to_rank}/{self.at_ms}"
+        """(tenant, episode, transition): what was crossed, which way and when it was observed. Made of facts alone,
+        so that a restored store or a replay arrives at the same key."""
+        what = f"{self.change}-{self.from_rank}-{self.to_rank}{'' if self.confirmed else '-unconfirmed'}"
+        return f"{self.tenant}/{self.episode}/{self.channel}/{what}/{self.at_ms}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +151,3 @@ class Message:
     payload: bytes
     received_ms: int
     retained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """Rate of change in canonical units an hour over the recent good observations; None where unknown."""
-
-    per_hour: float | None = None
-
-    @property
-    def arrow(self) -> str:
-        if self.per_hour is None:
-            return "?"
-        return "↑" if self.per_hour > 0.02 else "↓" if self.per_hour < -0.02 else "→"
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """The last few observations of a channel, oldest first: (observed_ms, value)."""
-
-    points: tuple[tuple[int, float], ...] = field(default=())

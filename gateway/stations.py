@@ -113,7 +113,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A place that is watched. Height reference: `datum`, with the gauge's own zero at `gauge_zero` metres in it."""
+    """A place that is watched. Heights refer to `datum`; the gauge's own zero lies `gauge_zero` metres above it."""
 
     tenant: str
     id: str
@@ -128,8 +128,14 @@ class Station:
     order: int = 0
 
     @property
+    def watched(self) -> tuple[Channel, ...]:
+        """The channels whose silence and rank are alerted: those with thresholds, else the main one."""
+        graded = tuple(c for c in self.channels.values() if c.thresholds)
+        return graded or tuple(c for c in (self.main_channel,) if c is not None)
+
+    @property
     def main_channel(self) -> Channel | None:
-        """The channel that is watched: the first with thresholds, else the first water level."""
+        """The channel shown first: the first with thresholds, else the first water level."""
         graded = (c for c in self.channels.values() if c.thresholds)
         levels = (c for c in self.channels.values() if c.quantity == "water_level")
         return next(graded, None) or next(levels, None)

@@ -179,10 +179,10 @@ def _assemble(records: Sequence[_Record | _Bad], items: list[dict[str, Any]] | N
                 pack.span, pack.span_log = r.span, base.log
             _take(r, base, pack)
         except _Bad as bad:
-            text = (
-                texts[i] if texts else msgspec.json.encode(records[i]).decode() if isinstance(r, _Record) else None
+            item = items[i] if items else msgspec.to_builtins(r)
+            pack.rejects.append(
+                WireReject(bad.code, bad.detail, base.log, base.seq, base.place, _alone(item, base))
             )
-            pack.rejects.append(WireReject(bad.code, bad.detail, base.log, base.seq, base.place, text))
         base.place += 1
     return pack
 

@@ -1,0 +1,266 @@
+"""Alert logic of one channel: `advance` with an observation, `tick` with the passing of time. Pure functions from
+state to state and transitions; nothing here rings, stores or knows a person.
+
+Rules (flood.md, "Defaults for ringing" and "Reporting contracts"):
+- A rise to rank >= 3 needs one good sample, to rank <= 2 two. A suspect sample raises unconfirmed only; rank >= 4
+  rings even so. A failed reading, a fault or silence raises nothing.
+- A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising.
+- A channel that is lost at rank >= 2 holds its last good rank and rings once; it never falls by being lost.
+- Only data younger than interval + grace advance an alert; up to 30 minutes old they may still raise rank >= 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
+from statistics import median
+
+from gateway.model import Change, Condition, Flag, Observation, Transition
+from gateway.stations import Channel, Station, Threshold
+
+SAMPLES_TO_RISE_LOW = 2  # to rank 1 and 2
+SAMPLES_TO_FALL = 3
+TIME_TO_FALL_MS = 30 * 60_000
+LATE_ALARM_MS = 30 * 60_000  # backlog this young may still raise rank >= 3
+HOLD_RANK = 2
+RECENT = 13  # observations kept for the trend
+
+MetresAt = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What is known of one channel. Survives restarts as JSON (below 2 KB).
+
+    `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
+    `pending` counts samples of a rise to rank <= 2, `below` those of a fall. `lost` says that the loss of the
+    channel was announced.
+    """
+
+    rank: int = 0
+    unconfirmed: int = 0
+    held: bool = False
+    lost: bool = False
+    condition: Condition = Condition.UNKNOWN
+    last_ms: int | None = None  # newest observation of any kind
+    usable_ms: int | None = None  # newest one whose value may alarm; where there was none, the first fault
+    value: float | None = None
+    flag: Flag = Flag.NOT_EVALUATED
+    pending_rank: int = 0
+    pending: int = 0
+    below: int = 0
+    below_since_ms: int = 0
+    recent: tuple[MetresAt, ...] = ()
+
+
+def rank_of(value: float, thresholds: tuple[Threshold, ...]) -> int:
+    """The highest rank whose level the value has reached; 0 below all."""
+    return max((t.rank for t in thresholds if value >= t.value), default=0)
+
+
+def floor_of(rank: int, thresholds: tuple[Threshold, ...]) -> float | None:
+    """The value below which a channel may leave `rank`: its lowest threshold less the hysteresis
+    min(0.10 m, half the distance to the next lower threshold, 0.02 m where that is 5 cm or less)."""
+    own = min((t.value for t in thresholds if t.rank == rank), default=None)
+    if own is None:
+        return None
+    lower = max((t.value for t in thresholds if t.rank < rank), default=None)
+    if lower is None:
+        return own - 0.10
+    distance = own - lower
+    return own - (0.02 if distance <= 0.05 + 1e-9 else min(0.10, distance / 2))
+
+
+def trend_per_hour(recent: tuple[MetresAt, ...]) -> float | None:
+    """Canonical units an hour: the median of the slopes of all pairs (Theil 1950, Sen 1968), deaf to one outlier;
+    None with fewer than three observations."""
+    slopes = [(b - a) / (tb - ta) for (ta, a), (tb, b) in combinations(recent, 2) if tb > ta]
+    return median(slopes) * 3_600_000 if len(recent) >= 3 and slopes else None
+
+
+def episode_id(station: str, at_ms: int) -> str:
+    """Made of facts, so that a replay arrives at the same name."""
+    return f"{station}.{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%dT%H%M%S}.{at_ms % 1000:03d}Z"
+
+
+class _Step:
+    """One call of advance or tick: the state so far and the transitions made."""
+
+    def __init__(self, state: ChannelState, station: Station, channel: Channel, episode: str | None) -> None:
+        self.state, self.station, self.channel, self.episode = state, station, channel, episode
+        self.out: list[Transition] = []
+
+    def set(self, **changes: object) -> None:
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+
+    def say(
+        self,
+        change: Change,
+        to_rank: int,
+        at_ms: int,
+        value: float | None,
+        confirmed: bool = True,
+        rings: bool = True,
+    ) -> None:
+        self.episode = self.episode or episode_id(self.station.id, at_ms)
+        self.out.append(
+            Transition(
+                self.station.tenant,
+                self.station.id,
+                self.channel.name,
+                self.episode,
+                change,
+                self.state.rank,
+                to_rank,
+                at_ms,
+                value,
+                confirmed,
+                rings,
+            )
+        )
+
+
+def advance(
+    state: ChannelState, o: Observation, station: Station, channel: Channel, now_ms: int, episode: str | None
+) -> tuple[ChannelState, list[Transition]]:
+    """The state after an observation. `episode` is the station's open one. What is not newer than the newest
+    advances nothing."""
+    if state.last_ms is not None and o.observed_ms <= state.last_ms:
+        return state, []
+    step = _Step(replace(state, last_ms=o.observed_ms, flag=o.flag), station, channel, episode)
+    late = now_ms - o.observed_ms > channel.contract.late_after_s * 1000
+    if o.value is None or o.flag in (Flag.FAIL, Flag.MISSING):
+        _unusable(step, o.observed_ms, late)
+    elif not late:
+        _usable(step, o, o.value)
+    else:
+        _late(step, o, o.value, now_ms)
+    return step.state, step.out
+
+
+def _usable(step: _Step, o: Observation, value: float) -> None:
+    recent = (*step.state.recent, (o.observed_ms, value))[-RECENT:]
+    if step.state.lost:
+        step.say(Change.RESTORED, step.state.rank, o.observed_ms, value, rings=False)
+    rising = step.state.value is not None and value > step.state.value
+    step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, held=False, lost=False)
+    thresholds = step.channel.in_force(o.observed_ms)
+    if o.flag is Flag.SUSPECT:
+        _suspect(step, o, value, thresholds)
+        return
+    step.set(unconfirmed=0)
+    if rank_of(value, thresholds) > step.state.rank:
+        _rise(step, o, value, thresholds)
+    else:
+        step.set(pending=0, pending_rank=0)
+        _fall(step, o, value, thresholds, rising)
+
+
+def _late(step: _Step, o: Observation, value: float, now_ms: int) -> None:
+    """Data too old to advance anything, but a recent danger must not be kept from people."""
+    thresholds = step.channel.in_force(o.observed_ms)
+    target = rank_of(value, thresholds)
+    good = o.flag is not Flag.SUSPECT
+    if good and target >= 3 and target > step.state.rank and now_ms - o.observed_ms <= LATE_ALARM_MS:
+        step.set(value=value, usable_ms=o.observed_ms)
+        _raise_to(step, target, o.observed_ms, value)
+
+
+def _suspect(step: _Step, o: Observation, value: float, thresholds: tuple[Threshold, ...]) -> None:
+    target = rank_of(value, thresholds)
+    if target > max(step.state.rank, step.state.unconfirmed) and target >= 3:
+        step.say(Change.RISE, target, o.observed_ms, value, confirmed=False, rings=target >= 4)
+        step.set(unconfirmed=target)
+
+
+def _rise(step: _Step, o: Observation, value: float, thresholds: tuple[Threshold, ...]) -> None:
+    target = rank_of(value, thresholds)
+    step.set(below=0)
+    if target >= 3:
+        _raise_to(step, target, o.observed_ms, value)
+        return
+    seen = step.state.pending + 1
+    common = min(step.state.pending_rank, target) if step.state.pending else target
+    if seen < SAMPLES_TO_RISE_LOW:
+        step.set(pending=seen, pending_rank=target)
+        return
+    _raise_to(step, common, o.observed_ms, value)
+    if target > common:  # this sample is the first of the next rise
+        step.set(pending=1, pending_rank=target)
+
+
+def _raise_to(step: _Step, rank: int, at_ms: int, value: float) -> None:
+    step.say(Change.RISE, rank, at_ms, value, rings=rank >= 2)
+    step.set(rank=rank, pending=0, pending_rank=0, below=0, unconfirmed=0)
+
+
+def _fall(step: _Step, o: Observation, value: float, thresholds: tuple[Threshold, ...], rising: bool) -> None:
+    rank = step.state.rank
+    floor = floor_of(rank, thresholds) if rank else None
+    if floor is None or value >= floor:
+        step.set(below=0)
+        return
+    since = step.state.below_since_ms if step.state.below else o.observed_ms
+    step.set(below=step.state.below + 1, below_since_ms=since)
+    if step.state.below < SAMPLES_TO_FALL or o.observed_ms - since < TIME_TO_FALL_MS or rising:
+        return
+    reached = (r for r in range(rank - 1, 0, -1) if (f := floor_of(r, thresholds)) is not None and value >= f)
+    to_rank = next(reached, 0)
+    step.say(Change.FALL, to_rank, o.observed_ms, value, rings=rank >= 2)
+    step.set(rank=to_rank, below=0)
+
+
+def _unusable(step: _Step, at_ms: int, late: bool) -> None:
+    """A fault or a failed value: shown at once, announced when it lasts."""
+    if late:
+        return
+    step.set(condition=Condition.FAULTY)
+    since = step.state.usable_ms
+    if since is None:
+        step.set(usable_ms=at_ms)
+    else:
+        _announce_loss(step, Change.FAULTY, at_ms, (at_ms - since) / 1000)
+
+
+def _announce_loss(step: _Step, change: Change, at_ms: int, unusable_s: float) -> None:
+    """Say once that the channel is lost, when it has been so for longer than its contract allows. At rank >= 2
+    that is as soon as one report is overdue, and the rank is held."""
+    contract, rank = step.channel.contract, step.state.rank
+    hold = rank >= HOLD_RANK
+    limit = contract.late_after_s if hold else contract.silent_after_s(rank)
+    if step.state.lost or unusable_s <= limit:
+        return
+    step.say(Change.HELD if hold else change, rank, at_ms, step.state.value)
+    step.set(lost=True, held=hold)
+
+
+def tick(
+    state: ChannelState,
+    station: Station,
+    channel: Channel,
+    now_ms: int,
+    subscribed_ms: int | None,
+    episode: str | None,
+) -> tuple[ChannelState, list[Transition]]:
+    """The state as time passes. Silence is judged only after the bridge has listened for interval + grace; until
+    then an old observation says nothing: unknown."""
+    contract = channel.contract
+    listened_s = (now_ms - subscribed_ms) / 1000 if subscribed_ms is not None else 0.0
+    age_s = (now_ms - state.last_ms) / 1000 if state.last_ms is not None else None
+    step = _Step(state, station, channel, episode)
+    if age_s is not None and age_s <= contract.late_after_s:
+        return state, []
+    if listened_s <= contract.late_after_s:
+        if state.condition in (Condition.FRESH, Condition.LATE):
+            step.set(condition=Condition.UNKNOWN)
+        return step.state, []
+    silent_for = listened_s if age_s is None else age_s
+    if silent_for > contract.silent_after_s(state.rank):
+        if state.condition is not Condition.SILENT:
+            step.set(condition=Condition.SILENT)
+        at_ms = state.last_ms if state.last_ms is not None else subscribed_ms or now_ms
+        _announce_loss(step, Change.SILENT, at_ms, silent_for)
+    elif state.condition is not Condition.FAULTY and state.condition is not Condition.LATE:
+        step.set(condition=Condition.LATE)
+    return step.state, step.out

@@ -1,0 +1,210 @@
+"""From a message to observations and dead letters: the steps of the bridge in order, readable as a list.
+
+Every record of every sample has one fate here: an observation or a dead letter. Nothing logs, no clock is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway import qc, units, wire
+from gateway.errors import RejectCode
+from gateway.model import DeadLetter, Flag, Message, Observation
+from gateway.stations import Channel, Registry, normalise
+
+EPOCH_2000_MS = 946_684_800_000  # earlier times come from clocks that were never set
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the bridge knows when it judges a message. `future_ms` is the latest time it believes, None where its
+    own clock is not trusted. `settled` says whether a sample was stored or rejected before; `previous` gives the
+    newest observed_ms of a (tenant, station, channel)."""
+
+    registry: Registry
+    future_ms: int | None
+    settled: Callable[[str, int], bool]
+    previous: Callable[[str, str, str], int | None]
+    max_payload: int
+
+
+@dataclass(slots=True)
+class Processed:
+    """The outcome of one data or backlog message. `stored` and `rejected` are the (log, seq) of its new samples,
+    disjoint; `seen` all numbers by log that the message carried, for its span."""
+
+    observations: list[Observation] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    stored: list[tuple[str, int]] = field(default_factory=list)
+    rejected: list[tuple[str, int, RejectCode]] = field(default_factory=list)
+    duplicates: int = 0
+    seen: set[tuple[str, int]] = field(default_factory=set)
+    span: wire.Span | None = None
+    span_log: str | None = None
+
+
+def letter(message: Message, tenant: str, device: str, code: RejectCode, detail: str) -> DeadLetter:
+    """A dead letter of the whole message."""
+    return DeadLetter(tenant, device, message.topic, code, detail, message.payload, message.received_ms)
+
+
+def process(message: Message, tenant: str, device: str, j: Judgement) -> Processed:
+    """Decode, check identity and clock, normalise, flag."""
+    out = Processed()
+    if len(message.payload) > j.max_payload:
+        head = message.payload[: j.max_payload]
+        cut = Message(message.topic, head, message.received_ms)
+        out.letters.append(letter(cut, tenant, device, RejectCode.TOO_LONG, f"{len(message.payload)} bytes"))
+        return out
+    if not j.registry.knows_device(tenant, device):
+        out.letters.append(letter(message, tenant, device, RejectCode.UNKNOWN_DEVICE, f"{tenant}/{device}"))
+        return out
+    pack = wire.decode_pack(message.payload)
+    out.span, out.span_log = pack.span, pack.span_log
+    bad = _rejects(message, tenant, device, pack, j, out)
+    for sample in pack.samples:
+        _sample(message, tenant, device, sample, bad, j, out)
+    for (log, seq), code in bad.items():  # samples of which no record was good
+        if (log, seq) not in out.seen:
+            out.seen.add((log, seq))
+            out.rejected.append((log, seq, code))
+    return out
+
+
+def _rejects(
+    message: Message, tenant: str, device: str, pack: wire.Pack, j: Judgement, out: Processed
+) -> dict[tuple[str, int], RejectCode]:
+    """Dead letters of what could not be decoded; returns the samples they belong to."""
+    bad: dict[tuple[str, int], RejectCode] = {}
+    for r in pack.rejects:
+        payload = r.text.encode() if r.text is not None else message.payload
+        known = r.log is not None and r.seq is not None
+        if r.log is not None and r.seq is not None:
+            if j.settled(r.log, r.seq):
+                if (r.log, r.seq) not in out.seen:
+                    out.seen.add((r.log, r.seq))
+                    out.duplicates += 1
+                continue
+            bad.setdefault((r.log, r.seq), r.code)
+        log, seq = (r.log, r.seq) if known else (None, None)
+        out.letters.append(
+            DeadLetter(
+                tenant, device, message.topic, r.code, r.detail, payload, message.received_ms, log, seq, r.record
+            )
+        )
+    return bad
+
+
+def _sample(
+    message: Message,
+    tenant: str,
+    device: str,
+    sample: wire.WireSample,
+    bad: dict[tuple[str, int], RejectCode],
+    j: Judgement,
+    out: Processed,
+) -> None:
+    key = (sample.log, sample.seq)
+    if key in out.seen:
+        return  # the same number twice in one pack: the first copy wins
+    out.seen.add(key)
+    if j.settled(*key):
+        out.duplicates += 1
+        return
+    at_ms = sample.observed_ms if sample.observed_ms is not None else message.received_ms - sample.age_ms
+    code = _clock(at_ms, j)
+    good = 0
+    for record in sample.records:
+        result = code or _observe(message, tenant, device, sample, record, at_ms, j)
+        if isinstance(result, Observation):
+            out.observations.append(result)
+            good += 1
+        else:
+            reason, detail = result
+            text = wire.encode_alone(sample, record)
+            out.letters.append(
+                DeadLetter(
+                    tenant,
+                    device,
+                    message.topic,
+                    reason,
+                    detail,
+                    text,
+                    message.received_ms,
+                    sample.log,
+                    sample.seq,
+                    record.record,
+                )
+            )
+            bad.setdefault(key, reason)
+    if good:
+        out.stored.append(key)
+    else:
+        out.rejected.append((*key, bad.get(key, RejectCode.NOT_SENML)))
+
+
+def _clock(at_ms: int, j: Judgement) -> tuple[RejectCode, str] | None:
+    if at_ms < EPOCH_2000_MS:
+        return RejectCode.UNDATED, f"{at_ms} ms since 1970"
+    if j.future_ms is not None and at_ms > j.future_ms:
+        return RejectCode.TIME_FUTURE, f"{units.in_words((at_ms - j.future_ms) / 1000)} beyond what is believed"
+    return None
+
+
+def _channel(
+    tenant: str, device: str, record: wire.WireRecord, registry: Registry
+) -> Channel | tuple[RejectCode, str]:
+    """Identity: is this the device's station, and does it have the channel?"""
+    if record.station != device:
+        station = registry.station(tenant, record.station)
+        if station is None:
+            return RejectCode.UNKNOWN_STATION, record.station
+        if station.device != device:
+            return RejectCode.FOREIGN_STATION, f"{record.station} belongs to {station.device}"
+    channel = registry.channel(tenant, record.station, record.channel)
+    return channel or (RejectCode.UNKNOWN_CHANNEL, f"{record.station}/{record.channel}")
+
+
+def _observe(
+    message: Message,
+    tenant: str,
+    device: str,
+    sample: wire.WireSample,
+    record: wire.WireRecord,
+    at_ms: int,
+    j: Judgement,
+) -> Observation | tuple[RejectCode, str]:
+    channel = _channel(tenant, device, record, j.registry)
+    if isinstance(channel, tuple):
+        return channel
+    raw = value = None
+    flags, tests = [Flag.MISSING], list[str]()
+    if record.value is not None:
+        accepts = units.QUANTITIES[channel.quantity].accepts
+        if record.unit and record.unit not in accepts:
+            return RejectCode.WRONG_UNIT, f"{record.unit} for {channel.quantity} ({', '.join(accepts)})"
+        raw = units.canonical(record.value, accepts[record.unit or channel.unit])
+        value = normalise(raw, channel)
+        flags = [qc.gross_range(value, channel.limits)]
+        tests += ["gross_range"] if flags[0] in (Flag.SUSPECT, Flag.FAIL) else []
+    previous = j.previous(tenant, record.station, record.channel)
+    if qc.gap(previous, at_ms, channel.contract) is Flag.MISSING:
+        tests.append("gap")
+    return Observation(
+        tenant,
+        device,
+        record.station,
+        record.channel,
+        sample.log,
+        sample.seq,
+        record.record,
+        at_ms,
+        message.received_ms,
+        raw,
+        value,
+        qc.overall(flags),
+        tuple(tests),
+        record.fault,
+        sample.clk,
+    )
