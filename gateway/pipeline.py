@@ -152,9 +152,7 @@ def _clock(at_ms: int, j: Judgement) -> tuple[RejectCode, str] | None:
     return None
 
 
-def _channel(
-    tenant: str, device: str, record: wire.WireRecord, registry: Registry
-) -> Channel | tuple[RejectCode, str]:
+def _channel(tenant: str, device: str, record: wire.WireRecord, registry: Registry) -> Channel | tuple[RejectCode, str]:
     """Identity: is this the device's station, and does it have the channel?"""
     if record.station != device:
         station = registry.station(tenant, record.station)

@@ -180,9 +180,7 @@ def _assemble(records: Sequence[_Record | _Bad], items: list[dict[str, Any]] | N
             _take(r, base, pack)
         except _Bad as bad:
             item = items[i] if items else msgspec.to_builtins(r)
-            pack.rejects.append(
-                WireReject(bad.code, bad.detail, base.log, base.seq, base.place, _alone(item, base))
-            )
+            pack.rejects.append(WireReject(bad.code, bad.detail, base.log, base.seq, base.place, _alone(item, base)))
         base.place += 1
     return pack
 
@@ -326,12 +324,8 @@ def _inspect(item: dict[str, Any]) -> None:
 def encode_alone(sample: WireSample, r: WireRecord) -> bytes:
     """One record as a pack of its own: the payload of a dead letter that the pipeline refused."""
     item: dict[str, Any] = {"bn": f"{r.station}/", "log": sample.log, "seq": sample.seq, "clk": sample.clk.value}
-    item.update(
-        {"bt": sample.observed_ms / 1000} if sample.observed_ms is not None else {"t": -sample.age_ms / 1000}
-    )
-    item.update(
-        {"n": f"{r.channel}.fault", "vs": r.fault} if r.fault else {"n": r.channel, "u": r.unit, "v": r.value}
-    )
+    item.update({"bt": sample.observed_ms / 1000} if sample.observed_ms is not None else {"t": -sample.age_ms / 1000})
+    item.update({"n": f"{r.channel}.fault", "vs": r.fault} if r.fault else {"n": r.channel, "u": r.unit, "v": r.value})
     return msgspec.json.encode([item])
 
 
@@ -423,3 +417,11 @@ def decode_statement(payload: bytes) -> Statement:
         if any(not 1 <= a <= b < MAX_INTEGER for a, b, _ in entry.gone):
             raise ValueError(f"log {entry.log[:64]!r}: a range of gone numbers cannot be")
     return statement
+
+
+def decode_json(payload: bytes) -> Any:
+    """Any JSON document, for what is kept as it came. Raises ValueError."""
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError(str(e)[:200]) from None

@@ -1,0 +1,260 @@
+"""Drains the store to InfluxDB, at whatever speed it answers. Each answer is accepted, to be halved, or kept.
+
+The same point written twice is one point, so anything may be sent again. The write API is `/write` for InfluxDB 1.x
+and `/api/v2/write` for 2, 3 and VictoriaMetrics.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from gateway import settings, storefile, units
+from gateway.errors import RejectCode
+from gateway.model import DeadLetter
+
+log = logging.getLogger(__name__)
+
+CURSOR = "influx"
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+BISECT_AFTER = 5  # answers of "server error" for the same batch, before looking for one line as the cause
+
+Point = tuple[int, str, str, str, str, int, int, float | None, float | None, int, str | None, str]
+
+
+class Fate(Enum):
+    ACCEPTED = "accepted"
+    HALVE = "halve"  # some line of it is refused, or it is too large
+    KEEP = "keep"  # not now
+    DOUBT = "doubt"  # an error of the server: perhaps not now, perhaps one line
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    fate: Fate
+    reason: str = ""
+    wait_s: float | None = None
+
+
+class Writer(Protocol):
+    """Sends lines; never raises for an answer or a missing one."""
+
+    def write(self, lines: Sequence[str]) -> Answer: ...
+
+
+def classify(status: int, body: str, retry_after: str | None) -> Answer:
+    """What an HTTP answer means, by the table of the wire contract."""
+    reason = f"{status} {body.strip()[:300]}".strip()
+    if status in (200, 204):
+        return Answer(Fate.ACCEPTED)
+    if status in (400, 413, 422):
+        return Answer(Fate.HALVE, reason)
+    if status in (429, 503):
+        return Answer(Fate.KEEP, reason, _seconds(retry_after))
+    if status >= 500:
+        return Answer(Fate.DOUBT, reason)
+    return Answer(Fate.KEEP, reason)  # 401, 403, 404 and whatever else: someone must look, nothing is lost
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    try:
+        return min(3600.0, max(0.0, float(retry_after))) if retry_after else None
+    except ValueError:
+        return None  # the date form: our own back-off will do
+
+
+class V1Writer:
+    """InfluxDB 1.x."""
+
+    def __init__(self, to: settings.Influx) -> None:
+        import urllib3
+
+        self._errors = urllib3.exceptions.HTTPError
+        headers = urllib3.make_headers(basic_auth=f"{to.username}:{to.password}") if to.username else {}
+        self._http = urllib3.PoolManager(
+            maxsize=1, headers=headers, retries=False, timeout=urllib3.Timeout(total=to.timeout_s)
+        )
+        self._url, self._fields = f"{to.url.rstrip('/')}/write", {"db": to.bucket, "precision": "ms"}
+
+    def write(self, lines: Sequence[str]) -> Answer:
+        from urllib.parse import urlencode
+
+        try:
+            r = self._http.request("POST", f"{self._url}?{urlencode(self._fields)}", body="\n".join(lines).encode())
+        except self._errors as e:
+            return Answer(Fate.KEEP, f"no answer ({type(e).__name__})")
+        return classify(r.status, r.data.decode("utf-8", "replace"), r.headers.get("Retry-After"))
+
+
+class V2Writer:
+    """InfluxDB 2 and 3, VictoriaMetrics; through influxdb-client's synchronous API, which neither queues nor drops."""
+
+    def __init__(self, to: settings.Influx) -> None:
+        from influxdb_client.client.influxdb_client import InfluxDBClient
+        from influxdb_client.domain.write_precision import WritePrecision
+        from influxdb_client.client.write_api import SYNCHRONOUS
+        from influxdb_client.rest import ApiException
+        from urllib3.exceptions import HTTPError
+
+        self._to, self._refusal, self._silence = to, ApiException, HTTPError
+        self._client = InfluxDBClient(
+            url=to.url, token=to.token or "", org=to.org, timeout=round(to.timeout_s * 1000), retries=False
+        )
+        self._precision = WritePrecision.MS
+        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+
+    def write(self, lines: Sequence[str]) -> Answer:
+        try:
+            self._api.write(
+                bucket=self._to.bucket,
+                org=self._to.org,
+                record="\n".join(lines).encode(),
+                write_precision=self._precision,
+            )
+        except self._refusal as e:
+            retry_after = e.headers.get("Retry-After") if e.headers else None
+            return classify(int(e.status or 0), str(e.body or e.reason), retry_after)
+        except (self._silence, OSError) as e:
+            return Answer(Fate.KEEP, f"no answer ({type(e).__name__})")
+        return Answer(Fate.ACCEPTED)
+
+
+def writer_of(to: settings.Influx) -> Writer:
+    return V1Writer(to) if to.api == "v1" else V2Writer(to)
+
+
+def line(point: Point, strings: bool) -> str:
+    """A point in line protocol. The schema is frozen: measurement = quantity; tags tenant, station, channel.
+    Names are lower-case ASCII without spaces, commas or equal signs by configuration, so none needs escaping."""
+    _, tenant, station, channel, quantity, observed_ms, received_ms, raw, value, flag, fault, device = point
+    fields = [f"flag={flag}i", f"received_at={received_ms}i"]
+    if value is not None:
+        fields.append(f"value={float(value)!r}")
+    if raw is not None:
+        fields.append(f"raw={float(raw)!r}")
+    if strings:
+        fields.append(f'device="{device}"')
+        if fault is not None:
+            fields.append(f'fault="{fault}"')
+    return f"{quantity},channel={channel},station={station},tenant={tenant} {','.join(fields)} {observed_ms}"
+
+
+class Drain:
+    """Follows the store's rows by a cursor. `progress(position, letters)` hands the bridge how far it has come and
+    which points will never be accepted; the bridge writes both."""
+
+    def __init__(
+        self,
+        to: settings.Influx,
+        writer: Writer,
+        store: Path,
+        progress: Callable[[int, list[DeadLetter]], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._to, self._writer, self._store = to, writer, store
+        self._progress, self._now_ms = progress, now_ms
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self.position = 0
+        self._failures = 0
+        self._good: Point | None = None  # one that the server took
+        self._thread = threading.Thread(target=self._run, name="influx", daemon=True)
+
+    def start(self) -> None:
+        db = storefile.connect(self._store)
+        row = db.execute("SELECT position FROM cursors WHERE name = ?", (CURSOR,)).fetchone()
+        db.close()
+        self.position = row[0] if row else 0
+        self._thread.start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(self._to.timeout_s + 1.0)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(5.0)
+            self._wake.clear()
+            while not self._stop.is_set() and (points := self._read()):
+                letters = self._deliver(points)
+                if letters is None:
+                    return  # stopped while waiting
+                self.position = points[-1][0]
+                self._progress(self.position, letters)
+
+    def _read(self) -> list[Point]:
+        """Closed at once: no SELECT stays open across an HTTP call."""
+        db = storefile.connect(self._store)
+        try:
+            return db.execute(storefile.POINTS, (self.position, self._to.batch)).fetchall()
+        finally:
+            db.close()
+
+    def _deliver(self, points: list[Point]) -> list[DeadLetter] | None:
+        """Every point written or found unwritable; None when stopped before that."""
+        waits = 0
+        while not self._stop.is_set():
+            answer = self._send(points)
+            if answer.fate is Fate.ACCEPTED:
+                self._recovered()
+                return []
+            if answer.fate is Fate.HALVE or (answer.fate is Fate.DOUBT and waits >= BISECT_AFTER):
+                letters: list[DeadLetter] = []
+                if self._halves(points, letters, answer):
+                    self._recovered()
+                    return letters
+            self._complain(answer)
+            self._stop.wait(answer.wait_s or BACKOFF_S[min(waits, len(BACKOFF_S) - 1)])
+            waits += 1
+        return None
+
+    def _send(self, points: list[Point]) -> Answer:
+        answer = self._writer.write([line(p, self._to.strings) for p in points])
+        if answer.fate is Fate.ACCEPTED:
+            self._good = points[0]
+        return answer
+
+    def _halves(self, points: list[Point], letters: list[DeadLetter], answer: Answer) -> bool:
+        """Find the lines that fail alone. False where the server stopped taking lines: then nothing is concluded."""
+        if len(points) == 1:
+            if answer.fate is Fate.DOUBT and not self._server_works():
+                return False
+            letters.append(self._letter(points[0], answer))
+            return True
+        middle = len(points) // 2
+        for half in (points[:middle], points[middle:]):
+            part = self._send(half)
+            if part.fate is Fate.KEEP or (part.fate is not Fate.ACCEPTED and not self._halves(half, letters, part)):
+                return False
+        return True
+
+    def _server_works(self) -> bool:
+        """A line is blamed for an error of the server only while the server takes one that it took before."""
+        return self._good is not None and self._writer.write([line(self._good, self._to.strings)]).fate is Fate.ACCEPTED
+
+    def _letter(self, point: Point, answer: Answer) -> DeadLetter:
+        text = line(point, self._to.strings).encode()
+        return DeadLetter(point[1], point[11], "influx", RejectCode.UNWRITABLE, answer.reason, text, self._now_ms())
+
+    def _complain(self, answer: Answer) -> None:
+        if self._failures == 0:
+            log.warning("InfluxDB at %s does not take points (%s); they wait in the store", self._to.url, answer.reason)
+        self._failures += 1
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("InfluxDB at %s takes points again after %d attempts", self._to.url, self._failures + 1)
+        self._failures = 0
+
+
+def describe(to: settings.Influx) -> str:
+    """For the log, without secrets."""
+    return f"InfluxDB API {to.api} at {to.url}, {to.bucket}, time-out {units.in_words(to.timeout_s)}"

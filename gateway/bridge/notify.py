@@ -1,0 +1,237 @@
+"""Notifications: what is owed to whom, and the threads that deliver it. One thread for each recipient, so that a
+hanging medium delays nobody else. "Sent" is recorded after the send; a crash between the two repeats a delivery
+with the same key, it never loses one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gateway import settings, storefile, wire
+from gateway.alerting import ChannelState
+from gateway.bridge import wording
+from gateway.errors import Unavailable
+from gateway.model import Change, Transition
+from gateway.stations import Channel, LevelTable, Station
+
+log = logging.getLogger(__name__)
+
+ALERT_TOPIC = "_alerts"  # the recipient that is the retained MQTT topic
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+GIVE_UP_AFTER_S = 24 * 3600.0
+_ABOUT_DATA = (Change.HELD, Change.SILENT, Change.FAULTY, Change.RESTORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A row of the outbox."""
+
+    key: str
+    medium: str
+    recipient: str
+    body: str
+    owed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an outbox row: `sent`, or `given_up` with the reason."""
+
+    outbox_id: int
+    state: str
+    attempts: int
+    reason: str | None = None
+
+
+def owed(
+    t: Transition,
+    station: Station,
+    channel: Channel,
+    state: ChannelState,
+    levels: LevelTable,
+    bridge: settings.Bridge,
+    now_ms: int,
+) -> list[Owed]:
+    """The notifications that a transition owes, keyed (episode, transition, recipient)."""
+    body = json.dumps(_body(t, station, channel, state, levels), ensure_ascii=False)
+    wanted = [r for r in bridge.recipients if t.change in _ABOUT_DATA or max(t.from_rank, t.to_rank) >= r.min_rank]
+    out = [Owed(f"{t.key}/{r.name}", r.medium, r.name, body, now_ms) for r in wanted]
+    if bridge.alert_topic:
+        out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, body, now_ms))
+    return out
+
+
+def _body(
+    t: Transition, station: Station, channel: Channel, state: ChannelState, levels: LevelTable
+) -> dict[str, object]:
+    level = levels.by_rank(t.to_rank)
+    subject_ja, text_ja = wording.japanese(t, station, state, channel.unit, levels)
+    subject_en, text_en = wording.english(t, station, state, channel.unit, levels)
+    return {
+        "key": t.key,
+        "cap_identifier": f"suimon.{t.key.replace('/', '.')}",
+        "tenant": t.tenant,
+        "station": t.station,
+        "channel": t.channel,
+        "episode": t.episode,
+        "change": t.change,
+        "from_rank": t.from_rank,
+        "rank": t.to_rank,
+        "level": level.key,
+        "level_table": levels.name,
+        "name": {"ja": level.ja, "en": level.en},
+        "held": state.held,
+        "condition": state.condition,
+        "confirmed": t.confirmed,
+        "rings": t.rings,
+        "value": t.value,
+        "unit": channel.unit,
+        "observed_ms": t.at_ms,
+        "subject": {"ja": subject_ja, "en": subject_en},
+        "text": {"ja": text_ja, "en": text_en},
+    }
+
+
+# --- media ---------------------------------------------------------------------------------------------------------
+
+
+class Refused(Exception):
+    """The medium will not take this message, however often it is tried."""
+
+
+class Medium(Protocol):
+    """Delivers one notification. Returns when it was taken; raises Unavailable where trying again may help,
+    Refused where it will not."""
+
+    def send(self, key: str, body: str) -> None: ...
+
+
+class Console:
+    """One line on standard output."""
+
+    def send(self, key: str, body: str) -> None:
+        subject = json.loads(body)["subject"]
+        print(f"{subject['ja']} / {subject['en']}", flush=True)
+
+
+class Webhook:
+    """POST of the notification as JSON. The key travels as Idempotency-Key, so that a receiver can tell a second
+    delivery from a second alert."""
+
+    def __init__(self, recipient: settings.Recipient) -> None:
+        self._to = recipient
+
+    def send(self, key: str, body: str) -> None:
+        headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": key}
+        if self._to.token:
+            headers["Authorization"] = f"Bearer {self._to.token}"
+        request = urllib.request.Request(self._to.url, body.encode(), headers, method="POST")  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=self._to.timeout_s):  # noqa: S310 - http(s) by configuration
+                return
+        except urllib.error.HTTPError as e:
+            if e.code in (408, 425, 429) or e.code >= 500:
+                raise Unavailable(f"answered {e.code}") from e
+            raise Refused(f"answered {e.code} {e.reason}") from e
+        except (OSError, ValueError) as e:
+            raise Unavailable(str(getattr(e, "reason", e))) from e
+
+
+class AlertTopic:
+    """The retained MQTT topic of the station: its current alert state."""
+
+    def __init__(self, publish: Callable[[str, bytes], bool]) -> None:
+        self._publish = publish
+
+    def send(self, key: str, body: str) -> None:
+        about = json.loads(body)
+        if not self._publish(wire.alert_topic(about["tenant"], about["station"]), body.encode()):
+            raise Unavailable("the broker did not acknowledge")
+
+
+# --- delivery ------------------------------------------------------------------------------------------------------
+
+
+class Deliverer:
+    """Delivers one recipient's part of the outbox, in order. `report` hands outcomes to the bridge, which alone
+    writes the store; until it has done so, `_done` keeps a row from being sent again."""
+
+    def __init__(
+        self, name: str, medium: Medium, store: Path, report: Callable[[Outcome], None], now_ms: Callable[[], int]
+    ) -> None:
+        self.name = name
+        self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
+        self._done: set[int] = set()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"notify {name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something may be owed."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(5.0)
+            self._wake.clear()
+            while not self._stop.is_set() and (rows := self._owed()):
+                for row in rows:
+                    self._deliver(*row)
+
+    def _owed(self) -> list[tuple[int, str, str, int]]:
+        """Owed rows that were not sent by this process. The connection is closed at once: an open reader would let
+        the write-ahead log grow."""
+        db = storefile.connect(self._store)
+        try:
+            rows = db.execute(storefile.OWED, (self.name, 1000)).fetchall()
+        finally:
+            db.close()
+        self._done &= {row[0] for row in rows}
+        return [(i, key, body, owed_ms) for i, key, body, _, owed_ms in rows if i not in self._done]
+
+    def _deliver(self, outbox_id: int, key: str, body: str, owed_ms: int) -> None:
+        attempts = 0
+        while not self._stop.is_set():
+            attempts += 1
+            try:
+                self._medium.send(key, body)
+            except Refused as e:
+                log.error("notification to %s refused: %s; given up (%s)", self.name, e, key)
+                self._finish(Outcome(outbox_id, "given_up", attempts, str(e)))
+                return
+            except Unavailable as e:
+                if attempts == 1:
+                    log.warning("cannot notify %s: %s; trying again", self.name, e)
+                if self._now_ms() - owed_ms > GIVE_UP_AFTER_S * 1000 and attempts > len(BACKOFF_S):
+                    log.error("notification to %s given up after a day: %s (%s)", self.name, e, key)
+                    self._finish(Outcome(outbox_id, "given_up", attempts, str(e)))
+                    return
+                self._stop.wait(BACKOFF_S[min(attempts, len(BACKOFF_S)) - 1])
+            else:
+                if attempts > 1:
+                    log.info("notified %s after %d attempts", self.name, attempts)
+                self._finish(Outcome(outbox_id, "sent", attempts))
+                return
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._done.add(outcome.outbox_id)
+        self._report(outcome)
+
+
+def medium_of(recipient: settings.Recipient) -> Medium:
+    return Console() if recipient.medium == "console" else Webhook(recipient)

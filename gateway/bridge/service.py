@@ -1,0 +1,231 @@
+"""The bridge: one writer loop that turns batches of messages into committed rows, then acknowledges, then receipts.
+
+Alerts, receipts and page read what was committed; InfluxDB and people are served by threads of their own, which hand
+their outcomes back to this loop, the only writer of the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from gateway import settings, wire
+from gateway.bridge import influx
+from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
+from gateway.bridge.receipts import Receipts
+from gateway.bridge.receiver import Arrival, Receiver
+from gateway.bridge.store import Store
+from gateway.bridge.work import Memory, Rules, Work, unstorable
+from gateway.clock import Clock
+from gateway.model import ClockState, DeadLetter, Message
+from gateway.mqtt import Session
+from gateway.stations import Registry
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000  # messages in one transaction
+TICK_S = 0.25  # real time between looks at silence
+RETRY_S = 1.0  # after a commit that the disk refused
+
+# Content that the database refuses, as opposed to a disk that does not work now.
+REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
+
+
+@dataclass(slots=True)
+class _Inbox:
+    """What the other threads hand to the writer."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    outcomes: list[Outcome] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    cursors: dict[str, int] = field(default_factory=dict)
+
+
+class Service:
+    """One bridge. `run` returns when `stop` was called; it raises what must end the process."""
+
+    def __init__(self, bridge: settings.Bridge, registry: Registry, clock: Clock) -> None:
+        self._bridge, self._registry, self._clock = bridge, registry, clock
+        self._store = Store(bridge.store, bridge.letter_bytes_per_device)
+        self._memory: Memory = self._store.load()
+        self._stopping = threading.Event()
+        self._inbox = _Inbox()
+        self._retry: deque[list[Arrival]] = deque()
+        self._last_commit_ms = 0
+        self._disk_failures = 0
+        self._ticked = 0.0
+        self.counts: Counter[str] = Counter()
+        self.receiver = Receiver(bridge, self._memory.store, clock.now_ms, self._announce)
+        self._receipts = Receipts(self._memory, self._publish_receipt)
+        self._deliverers = [
+            Deliverer(r.name, medium_of(r), bridge.store, self._report, clock.now_ms) for r in bridge.recipients
+        ]
+        if bridge.alert_topic:
+            medium = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
+            self._deliverers.append(Deliverer(ALERT_TOPIC, medium, bridge.store, self._report, clock.now_ms))
+        self._drain = (
+            influx.Drain(bridge.influx, influx.writer_of(bridge.influx), bridge.store, self._drained, clock.now_ms)
+            if bridge.influx
+            else None
+        )
+
+    @property
+    def store_id(self) -> str:
+        return self._memory.store
+
+    def stop(self) -> None:
+        """Ask `run` to end after the batch under way."""
+        self._stopping.set()
+        self.receiver.wake()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        log.info("store %s (%s), %d stations", self._bridge.store, self._memory.store, len(self._registry.stations))
+        if self._drain:
+            assert self._bridge.influx is not None
+            log.info("points go to %s", influx.describe(self._bridge.influx))
+            self._drain.start()
+        for deliverer in self._deliverers:
+            deliverer.start()
+            deliverer.wake()
+        self._receipts.start()
+        self.receiver.start()
+        try:
+            while not self._stopping.is_set():
+                self._once()
+        finally:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        self._receipts.stop()
+        self.receiver.stop()
+        for deliverer in self._deliverers:
+            deliverer.stop()
+        if self._drain:
+            self._drain.stop()
+        self._write_inbox()
+        self._store.close()
+
+    # --- the writer loop -------------------------------------------------------------------------------------
+
+    def _once(self) -> None:
+        arrivals = self._retry.popleft() if self._retry else self.receiver.take(BATCH, TICK_S)
+        if not self._settle(arrivals):
+            self._retry.appendleft(arrivals)
+            self._stopping.wait(RETRY_S)
+
+    def _settle(self, arrivals: list[Arrival]) -> bool:
+        """Commit, then acknowledge, then receipts. False: the disk refused; the same messages are to be tried again."""
+        try:
+            self._commit([a.message for a in arrivals])
+        except sqlite3.OperationalError as e:
+            if self._disk_failures == 0:
+                log.error(
+                    "the store %s cannot be written (%s); messages are kept and tried again", self._bridge.store, e
+                )
+            self._disk_failures += 1
+            return False
+        except REFUSALS as e:
+            if len(arrivals) <= 1:
+                self._set_aside(arrivals, e)
+                return True
+            log.warning("a batch of %d messages was refused (%s); looking for the one", len(arrivals), e)
+            middle = len(arrivals) // 2
+            halves = [arrivals[:middle], arrivals[middle:]]
+            while halves:
+                if not self._settle(halves[0]):
+                    self._retry.extendleft(reversed(halves[1:]))
+                    self._retry.appendleft(halves[0])
+                    return True  # nothing of this call is left over: it waits in _retry
+                halves.pop(0)
+            return True
+        if self._disk_failures:
+            log.info("the store can be written again after %d failures", self._disk_failures)
+            self._disk_failures = 0
+        self.receiver.done(arrivals)
+        return True
+
+    def _set_aside(self, arrivals: list[Arrival], why: Exception) -> None:
+        """One message that the database refuses alone: a dead letter, so that it is not met again for ever."""
+        log.error("a message is refused by the database (%s): dead letter", why)
+        work = unstorable([a.message for a in arrivals], self._memory, self._rules())
+        self._write(work)
+        self.receiver.done(arrivals)
+
+    def _commit(self, messages: list[Message]) -> None:
+        work = Work(self._memory, self._rules())
+        for message in messages:
+            work.take(message)
+        if time.monotonic() - self._ticked >= TICK_S:
+            work.tick()
+            self._ticked = time.monotonic()
+        self._write(work)
+
+    def _write(self, work: Work) -> None:
+        """One transaction; memory follows only after COMMIT returned."""
+        with self._inbox.lock:
+            outcomes, letters = self._inbox.outcomes.copy(), self._inbox.letters.copy()
+            work.cursors.update(self._inbox.cursors)
+        work.jobs += outcomes
+        work.letters += letters
+        if work.empty():
+            self._receipts.due(work.due)
+            return
+        self._store.commit(work)
+        with self._inbox.lock:
+            del self._inbox.outcomes[: len(outcomes)], self._inbox.letters[: len(letters)]
+            for name, position in work.cursors.items():
+                if self._inbox.cursors.get(name) == position:
+                    del self._inbox.cursors[name]
+        work.swap_in()
+        self._last_commit_ms = max(self._last_commit_ms, work.rules.now_ms)
+        self.counts += work.counts
+        self._receipts.due(work.due)
+        if work.owed:
+            for deliverer in self._deliverers:
+                deliverer.wake()
+        if work.observations and self._drain:
+            self._drain.wake()
+
+    def _write_inbox(self) -> None:
+        """At the end: what was sent or drained since the last batch."""
+        try:
+            self._write(Work(self._memory, self._rules()))
+        except sqlite3.Error as e:
+            log.error("the last outcomes could not be stored (%s); they will be repeated", e)
+
+    def _rules(self) -> Rules:
+        """The future is judged only while our own clock is believed: synchronised, and not behind our last commit."""
+        now = self._clock.now_ms()
+        trusted = self._bridge.trust_clock == "always" or self._clock.sync_state() is not ClockState.UNSYNCED
+        future = (
+            now + round(self._bridge.future_tolerance_s * 1000) if trusted and now >= self._last_commit_ms else None
+        )
+        return Rules(self._registry, self._bridge, now, future, self.receiver.subscribed_ms)
+
+    # --- called by other threads -----------------------------------------------------------------------------
+
+    def _announce(self, session: Session) -> None:
+        session.publish(wire.BRIDGE_STATUS, wire.encode(wire.BridgeStatus("online", self._memory.store)), retain=True)
+
+    def _publish_receipt(self, topic: str, payload: bytes) -> bool:
+        return self.receiver.live.publish(topic, payload, retain=True) is not None
+
+    def _report(self, outcome: Outcome) -> None:
+        with self._inbox.lock:
+            self._inbox.outcomes.append(outcome)
+        self.receiver.wake()
+
+    def _drained(self, position: int, letters: list[DeadLetter]) -> None:
+        with self._inbox.lock:
+            self._inbox.cursors[influx.CURSOR] = position
+            self._inbox.letters += letters
+        self.receiver.wake()
+
+    def summary(self) -> str:
+        """Samples since the start, for the log."""
+        return ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items())) or "none"

@@ -1,0 +1,289 @@
+"""The bridge's store: the only writer of the file. One batch is one transaction, and what it returned from is
+durable."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from gateway import storefile
+from gateway.alerting import ChannelState
+from gateway.bridge.ledger import DeviceLedger, LogLedger
+from gateway.bridge.work import Device, Episode, Memory, Series, Work
+from gateway.errors import RejectCode, Unavailable
+from gateway.model import DeadLetter, Observation
+from gateway.ranges import RangeSet
+from gateway.stations import HEALTH_CHANNELS, Registry
+
+log = logging.getLogger(__name__)
+
+_INSERT = """INSERT INTO observations
+ (channel_id, observed_ms, received_ms, log_id, seq, record, raw, value, flag, tests, fault, clk, device)
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+
+Row = tuple[object, ...]
+
+
+class Store:
+    """Opens, loads and writes the store. Raises Unavailable where the file cannot be used."""
+
+    def __init__(self, path: Path, letter_bytes: int = 10_000_000) -> None:
+        self.path = path
+        self._letter_bytes = letter_bytes
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = storefile.connect(path, write=True)
+        try:
+            if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise Unavailable(f"the store {path} is damaged. Restore a backup, or move it away to begin a new one.")
+            storefile.migrate(self._db, path)
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (secrets.token_hex(8),))
+        except sqlite3.Error as e:
+            raise Unavailable(f"cannot use the store {path}: {e}") from e
+        self._channels: dict[Series, int] = {}
+        self._logs: dict[tuple[str, str, str], int] = {}
+
+    def close(self) -> None:
+        self._db.close()
+
+    # --- load ------------------------------------------------------------------------------------------------
+
+    def load(self) -> Memory:
+        """What is committed, as the next batch needs it."""
+        db = self._db
+        memory = Memory(db.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()[0])
+        rows = db.execute("SELECT id, tenant, station, channel FROM channels")
+        self._channels = {(t, s, c): i for i, t, s, c in rows}
+        names = {i: series for series, i in self._channels.items()}
+        newest = db.execute("SELECT channel_id, max(observed_ms) FROM observations GROUP BY channel_id")
+        memory.newest = {names[i]: at for i, at in newest}
+        states = db.execute("SELECT channel_id, state FROM channel_states")
+        memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
+        rows = db.execute("SELECT tenant, station, id, opened_ms, max_rank FROM episodes WHERE closed_ms IS NULL")
+        memory.episodes = {(t, s): Episode(t, s, i, at, rank) for t, s, i, at, rank in rows}
+        memory.ledgers = self._load_ledgers()
+        return memory
+
+    def _load_ledgers(self) -> dict[Device, DeviceLedger]:
+        ledgers: dict[Device, DeviceLedger] = {}
+        for tenant, device, opening in self._db.execute("SELECT tenant, device, opening FROM devices"):
+            ledgers.setdefault((tenant, device), DeviceLedger()).opening = opening
+        entries: dict[int, LogLedger] = {}
+        rows = self._db.execute("SELECT id, tenant, device, log, top, held_oldest, held_next, rejected FROM logs")
+        for i, tenant, device, name, top, oldest, next_, rejected in rows:
+            entry = LogLedger(top=top, held=None if oldest is None else (oldest, next_))
+            entry.rejected = msgspec.json.decode(rejected, type=list[tuple[int, int, str]])
+            entries[i] = ledgers.setdefault((tenant, device), DeviceLedger()).logs[name] = entry
+            self._logs[(tenant, device, name)] = i
+        for i, kind, a, b in self._db.execute("SELECT log_id, kind, a, b FROM ranges ORDER BY log_id, a"):
+            entries[i].kind(kind).add(a, b)
+            entries[i].settled.add(a, b)
+        for entry in entries.values():
+            for ranges in (entry.settled, *entry.kinds.values()):
+                ranges.changes.clear()
+        return ledgers
+
+    # --- commit ----------------------------------------------------------------------------------------------
+
+    def commit(self, work: Work) -> None:
+        """Write a batch whole or not at all. Raises sqlite3.Error; then nothing of it was written."""
+        channels, logs = dict[Series, int](), dict[tuple[str, str, str], int]()
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write_ledgers(work, logs)
+            self._write_observations(work, channels, logs)
+            self._write_letters(work.letters)
+            self._write_alerts(work, channels)
+            self._write_devices(work)
+            self._write_jobs(work)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        self._channels |= channels
+        self._logs |= logs
+
+    def _channel_id(self, series: Series, new: dict[Series, int], registry: Registry) -> int:
+        found = self._channels.get(series) or new.get(series)
+        if found is None:
+            known = registry.channel(*series)
+            quantity = known.quantity if known else HEALTH_CHANNELS[series[2]]
+            sql = "INSERT INTO channels (tenant, station, channel, quantity) VALUES (?,?,?,?) RETURNING id"
+            found = int(self._db.execute(sql, (*series, quantity)).fetchone()[0])
+            new[series] = found
+        return found
+
+    def _log_id(self, device: Device, name: str, new: dict[tuple[str, str, str], int]) -> int:
+        key = (*device, name)
+        found = self._logs.get(key) or new.get(key)
+        if found is None:
+            sql = "INSERT INTO logs (tenant, device, log, top, rejected) VALUES (?,?,?,0,'[]') RETURNING id"
+            found = int(self._db.execute(sql, key).fetchone()[0])
+            new[key] = found
+        return found
+
+    def _write_ledgers(self, work: Work, logs: dict[tuple[str, str, str], int]) -> None:
+        for device, ledger in work.ledgers.items():
+            for name in ledger.changed:
+                entry, log_id = ledger.logs[name], self._log_id(device, name, logs)
+                oldest, next_ = entry.held or (None, None)
+                rejected = msgspec.json.encode(entry.rejected).decode()
+                self._db.execute(
+                    "UPDATE logs SET top = ?, held_oldest = ?, held_next = ?, rejected = ? WHERE id = ?",
+                    (entry.top, oldest, next_, rejected, log_id),
+                )
+                for kind, ranges in entry.kinds.items():
+                    self._write_ranges(log_id, kind, ranges)
+
+    def _write_ranges(self, log_id: int, kind: str, ranges: RangeSet) -> None:
+        dropped = [(log_id, kind, a) for a, b in ranges.changes.items() if b is None]
+        there = [(log_id, kind, a, b) for a, b in ranges.changes.items() if b is not None]
+        self._db.executemany("DELETE FROM ranges WHERE log_id = ? AND kind = ? AND a = ?", dropped)
+        self._db.executemany("INSERT OR REPLACE INTO ranges VALUES (?,?,?,?)", there)
+
+    def _write_observations(
+        self, work: Work, channels: dict[Series, int], logs: dict[tuple[str, str, str], int]
+    ) -> None:
+        if not work.observations:
+            return
+        registry = work.rules.registry
+        rows = [self._row(o, channels, logs, registry) for o in work.observations]
+        self._db.execute("SAVEPOINT rows")
+        try:
+            self._db.executemany(_INSERT, rows)
+        except sqlite3.IntegrityError:
+            # Some sample meets a taken millisecond: go one by one, and move that one.
+            self._db.execute("ROLLBACK TO rows")
+            for o, row in zip(work.observations, rows, strict=True):
+                self._insert_moved(work, o, row)
+        self._db.execute("RELEASE rows")
+
+    def _row(
+        self, o: Observation, channels: dict[Series, int], logs: dict[tuple[str, str, str], int], registry: Registry
+    ) -> Row:
+        channel_id = self._channel_id((o.tenant, o.station, o.channel), channels, registry)
+        log_id = self._log_id((o.tenant, o.device), o.log, logs) if o.log is not None else None
+        tests = " ".join(o.tests) or None
+        return (
+            channel_id, o.observed_ms, o.received_ms, log_id, o.seq, o.record, o.raw, o.value, int(o.flag), tests,
+            o.fault, o.clk.value, o.device,
+        )  # fmt: skip
+
+    def _insert_moved(self, work: Work, o: Observation, row: Row) -> None:
+        """A different sample on a taken millisecond moves up by one, once; then it is a dead letter."""
+        for shift in (0, 1):
+            try:
+                self._db.execute(_INSERT, (row[0], o.observed_ms + shift, *row[2:]))
+            except sqlite3.IntegrityError:
+                continue
+            return
+        detail = f"{o.station}/{o.channel} at {o.observed_ms} ms"
+        payload = msgspec.json.encode(replace(o, observed_ms=o.observed_ms))
+        self._write_letters(
+            [
+                DeadLetter(
+                    o.tenant,
+                    o.device,
+                    "",
+                    RejectCode.TIME_TAKEN,
+                    detail,
+                    payload,
+                    o.received_ms,
+                    o.log,
+                    o.seq,
+                    o.record,
+                )
+            ]
+        )
+
+    def _write_letters(self, letters: Iterable[DeadLetter]) -> None:
+        devices = set()
+        for x in letters:
+            if x.log is not None and x.seq is not None:
+                key = f"{x.tenant}/{x.device}/{x.log}/{x.seq}/{x.record}"
+            else:
+                digest = hashlib.sha256(x.topic.encode() + b"\0" + x.payload).hexdigest()
+                key = f"{x.tenant}/{x.device}/#{digest}"
+            self._db.execute(
+                """INSERT INTO dead_letters (key, tenant, device, topic, code, detail, payload, bytes, received_ms,
+                   log, seq, record, count) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1)
+                   ON CONFLICT (key) DO UPDATE SET count = count + 1""",
+                (key, x.tenant, x.device, x.topic, x.code.value, x.detail, x.payload, len(x.payload), x.received_ms,
+                 x.log, x.seq, x.record),
+            )  # fmt: skip
+            devices.add((x.tenant, x.device))
+        for device in devices:
+            self._cap_letters(*device)
+
+    def _cap_letters(self, tenant: str, device: str) -> None:
+        """Keep a device's dead payloads below their ceiling: the oldest lose their bytes, never their row's reason."""
+        sql = "SELECT sum(bytes) FROM dead_letters WHERE tenant = ? AND device = ? AND payload IS NOT NULL"
+        held = self._db.execute(sql, (tenant, device)).fetchone()[0] or 0
+        if held <= self._letter_bytes:
+            return
+        rows = self._db.execute(
+            "SELECT id, bytes FROM dead_letters WHERE tenant = ? AND device = ? AND payload IS NOT NULL ORDER BY id",
+            (tenant, device),
+        ).fetchall()
+        for i, size in rows:
+            if held <= self._letter_bytes:
+                return
+            self._db.execute("UPDATE dead_letters SET payload = NULL WHERE id = ?", (i,))
+            held -= size
+
+    def _write_alerts(self, work: Work, channels: dict[Series, int]) -> None:
+        registry, now = work.rules.registry, work.rules.now_ms
+        states = [
+            (self._channel_id(series, channels, registry), msgspec.json.encode(state).decode())
+            for series, state in work.states.items()
+        ]
+        self._db.executemany("INSERT OR REPLACE INTO channel_states VALUES (?,?)", states)
+        episodes = [(e.tenant, e.id, e.station, e.opened_ms, e.closed_ms, e.max_rank) for e in work.episodes.values()]
+        self._db.executemany("INSERT OR REPLACE INTO episodes VALUES (?,?,?,?,?,?)", episodes)
+        # The keys are facts: a restored store that sees the same night again must not raise them a second time.
+        self._db.executemany(
+            """INSERT OR IGNORE INTO transitions (key, tenant, station, channel, episode, change, from_rank, to_rank,
+               at_ms, value, confirmed, rings, decided_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)""",
+            [
+                (t.key, t.tenant, t.station, t.channel, t.episode, t.change.value, t.from_rank, t.to_rank, t.at_ms,
+                 t.value, t.confirmed, t.rings, now)
+                for t in work.transitions
+            ],
+        )  # fmt: skip
+        self._db.executemany(
+            "INSERT OR IGNORE INTO outbox (key, medium, recipient, body, state, owed_ms) VALUES (?,?,?,?,'owed',?)",
+            [(x.key, x.medium, x.recipient, x.body, x.owed_ms) for x in work.owed],
+        )
+
+    def _write_devices(self, work: Work) -> None:
+        for tenant, device in work.statements:
+            self._db.execute(
+                """INSERT INTO devices (tenant, device, opening, statement_ms) VALUES (?,?,?,?)
+                   ON CONFLICT DO UPDATE SET opening = excluded.opening, statement_ms = excluded.statement_ms""",
+                (tenant, device, work.ledgers[(tenant, device)].opening, work.rules.now_ms),
+            )
+        for note in work.notes:
+            column = "birth" if note.kind == "birth" else "status"
+            self._db.execute(
+                f"""INSERT INTO devices (tenant, device, {column}) VALUES (?,?,?)
+                    ON CONFLICT DO UPDATE SET {column} = excluded.{column}""",  # noqa: S608 - one of two words
+                (note.tenant, note.device, note.text),
+            )
+
+    def _write_jobs(self, work: Work) -> None:
+        now = work.rules.now_ms
+        self._db.executemany(
+            "UPDATE outbox SET state = ?, attempts = ?, reason = ?, done_ms = ? WHERE id = ?",
+            [(j.state, j.attempts, j.reason, now, j.outbox_id) for j in work.jobs],
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO cursors VALUES (?,?,?)", [(name, at, now) for name, at in work.cursors.items()]
+        )

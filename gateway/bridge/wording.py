@@ -1,0 +1,111 @@
+"""What people read: a transition in Japanese and English. Place, value, unit, time of measurement, trend, what it
+means. An unknown is called unknown; no codes, and never 『安全』 or 『解除』.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from gateway.alerting import ChannelState, trend_per_hour
+from gateway.model import Change, Transition
+from gateway.stations import Level, LevelTable, Station
+
+JST = timezone(timedelta(hours=9))  # Japan has one zone and no summer time
+DISCLAIMER_JA = "観測値（速報値）による参考情報です。避難情報の発令ではありません。"
+DISCLAIMER_EN = "Provisional observation, for reference. This is not an evacuation order."
+SENDER_JA, SENDER_EN = "水位情報", "Water level"
+_WEEKDAYS = "月火水木金土日"
+
+
+def time_ja(at_ms: int) -> str:
+    """11月22日(日) 03:12"""
+    t = datetime.fromtimestamp(at_ms / 1000, JST)
+    return f"{t.month}月{t.day}日({_WEEKDAYS[t.weekday()]}) {t:%H:%M}"
+
+
+def time_en(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, JST):%d %b %H:%M} JST"
+
+
+def arrow(per_hour: float | None) -> str:
+    if per_hour is None:
+        return ""
+    return "↑" if per_hour > 0.02 else "↓" if per_hour < -0.02 else "→"
+
+
+def _value(value: float | None, unit: str) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.2f} {unit}" if unit == "m" else f"{value:g} {unit}"
+
+
+def _trend(state: ChannelState, unit: str) -> str:
+    per_hour = trend_per_hour(state.recent)
+    return "" if per_hour is None else f" {arrow(per_hour)} {per_hour:+.2f} {unit}/h"
+
+
+def japanese(t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable) -> tuple[str, str]:
+    """(subject, text)."""
+    level = levels.by_rank(t.to_rank)
+    what = _what_ja(t, level, levels)
+    value = _value(t.value, unit) or "水位不明"
+    subject = f"【{SENDER_JA}】{'未確認 ' * (not t.confirmed)}{station.name_ja} {what}"
+    lines = [
+        f"{'【未確認】' * (not t.confirmed)}{station.name_ja}：{what}",
+        f"{'最後の値' if t.change in _LOST else '水位'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
+        f"観測時刻 {time_ja(t.at_ms)}",
+    ]
+    return subject, "\n".join([*lines, DISCLAIMER_JA])
+
+
+def english(t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable) -> tuple[str, str]:
+    """(subject, text)."""
+    level = levels.by_rank(t.to_rank)
+    what = _what_en(t, level, levels)
+    value = _value(t.value, unit) or "level unknown"
+    subject = f"[{SENDER_EN}] {'UNCONFIRMED ' * (not t.confirmed)}{station.name_en}: {what}"
+    lines = [
+        f"{'UNCONFIRMED. ' * (not t.confirmed)}{station.name_en}: {what}",
+        f"{'Last value' if t.change in _LOST else 'Level'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
+        f"Measured {time_en(t.at_ms)}",
+    ]
+    return subject, "\n".join([*lines, DISCLAIMER_EN])
+
+
+_LOST = (Change.HELD, Change.SILENT, Change.FAULTY)
+
+
+def _what_ja(t: Transition, level: Level, levels: LevelTable) -> str:
+    match t.change:
+        case Change.RISE:
+            return f"{level.ja}を超過"
+        case Change.FALL:
+            crossed = levels.by_rank(t.from_rank).ja
+            now = f"、現在{level.ja}超過" if t.to_rank else ""
+            return f"{crossed}を下回りました（監視継続）{now}"
+        case Change.HELD:
+            return f"{level.ja}超過のまま観測不能（{time_ja(t.at_ms)}以後不明）"
+        case Change.SILENT:
+            return "未着（データが届いていません）"
+        case Change.FAULTY:
+            return "故障（計器が値を出していません）"
+        case Change.RESTORED:
+            return "観測を再開しました"
+
+
+def _what_en(t: Transition, level: Level, levels: LevelTable) -> str:
+    match t.change:
+        case Change.RISE:
+            return f"{level.en} exceeded"
+        case Change.FALL:
+            crossed = levels.by_rank(t.from_rank).en
+            now = f"; now above {level.en}" if t.to_rank else ""
+            return f"below {crossed}, still watched{now}"
+        case Change.HELD:
+            return f"lost while above {level.en}; unknown since {time_en(t.at_ms)}"
+        case Change.SILENT:
+            return "silent, no data arrive"
+        case Change.FAULTY:
+            return "faulty, the gauge gives no value"
+        case Change.RESTORED:
+            return "observations have resumed"

@@ -1,0 +1,305 @@
+"""One batch of the bridge: messages in, rows to store out.
+
+`Memory` mirrors what is committed. `Work` lays copies over it and is either committed whole and then swapped in, or
+dropped: a failed commit must leave no trace in memory, or the ledger would promise what no disk holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from gateway import alerting, pipeline, settings, wire
+from gateway.alerting import ChannelState
+from gateway.bridge import notify
+from gateway.bridge.ledger import STORED, DeviceLedger
+from gateway.errors import RejectCode
+from gateway.model import DeadLetter, Message, Observation, Transition
+from gateway.stations import Channel, Registry, Station
+
+Device = tuple[str, str]  # tenant, device
+Series = tuple[str, str, str]  # tenant, station, channel
+Place = tuple[str, str]  # tenant, station
+
+CLOSES_ALONE = 2  # the highest rank whose episode ends without a person
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One alert at one station, from first rise or silence to close."""
+
+    tenant: str
+    station: str
+    id: str
+    opened_ms: int
+    max_rank: int
+    closed_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
+    `episodes` the open one of each station."""
+
+    store: str
+    ledgers: dict[Device, DeviceLedger] = field(default_factory=dict)
+    states: dict[Series, ChannelState] = field(default_factory=dict)
+    newest: dict[Series, int] = field(default_factory=dict)
+    episodes: dict[Place, Episode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a batch is judged by, fixed for its duration. `future_ms` as in `pipeline.Judgement`; `subscribed_ms` is
+    since when the bridge has listened, None while it does not."""
+
+    registry: Registry
+    bridge: settings.Bridge
+    now_ms: int
+    future_ms: int | None
+    subscribed_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNote:
+    """The latest birth or status of a device, as it came."""
+
+    tenant: str
+    device: str
+    kind: str
+    text: str
+
+
+class Work:
+    """A batch under way. Public lists are what `store.commit` writes."""
+
+    def __init__(self, memory: Memory, rules: Rules) -> None:
+        self.memory, self.rules = memory, rules
+        self.ledgers: dict[Device, DeviceLedger] = {}
+        self.states: dict[Series, ChannelState] = {}
+        self.newest: dict[Series, int] = {}
+        self.episodes: dict[Place, Episode] = {}
+        self.observations: list[Observation] = []
+        self.letters: list[DeadLetter] = []
+        self.transitions: list[Transition] = []
+        self.owed: list[notify.Owed] = []
+        self.notes: list[DeviceNote] = []
+        self.statements: set[Device] = set()
+        self.jobs: list[notify.Outcome] = []
+        self.cursors: dict[str, int] = {}
+        self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
+        self.counts: Counter[str] = Counter()  # samples: accepted, rejected, duplicate
+
+    # --- views over memory -----------------------------------------------------------------------------------
+
+    def ledger(self, device: Device) -> DeviceLedger:
+        """The working copy of a device's ledger."""
+        if device not in self.ledgers:
+            committed = self.memory.ledgers.get(device)
+            self.ledgers[device] = committed.copy() if committed else DeviceLedger()
+        return self.ledgers[device]
+
+    def state(self, series: Series) -> ChannelState:
+        return self.states.get(series) or self.memory.states.get(series) or ChannelState()
+
+    def previous(self, tenant: str, station: str, channel: str) -> int | None:
+        series = (tenant, station, channel)
+        return self.newest.get(series, self.memory.newest.get(series))
+
+    def episode(self, place: Place) -> Episode | None:
+        found = self.episodes.get(place, self.memory.episodes.get(place))
+        return found if found is not None and found.closed_ms is None else None
+
+    def empty(self) -> bool:
+        """Nothing to write."""
+        return not any(
+            (
+                self.ledgers,
+                self.states,
+                self.observations,
+                self.letters,
+                self.owed,
+                self.notes,
+                self.jobs,
+                self.cursors,
+            )
+        )
+
+    # --- messages --------------------------------------------------------------------------------------------
+
+    def take(self, message: Message) -> None:
+        """Give one message its fate. Never raises for its content."""
+        address = wire.parse_topic(message.topic)
+        if address is None:
+            head = message.payload[: self.rules.bridge.max_payload]
+            cut = Message(message.topic, head, message.received_ms)
+            self.letters.append(pipeline.letter(cut, "", "", RejectCode.FOREIGN_TOPIC, message.topic[:200]))
+            self.counts["rejected"] += 1
+            return
+        tenant, device, kind = address
+        if kind in ("data", "backlog"):
+            self._data(message, (tenant, device), live=kind == "data")
+        elif kind == "spool":
+            self._statement(message, (tenant, device))
+        else:
+            self._note(message, (tenant, device), kind)
+
+    def _data(self, message: Message, device: Device, live: bool) -> None:
+        ledger = self.ledger(device)
+        judgement = pipeline.Judgement(
+            self.rules.registry, self.rules.future_ms, ledger.arrived, self.previous, self.rules.bridge.max_payload
+        )
+        out = pipeline.process(message, *device, judgement)
+        for log, seq in out.stored:
+            ledger.log(log).settle(seq, STORED)
+        for log, seq, code in out.rejected:
+            ledger.reject(log, seq, code)
+        unread = any(x.seq is None for x in out.letters)
+        if out.span and out.span_log and not unread:  # an unreadable sample may be one of the span's
+            seen = {seq for log, seq in out.seen if log == out.span_log}
+            ledger.span(out.span_log, out.span, seen, self.memory.store)
+        self.letters += out.letters
+        self._observe(out.observations)
+        self.counts["accepted"] += len(out.stored)
+        self.counts["rejected"] += len(out.rejected) + sum(x.seq is None for x in out.letters)
+        self.counts["duplicate"] += out.duplicates
+        if self.rules.registry.knows_device(*device):
+            self.due[device] = self.due.get(device, False) or live
+
+    def _statement(self, message: Message, device: Device) -> None:
+        if not self.rules.registry.knows_device(*device):
+            detail = f"{device[0]}/{device[1]}"
+            self.letters.append(pipeline.letter(message, *device, RejectCode.UNKNOWN_DEVICE, detail))
+            return
+        try:
+            said = wire.decode_statement(message.payload)
+        except ValueError as e:
+            self.letters.append(pipeline.letter(message, *device, RejectCode.BAD_STATEMENT, str(e)))
+            return
+        self.ledger(device).statement(said)
+        self.statements.add(device)
+        self.due.setdefault(device, False)
+
+    def _note(self, message: Message, device: Device, kind: str) -> None:
+        """Birth and status are kept as they are; replies belong to commands, which are not sent yet."""
+        if kind == "reply" or not message.payload:
+            return
+        try:
+            wire.decode_json(message.payload)
+            text = message.payload.decode()
+        except ValueError as e:
+            self.letters.append(pipeline.letter(message, *device, RejectCode.BAD_STATEMENT, f"{kind}: {e}"[:200]))
+            return
+        if self.rules.registry.knows_device(*device):
+            self.notes.append(DeviceNote(*device, kind, text))
+        else:
+            detail = f"{device[0]}/{device[1]}"
+            self.letters.append(pipeline.letter(message, *device, RejectCode.UNKNOWN_DEVICE, detail))
+
+    # --- alerts ----------------------------------------------------------------------------------------------
+
+    def _observe(self, observations: list[Observation]) -> None:
+        self.observations += observations
+        for o in observations:
+            series = (o.tenant, o.station, o.channel)
+            if o.observed_ms > (self.previous(*series) or 0):
+                self.newest[series] = o.observed_ms
+            station = self.rules.registry.station(o.tenant, o.station)
+            channel = station.channels[o.channel] if station else None
+            if station is None or channel is None or channel not in station.watched:
+                continue
+            self._step(
+                station,
+                channel,
+                lambda state, episode, o=o, s=station, c=channel: alerting.advance(  # type: ignore[misc]
+                    state, o, s, c, self.rules.now_ms, episode
+                ),
+            )
+
+    def tick(self) -> None:
+        """Let time pass for every watched channel."""
+        now, since = self.rules.now_ms, self.rules.subscribed_ms
+        for station in self.rules.registry.stations.values():
+            for channel in station.watched:
+                self._step(
+                    station,
+                    channel,
+                    lambda state, episode, s=station, c=channel: alerting.tick(  # type: ignore[misc]
+                        state, s, c, now, since, episode
+                    ),
+                )
+
+    def _step(
+        self,
+        station: Station,
+        channel: Channel,
+        function: Callable[[ChannelState, str | None], tuple[ChannelState, list[Transition]]],
+    ) -> None:
+        series = (station.tenant, station.id, channel.name)
+        before = self.state(series)
+        episode = self.episode((station.tenant, station.id))
+        state, transitions = function(before, episode.id if episode else None)
+        if state is not before:
+            self.states[series] = state
+        for t in transitions:
+            self._transition(t, station, channel, state)
+        if transitions:
+            self._close_if_over(station)
+
+    def _transition(self, t: Transition, station: Station, channel: Channel, state: ChannelState) -> None:
+        place = (t.tenant, t.station)
+        current = self.episode(place)
+        if current is None:
+            current = Episode(t.tenant, t.station, t.episode, t.at_ms, t.to_rank)
+        rank = max(current.max_rank, t.to_rank if t.confirmed else 0)
+        self.episodes[place] = Episode(current.tenant, current.station, current.id, current.opened_ms, rank)
+        self.transitions.append(t)
+        self.owed += notify.owed(
+            t, station, channel, state, self.rules.registry.levels, self.rules.bridge, self.rules.now_ms
+        )
+
+    def _close_if_over(self, station: Station) -> None:
+        """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person."""
+        place = (station.tenant, station.id)
+        current = self.episode(place)
+        if current is None or current.max_rank > CLOSES_ALONE:
+            return
+        states = [self.state((*place, c.name)) for c in station.watched]
+        if all(s.rank == 0 and not s.lost and s.unconfirmed == 0 for s in states):
+            self.episodes[place] = Episode(
+                current.tenant, current.station, current.id, current.opened_ms, current.max_rank, self.rules.now_ms
+            )
+
+    def swap_in(self) -> None:
+        """Make memory what was just committed. Only to be called after COMMIT returned."""
+        for ledger in self.ledgers.values():
+            ledger.changed.clear()
+            for entry in ledger.logs.values():
+                for ranges in entry.kinds.values():
+                    ranges.changes.clear()
+        self.memory.ledgers.update(self.ledgers)
+        self.memory.states.update(self.states)
+        self.memory.newest.update(self.newest)
+        for place, episode in self.episodes.items():
+            if episode.closed_ms is None:
+                self.memory.episodes[place] = episode
+            else:
+                self.memory.episodes.pop(place, None)
+
+
+def unstorable(messages: Iterable[Message], memory: Memory, rules: Rules) -> Work:
+    """The work for a message that the database refuses alone: dead letters, and its samples settled as rejected."""
+    work = Work(memory, rules)
+    for message in messages:
+        address = wire.parse_topic(message.topic)
+        tenant, device = address[:2] if address else ("", "")
+        work.letters.append(pipeline.letter(message, tenant, device, RejectCode.UNSTORABLE, "refused by the database"))
+        if address and address[2] in ("data", "backlog") and rules.registry.knows_device(tenant, device):
+            ledger = work.ledger((tenant, device))
+            for sample in wire.decode_pack(message.payload).samples:
+                if not ledger.arrived(sample.log, sample.seq):
+                    ledger.reject(sample.log, sample.seq, RejectCode.UNSTORABLE)
+                    work.counts["rejected"] += 1
+            work.due[(tenant, device)] = True
+    return work

@@ -1,0 +1,199 @@
+"""The only file that knows the MQTT library (paho-mqtt, MQTT 3.1.1).
+
+A `Session` connects, reconnects with back-off, and says so once each way. Acknowledgement of received messages is
+manual: `ack` is to be called in order of arrival, after the message is safe. Back-off and time-outs are real time,
+also where a simulation runs on a clock of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway import settings, units
+
+log = logging.getLogger(__name__)
+
+MAX_BACKOFF_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A received message. `connection` numbers the connection it came on: an acknowledgement for an earlier one
+    would acknowledge another message, and is dropped."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    mid: int
+    qos: int
+    connection: int
+
+
+class Session:
+    """One MQTT session. Callbacks run on the session's network thread and must be short:
+
+    `on_up(session)` after CONNACK, `on_message(delivery)`, `on_published(mid)` after PUBACK, `on_down()`.
+    """
+
+    def __init__(
+        self,
+        broker: settings.Broker,
+        client_id: str,
+        *,
+        persistent: bool = False,
+        will: tuple[str, bytes] | None = None,
+        subscribe: Sequence[str] = (),
+        inflight: int = 20,
+        on_up: Callable[[Session], None] | None = None,
+        on_down: Callable[[], None] | None = None,
+        on_message: Callable[[Delivery], None] | None = None,
+        on_published: Callable[[int], None] | None = None,
+    ) -> None:
+        self._broker, self._subscribe = broker, list(subscribe)
+        self._on_up, self._on_down = on_up, on_down
+        self._on_message, self._on_published = on_message, on_published
+        self._connection = 0
+        self._attempts, self._down_since = 0, time.monotonic()
+        self.connected = threading.Event()
+        self.subscribed = threading.Event()
+        self._client = client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not persistent, manual_ack=True
+        )
+        client.reconnect_delay_set(1, MAX_BACKOFF_S)
+        client.max_inflight_messages_set(inflight)
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password)
+        if broker.tls is not None:
+            self._set_tls(broker.tls)
+        if will is not None:
+            client.will_set(will[0], will[1], qos=1, retain=True)
+        client.on_connect, client.on_connect_fail = self._connected, self._failed
+        client.on_disconnect, client.on_message = self._disconnected, self._message
+        client.on_publish, client.on_subscribe = self._published, self._subscribe_answered
+
+    def _set_tls(self, tls: settings.Tls) -> None:
+        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
+        if tls.cert_file:
+            context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
+        self._client.tls_set_context(context)
+
+    def start(self) -> None:
+        """Connect in the background and keep connected. Returns at once; an absent broker is retried."""
+        self._client.connect_async(self._broker.host, self._broker.port, self._broker.keepalive_s)
+        self._client.loop_start()
+
+    def stop(self, farewell: tuple[str, bytes] | None = None, timeout_s: float = 3.0) -> None:
+        """Publish a last retained word (the will is not sent on a clean end), then disconnect."""
+        if farewell is not None and self.connected.is_set():
+            self.publish_and_wait(farewell[0], farewell[1], retain=True, timeout_s=timeout_s)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def drop(self) -> None:
+        """Close the connection without a DISCONNECT and come again: what was not acknowledged is redelivered."""
+        sock = self._client.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError):  # already down: what was wanted
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
+        """QoS 1. The message id, or None where it was not taken because there is no connection."""
+        if not self.connected.is_set():
+            return None
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        return info.mid if info.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE) else None
+
+    def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float = 10.0) -> bool:
+        """QoS 1, until the broker acknowledged it. Not from a callback."""
+        if not self.connected.is_set():
+            return False
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        try:
+            info.wait_for_publish(timeout_s)
+        except (RuntimeError, ValueError):
+            return False
+        return info.is_published()
+
+    def ack(self, delivery: Delivery) -> None:
+        """Acknowledge a received message; one of an earlier connection comes again by itself."""
+        if delivery.qos and delivery.connection == self._connection:
+            self._client.ack(delivery.mid, delivery.qos)
+
+    # --- callbacks on the network thread ---------------------------------------------------------------------
+
+    def _connected(self, client: paho.Client, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
+        if reason.is_failure:
+            self._complain(str(reason))
+            return
+        if self._attempts:
+            outage = units.in_words(time.monotonic() - self._down_since)
+            log.info("connected to MQTT broker %s after %s, %d attempts", self._where, outage, self._attempts + 1)
+        else:
+            log.info("connected to MQTT broker %s", self._where)
+        self._attempts = 0
+        self._connection += 1
+        self.connected.set()
+        if self._subscribe:
+            client.subscribe([(topic, 1) for topic in self._subscribe])
+        else:
+            self.subscribed.set()
+        if self._on_up:
+            self._on_up(self)
+
+    def _subscribe_answered(self, _c: Any, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
+        refused = [t for t, r in zip(self._subscribe, reasons, strict=False) if r.is_failure]
+        if refused:
+            log.error("the broker %s refuses the subscription to %s; check its ACL", self._where, ", ".join(refused))
+        else:
+            self.subscribed.set()
+
+    def _failed(self, _c: Any, _u: Any) -> None:
+        self._complain("no answer or connection refused")
+
+    def _complain(self, why: str) -> None:
+        if self._attempts == 0:
+            log.warning(
+                "cannot reach MQTT broker %s (%s); retrying with up to %d s between", self._where, why, MAX_BACKOFF_S
+            )
+        self._attempts += 1
+
+    def _disconnected(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
+        was_up = self.connected.is_set()
+        self.connected.clear()
+        self.subscribed.clear()
+        if not was_up:
+            return
+        self._down_since = time.monotonic()
+        if reason.is_failure:
+            log.warning("connection to MQTT broker %s lost (%s); reconnecting", self._where, reason)
+            self._attempts = 1
+        if self._on_down:
+            self._on_down()
+
+    def _message(self, _c: Any, _u: Any, m: paho.MQTTMessage) -> None:
+        if self._on_message:
+            try:
+                topic = m.topic
+            except UnicodeDecodeError:
+                topic = m._topic.decode("utf-8", "replace")
+            self._on_message(Delivery(topic, bytes(m.payload), m.retain, m.mid, m.qos, self._connection))
+
+    def _published(self, _c: Any, _u: Any, mid: int, reason: ReasonCode, _p: Any) -> None:
+        if self._on_published and not reason.is_failure:
+            self._on_published(mid)
+
+    @property
+    def _where(self) -> str:
+        return f"{self._broker.host}:{self._broker.port}"

@@ -1,0 +1,135 @@
+"""The bridge's store: one SQLite file. Schema, migrations and the read queries shared by bridge, page and CLI.
+
+The bridge alone writes it. WAL with synchronous=FULL: a commit that returned survives a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from gateway.errors import Unavailable
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- One series each; ids are short so that a row of observations stays short.
+CREATE TABLE channels (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, station TEXT NOT NULL, channel TEXT NOT NULL,
+  quantity TEXT NOT NULL, UNIQUE (tenant, station, channel));
+
+CREATE TABLE devices (
+  tenant TEXT NOT NULL, device TEXT NOT NULL, opening TEXT, statement_ms INTEGER, status TEXT, birth TEXT,
+  PRIMARY KEY (tenant, device)) WITHOUT ROWID;
+
+-- The ledger. held_oldest and held_next are the device's latest word; NULL where it no longer lists the log.
+CREATE TABLE logs (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, device TEXT NOT NULL, log TEXT NOT NULL,
+  top INTEGER NOT NULL, held_oldest INTEGER, held_next INTEGER, rejected TEXT NOT NULL,
+  UNIQUE (tenant, device, log));
+CREATE TABLE ranges (
+  log_id INTEGER NOT NULL REFERENCES logs (id), kind TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL,
+  PRIMARY KEY (log_id, kind, a)) WITHOUT ROWID;
+
+-- id never comes back, because cursors follow it. The second index is the series, and keeps a point single.
+CREATE TABLE observations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel_id INTEGER NOT NULL REFERENCES channels (id),
+  observed_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, log_id INTEGER, seq INTEGER,
+  record INTEGER NOT NULL, raw REAL, value REAL, flag INTEGER NOT NULL, tests TEXT, fault TEXT, clk TEXT,
+  device TEXT NOT NULL);
+CREATE UNIQUE INDEX observations_series ON observations (channel_id, observed_ms);
+
+CREATE TABLE dead_letters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, device TEXT NOT NULL,
+  topic TEXT NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL, payload BLOB, bytes INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL, log TEXT, seq INTEGER, record INTEGER NOT NULL, count INTEGER NOT NULL);
+CREATE INDEX dead_letters_device ON dead_letters (tenant, device, id);
+
+CREATE TABLE channel_states (channel_id INTEGER PRIMARY KEY REFERENCES channels (id), state TEXT NOT NULL);
+
+CREATE TABLE episodes (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, station TEXT NOT NULL, opened_ms INTEGER NOT NULL,
+  closed_ms INTEGER, max_rank INTEGER NOT NULL, PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+
+CREATE TABLE transitions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, station TEXT NOT NULL,
+  channel TEXT NOT NULL, episode TEXT NOT NULL, change TEXT NOT NULL, from_rank INTEGER NOT NULL,
+  to_rank INTEGER NOT NULL, at_ms INTEGER NOT NULL, value REAL, confirmed INTEGER NOT NULL,
+  rings INTEGER NOT NULL, decided_ms INTEGER NOT NULL);
+
+-- Notifications owed to people: owed, sent or given_up, with the reason.
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, medium TEXT NOT NULL, recipient TEXT NOT NULL,
+  body TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, owed_ms INTEGER NOT NULL,
+  done_ms INTEGER, reason TEXT);
+CREATE INDEX outbox_owed ON outbox (recipient, id) WHERE state = 'owed';
+
+CREATE TABLE cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+# MIGRATIONS[n] takes a store of version n to n + 1.
+MIGRATIONS: dict[int, str] = {}
+
+
+def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
+    """A connection with the settings that the promises rest on. Autocommit: transactions are begun by name.
+
+    Raises Unavailable where the file cannot be opened.
+    """
+    mode = "rwc" if write else "ro"
+    try:
+        db = sqlite3.connect(
+            f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10.0
+        )
+        db.execute("PRAGMA busy_timeout = 10000")
+        if write:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA journal_size_limit = 67108864")
+            db.execute("PRAGMA foreign_keys = OFF")  # ids are ours; the check would cost every insert
+    except sqlite3.Error as e:
+        raise Unavailable(f"cannot open the store {path}: {e}") from e
+    return db
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to this version, in one transaction. Raises Unavailable for a file of a later version."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise Unavailable(f"{path} has version {version}; this suimon knows {VERSION}. Install a newer suimon.")
+    if version == VERSION:
+        return
+    steps = [SCHEMA] if version == 0 else [MIGRATIONS[v] for v in range(version, VERSION)]
+    db.executescript(f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;")
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new file's name durable: its folder must reach the disk as well."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# --- read queries ------------------------------------------------------------------------------------------------
+
+POINTS = """
+SELECT o.id, c.tenant, c.station, c.channel, c.quantity, o.observed_ms, o.received_ms, o.raw, o.value, o.flag,
+       o.fault, o.device
+FROM observations o JOIN channels c ON c.id = o.channel_id
+WHERE o.id > ? ORDER BY o.id LIMIT ?"""
+
+OWED = (
+    "SELECT id, key, body, attempts, owed_ms FROM outbox WHERE recipient = ? AND state = 'owed' ORDER BY id LIMIT ?"
+)
+
+LATEST = """
+SELECT c.tenant, c.station, c.channel, c.quantity, s.state
+FROM channels c JOIN channel_states s ON s.channel_id = c.id"""
+
+LETTERS = "SELECT code, sum(count) FROM dead_letters GROUP BY code ORDER BY code"
