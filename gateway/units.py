@@ -6,8 +6,10 @@ Unit symbols follow the SenML registry (RFC 8428, section 12.1) where it has one
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Scale = tuple[float, float]  # canonical = value * scale + offset
@@ -51,6 +53,24 @@ QUANTITIES: dict[str, Quantity] = {name: Quantity(name, unit, accepts) for name,
 
 _NUMBER_UNIT = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+# What people write -> the symbols they may mean; the first that fits is proposed.
+_SPELLINGS = {
+    "m": ("metre", "meter", "metres", "meters"),
+    "cm": ("centimetre", "centimeter", "centimetres", "centimeters"),
+    "mm": ("millimetre", "millimeter", "millimetres", "millimeters"),
+    "m3/s": ("m^3/s", "m³/s", "cumec", "cumecs"),
+    "Cel": ("c", "°c", "℃", "celsius"),
+    "degF": ("f", "°f", "℉", "fahrenheit"),
+    "hPa": ("mbar", "millibar", "hectopascal"),
+    "V": ("volt", "volts"),
+    "%": ("percent", "％"),
+    "deg": ("°", "degree", "degrees"),
+    "s": ("sec", "secs", "second", "seconds"),
+    "min": ("m", "mins", "minute", "minutes"),
+    "h": ("hr", "hrs", "hour", "hours"),
+    "d": ("day", "days"),
+    "B": ("byte", "bytes"),
+}
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -75,15 +95,35 @@ def split(text: str) -> tuple[float, str]:
     return float(found[1]), found[2]
 
 
+def unknown(unit: str, accepts: Iterable[str], whose: str = "") -> str:
+    """What to say of a unit that is not among the accepted ones: the nearest of them and the whole list."""
+    symbols = list(accepts)
+    low = unit.lower()
+    near = [s for s in symbols if low == s.lower() or low in _SPELLINGS.get(s, ())]
+    near += difflib.get_close_matches(unit, symbols, 1)
+    hint = f". Did you mean '{near[0]}'?" if near else ""
+    return f"unknown unit '{unit}'{hint} ({whose + ' accepts' if whose else 'one of'} {', '.join(symbols)})"
+
+
 def parse(text: str, quantity: str) -> float:
     """'200 cm' as water_level -> 2.0. Raises ValueError that says what would be right."""
+    return canonical(*_amount(text, quantity))
+
+
+def parse_difference(text: str, quantity: str) -> float:
+    """The same for a difference of two values, where a unit's offset has no place: '0.5 K' is 0.5 Cel more."""
+    value, scale = _amount(text, quantity)
+    return canonical(value, (scale[0], 0.0))
+
+
+def _amount(text: str, quantity: str) -> tuple[float, Scale]:
+    known = QUANTITIES[quantity]
     value, unit = split(text)
-    accepts = QUANTITIES[quantity].accepts
     if not unit:
-        raise ValueError(f"{text} has no unit. Did you mean '{text} {QUANTITIES[quantity].unit}'?")
-    if unit not in accepts:
-        raise ValueError(f"unknown unit '{unit}' ({quantity} accepts {', '.join(accepts)})")
-    return canonical(value, accepts[unit])
+        raise ValueError(f"{text} has no unit. Did you mean '{text} {known.unit}'?")
+    if unit not in known.accepts:
+        raise ValueError(unknown(unit, known.accepts, quantity))
+    return value, known.accepts[unit]
 
 
 def _parse(text: str, table: dict[str, float] | dict[str, int], example: str) -> float:
@@ -91,18 +131,18 @@ def _parse(text: str, table: dict[str, float] | dict[str, int], example: str) ->
     if not unit:
         raise ValueError(f"{text} has no unit. Did you mean '{text}{example}'?")
     if unit not in table:
-        raise ValueError(f"unknown unit '{unit}' (one of {', '.join(table)})")
+        raise ValueError(unknown(unit, table))
     return value * table[unit]
 
 
 def seconds(text: str) -> float:
     """'5min' -> 300.0. Raises ValueError."""
-    return _parse(text, _SECONDS, "s")
+    return round(_parse(text, _SECONDS, "s"), 9)
 
 
 def nbytes(text: str) -> int:
     """'64MB' -> 64000000. Raises ValueError."""
-    return int(_parse(text, _BYTES, "MB"))
+    return round(_parse(text, _BYTES, "MB"))
 
 
 def in_words(duration_s: float) -> str:

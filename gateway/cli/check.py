@@ -1,0 +1,60 @@
+"""`suimon check`: every mistake in a configuration folder with its place and remedy, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway import config
+from gateway.config import Folder
+from gateway.errors import ConfigError
+
+EXIT_CONFIG = 3  # the exit code of every command whose configuration cannot be used
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder with the YAML files.")] = Path(),
+    json_output: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
+) -> None:
+    """Check the configuration in a folder. Needs no network and starts nothing."""
+    found = config.inspect(folder)
+    if json_output:
+        typer.echo(json.dumps({"problems": [asdict(p) for p in found.problems]}, ensure_ascii=False, indent=2))
+    elif found.problems:
+        typer.echo(str(ConfigError(found.problems)), err=True)
+    else:
+        typer.echo("\n".join([*_summary(found), "No problems."]))
+    if found.problems:
+        raise typer.Exit(EXIT_CONFIG)
+
+
+def _summary(found: Folder) -> list[str]:
+    """A line for each file: how much of what it holds, so that a station that was forgotten shows."""
+    lines = []
+    if found.registry:
+        channels = [c for station in found.registry.stations.values() for c in station.channels.values()]
+        thresholds = sum(len(channel.thresholds) for channel in channels)
+        stations = _count(len(found.registry.stations), "station")
+        lines.append(
+            f"stations.yaml: {stations}, {_count(len(channels), 'channel')}, {_count(thresholds, 'threshold')}"
+        )
+    if found.bridge:
+        influx = "InfluxDB" if found.bridge.influx else "no InfluxDB"
+        lines.append(f"bridge.yaml: {_count(len(found.bridge.recipients), 'recipient')}, {influx}")
+    if found.edge:
+        buses = _count(len(found.edge.buses), "bus", "buses")
+        lines.append(f"edge.yaml: {found.edge.device}, {buses}, {_count(len(found.edge.sensors), 'sensor')}")
+    if found.profiles:
+        examples = sum(len(profile.examples) for profile in found.profiles.values())
+        lines.append(
+            f"device_profiles: {_count(len(found.profiles), 'profile')}, {_count(examples, 'example')} executed"
+        )
+    return lines
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

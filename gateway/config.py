@@ -1,0 +1,265 @@
+"""The configuration folder as a whole: which files a process needs, and what they must agree on.
+
+    stations.yaml           the stations, for the bridge
+    bridge.yaml             the bridge
+    edge.yaml               the agent on a device
+    device_profiles/*.yaml  sensor models beside those that come with Suimon; one of the same name replaces it
+
+A folder is loaded whole or not at all: ConfigError carries every problem of every file concerned. No network.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from gateway import processfile, profilefile, settings, stationfile, yamlfile
+from gateway.errors import ConfigError, Problem
+from gateway.fields import did_you_mean
+from gateway.profiles import Profile
+from gateway.stations import HEALTH_CHANNELS, Channel, Level, LevelTable, Registry
+from gateway.yamlfile import Document
+
+STATIONS, BRIDGE, EDGE, PROFILES = "stations.yaml", "bridge.yaml", "edge.yaml", "device_profiles"
+DEFAULT_LEVELS = "jp-2026"
+
+
+@dataclass
+class Folder:
+    """What stands in a folder, as far as it can be read, and every problem of it."""
+
+    path: Path
+    problems: list[Problem] = field(default_factory=list)
+    registry: Registry | None = None
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    edge: settings.Edge | None = None
+    bridge: settings.Bridge | None = None
+
+
+def load_stations(folder: Path) -> Registry:
+    """stations.yaml, with the level table that bridge.yaml names where there is one. Raises ConfigError."""
+    registry = _load(folder, STATIONS).registry
+    assert registry is not None
+    return registry
+
+
+def load_edge(folder: Path) -> tuple[settings.Edge, dict[str, Profile]]:
+    """edge.yaml and every profile; stations.yaml too where it is in the folder. Raises ConfigError."""
+    found = _load(folder, EDGE)
+    assert found.edge is not None
+    return found.edge, found.profiles
+
+
+def load_bridge(folder: Path) -> tuple[settings.Bridge, Registry]:
+    """bridge.yaml and stations.yaml. Raises ConfigError."""
+    found = _load(folder, BRIDGE)
+    assert found.bridge is not None
+    assert found.registry is not None
+    return found.bridge, found.registry
+
+
+def check(folder: Path) -> list[Problem]:
+    """Every problem of whatever of the files is present, in the order of files and lines."""
+    return inspect(folder).problems
+
+
+def inspect(folder: Path) -> Folder:
+    """Whatever of the files is present, and every problem of it."""
+    present = {name for name in (STATIONS, BRIDGE, EDGE) if (folder / name).exists()}
+    if (folder / PROFILES).is_dir():
+        present.add(PROFILES)
+    if present:
+        return _read(folder, present)
+    what = "nothing to check here" if folder.is_dir() else "no such folder"
+    near = did_you_mean(STATIONS, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
+    message = f"{what}. Expected {STATIONS}, {BRIDGE}, {EDGE} or {PROFILES}/*.yaml.{near}"
+    return Folder(folder, [Problem(str(folder), 1, 1, "", message)])
+
+
+@cache
+def level_tables() -> dict[str, LevelTable]:
+    """The level tables that come with Suimon, by name."""
+    document = yamlfile.parse((resources.files("gateway") / "levels.yaml").read_bytes(), "levels.yaml")
+    tables = document.mapping(("tables",)).items()
+    return {str(name): LevelTable(str(name), tuple(Level(**row) for row in rows)) for name, rows in tables}
+
+
+def load_levels(name: str) -> LevelTable:
+    """The level table of that name. Raises KeyError."""
+    return level_tables()[name]
+
+
+def load_profiles(folder: Path, problems: list[Problem]) -> dict[str, Profile]:
+    """Every profile in order, by id: those that come with Suimon, and over them those of the folder. The examples of
+    each are executed; what is wrong is added to `problems`."""
+    found: dict[str, Profile] = {}
+    for stem, (file, name) in _profile_files(folder).items():
+        document = yamlfile.read(file, name)
+        profile = profilefile.profile(document, stem) if document.readable else None
+        problems += document.problems
+        if profile is not None:
+            found[stem] = profile
+    problems += [
+        Problem(f"{PROFILES}/{file.name}", 1, 1, "", f"only .yaml is read. Rename it to {file.stem}.yaml")
+        for file in sorted((folder / PROFILES).glob("*.yml"))
+    ]
+    return found
+
+
+def _profile_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """(file, its name in problems) of each profile by the name without .yaml; the folder's stand over the bundled."""
+    package = Path(__file__).parent
+    bundled = package / "_device_profiles"
+    if not bundled.is_dir():
+        bundled = package.parent / PROFILES
+    own = folder / PROFILES
+    files = {file.stem: (file, str(file)) for file in sorted(bundled.glob("*.yaml"))}
+    return files | {file.stem: (file, f"{PROFILES}/{file.name}") for file in sorted(own.glob("*.yaml"))}
+
+
+# --- reading a folder
+
+
+def _load(folder: Path, wanted: str) -> Folder:
+    """What a process needs, or ConfigError with every problem of it."""
+    also = {STATIONS: set(), BRIDGE: {STATIONS}, EDGE: {PROFILES}}[wanted]
+    if wanted == EDGE and (folder / STATIONS).exists():
+        also.add(STATIONS)
+    found = _read(folder, {wanted} | also)
+    if found.problems:
+        raise ConfigError(found.problems)
+    return found
+
+
+def _read(folder: Path, names: set[str]) -> Folder:
+    with _collector_paused():
+        return _Reader(folder, names).read()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's cycle collector, which would walk the growing pile of nodes again and again: a thousand
+    stations take half the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+class _Reader:
+    """Reads the named files of a folder, each once."""
+
+    def __init__(self, folder: Path, names: set[str]) -> None:
+        self._names = names
+        self._documents: dict[str, Document] = {}
+        self._found = Folder(folder)
+
+    def read(self) -> Folder:
+        found = self._found
+        if STATIONS in self._names and (document := self._readable(STATIONS)):
+            levels = self._levels()
+            found.registry = Registry(stationfile.stations(document, levels), levels)
+        if BRIDGE in self._names and (document := self._readable(BRIDGE)):
+            found.bridge = processfile.bridge(document, found.path, level_tables())
+        if {EDGE, PROFILES} & self._names:
+            found.profiles = load_profiles(found.path, found.problems)
+        if EDGE in self._names and (document := self._readable(EDGE)):
+            found.edge = processfile.edge(document, found.path, found.profiles, _profile_files(found.path))
+            if found.edge and found.registry:
+                _agree(document, found.edge, found.profiles, found.registry, self._declared())
+        for name in self._names & self._documents.keys():
+            found.problems += self._documents[name].problems
+        found.problems.sort()
+        return found
+
+    def _readable(self, name: str) -> Document | None:
+        if name not in self._documents:
+            self._documents[name] = yamlfile.read(self._found.path / name, name)
+        document = self._documents[name]
+        return document if document.readable else None
+
+    def _levels(self) -> LevelTable:
+        """The table that bridge.yaml names. A bridge.yaml that cannot be read may name another: it is concerned."""
+        stated: object = None
+        if (self._found.path / BRIDGE).exists():
+            document = self._readable(BRIDGE)
+            stated = document.mapping(()).get("level_table") if document else None
+            if document is None:
+                self._names.add(BRIDGE)
+        tables = level_tables()
+        return tables[stated] if isinstance(stated, str) and stated in tables else tables[DEFAULT_LEVELS]
+
+    def _declared(self) -> set[str]:
+        """Every station that stands in stations.yaml, in order or not."""
+        document = self._documents[STATIONS]
+        return {str(name) for name in document.mapping(("stations",))}
+
+
+# --- what edge.yaml and stations.yaml must agree on
+
+
+def _agree(
+    document: Document,
+    edge: settings.Edge,
+    profiles: dict[str, Profile],
+    registry: Registry,
+    declared: set[str],
+) -> None:
+    for sensor in edge.sensors:
+        path: yamlfile.Path = ("sensors", sensor.name)
+        station = registry.station(edge.tenant, sensor.station)
+        if station is not None and station.device != edge.device:
+            message = f"{station.id} is served by device '{station.device}' ({STATIONS}), not by '{edge.device}'"
+            document.add((*path, "station"), message)
+        elif station is not None:
+            _channels_agree(document, path, sensor, profiles[sensor.profile], station.channels)
+        elif sensor.station == edge.device:
+            _health_agrees(document, path, sensor, profiles[sensor.profile])
+        elif foreign := next((t for t, name in registry.stations if name == sensor.station), None):
+            message = f"{sensor.station} belongs to tenant '{foreign}' ({STATIONS}), not to '{edge.tenant}'"
+            document.add((*path, "station"), message)
+        elif sensor.station not in declared:
+            message = f"'{sensor.station}' is not in {STATIONS}.{did_you_mean(sensor.station, declared)}"
+            document.add((*path, "station"), message)
+
+
+def _channels_agree(
+    document: Document, path: yamlfile.Path, sensor: settings.Sensor, profile: Profile, channels: Mapping[str, Channel]
+) -> None:
+    for name, channel_name in sensor.channels.items():
+        where = (*path, "channels", name)
+        channel, value = channels.get(channel_name), profile.value(name)
+        if channel is None:
+            hint = did_you_mean(channel_name, channels)
+            known = ", ".join(channels)
+            document.add(where, f"{sensor.station} has no channel '{channel_name}'.{hint} (one of {known})")
+            continue
+        # A distance becomes a level only at the bridge; its factor shows the direction.
+        wanted = "distance" if channel.factor < 0 else channel.quantity
+        if value is not None and value.quantity != wanted:
+            message = f"{name} of {profile.id} is a {value.quantity}, channel {channel_name} takes a {wanted}"
+            document.add(where, message)
+        if sensor.interval_s > channel.contract.late_after_s:
+            message = (
+                f"{sensor.interval_s:g} s is longer than {sensor.station} waits for {channel_name} "
+                f"(interval and grace {channel.contract.late_after_s:g} s), so it would always be late"
+            )
+            document.add((*path, "interval"), message)
+
+
+def _health_agrees(document: Document, path: yamlfile.Path, sensor: settings.Sensor, profile: Profile) -> None:
+    """A sensor may feed what a device says of itself, under the device's own name."""
+    for name, channel in sensor.channels.items():
+        value = profile.value(name)
+        if channel not in HEALTH_CHANNELS or (value and value.quantity != HEALTH_CHANNELS[channel]):
+            known = ", ".join(HEALTH_CHANNELS)
+            message = f"{name} is not one of the device's own channels ({known}). Name a station of {STATIONS}"
+            document.add((*path, "channels", name), message)

@@ -1,0 +1,224 @@
+"""The kinds of value that stand in the YAML files: each takes what YAML gave and returns the value, or raises
+ValueError with the sentence for people: what is wrong, the value, what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import PlainValidator
+
+from gateway import units
+from gateway.errors import FaultCode
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+MAX_SECONDS = 366 * 86400.0
+
+
+def did_you_mean(word: object, choices: Iterable[str]) -> str:
+    """ " Did you mean 'x'?" for the nearest of the choices, or nothing."""
+    by_low = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(word).lower(), by_low, 1)
+    return f" Did you mean '{by_low[near[0]]}'?" if near else ""
+
+
+def show(value: Any) -> str:
+    """A value as it may stand in a sentence."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    text = str(value)
+    text = text if len(text) <= 40 else text[:39] + "…"
+    return f"'{text}'" if isinstance(value, str) else text
+
+
+def text(value: Any) -> str:
+    """Text that is not empty and stays on one line."""
+    if value is None or value == "":
+        raise ValueError("has no value")
+    if isinstance(value, (bool, int, float)):
+        kind = "true or false" if isinstance(value, bool) else "a number"
+        raise ValueError(f"{show(value)} is read as {kind}. For text put it in quotes: '{show(value)}'")
+    if not isinstance(value, str):
+        raise ValueError(f"{show(value)} stands where text is expected")
+    if _CONTROL.search(value):
+        raise ValueError("holds a line break or control character. Write it on one line")
+    return value
+
+
+def name(value: Any) -> str:
+    """A name as the wire contract has it."""
+    word = text(value)
+    if _NAME.fullmatch(word):
+        return word
+    near = re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("._-")
+    hint = f" Did you mean '{near}'?" if near else ""
+    raise ValueError(f"{show(word)} is not a name: a-z, 0-9, '.', '_', '-', first a letter or digit.{hint}")
+
+
+def channel_name(value: Any) -> str:
+    """A channel's name. The wire says a channel's fault under `<channel>.fault`."""
+    word = name(value)
+    if word == "fault" or word.endswith(".fault"):
+        raise ValueError(f"'{word}' is reserved for the fault of a channel. Choose another name")
+    return word
+
+
+def amount(value: Any) -> str:
+    """A number with a unit, as text; what units are right depends on the quantity and is checked there."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return text(value)
+    return str(value)
+
+
+def _length(value: Any) -> float:
+    return units.parse(amount(value), "water_level")
+
+
+def pair(value: Any) -> tuple[str, str]:
+    """Two amounts, the lower first."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"{show(value)} is not a span. Write two values: [lowest, highest]")
+    return amount(value[0]), amount(value[1])
+
+
+def _seconds(value: Any) -> float:
+    seconds = units.seconds(amount(value))
+    if seconds < 0:
+        raise ValueError(f"{show(value)} is below zero")
+    if seconds > MAX_SECONDS:
+        raise ValueError(f"{show(value)} is longer than a year")
+    return seconds
+
+
+def _duration(value: Any) -> float:
+    seconds = _seconds(value)
+    if seconds == 0:
+        raise ValueError(f"{show(value)} is no time at all. Write a duration above zero")
+    return seconds
+
+
+def _size(value: Any) -> int:
+    size = units.nbytes(amount(value))
+    if not 0 < size < 2**63:
+        raise ValueError(f"{show(value)} is not a size that can be kept")
+    return size
+
+
+def _day(value: Any) -> date:
+    word = text(value)
+    try:
+        if _DAY.fullmatch(word):
+            return date.fromisoformat(word)
+        digits = re.fullmatch(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})", word, re.ASCII)
+        near = date(*map(int, digits.groups())) if digits else None
+    except ValueError:
+        raise ValueError(f"{show(word)} is not a day of the calendar") from None
+    hint = f"Did you mean '{near}'?" if near else "Write it like 2026-06-01"
+    raise ValueError(f"{show(word)} is not a date. {hint}")
+
+
+def _url(value: Any) -> str:
+    """Where something listens. Not shown in messages before it is known to hold no password."""
+    word = text(value)
+    try:
+        parts = urlsplit(word)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("this is not a URL. Write it like http://127.0.0.1:8086") from None
+    if "@" in parts.netloc:
+        raise ValueError("a URL holds no user or password here. Use a file: token_file, or username and password_file")
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in word:
+        raise ValueError(f"{show(word)} is not a URL. Write it like http://127.0.0.1:8086")
+    return word
+
+
+def _host(value: Any) -> str:
+    word = text(value)
+    near = word.rpartition("://")[2].partition("/")[0]
+    if "@" in word:
+        raise ValueError("a host holds no user or password. Use username and password_file")
+    if near.count(":") == 1:
+        bare, _, port = near.partition(":")
+        raise ValueError(f"{show(word)} is not a host alone. Did you mean 'host: {bare}' and 'port: {port}'?")
+    if near != word or " " in word:
+        hint = f" Did you mean '{near}'?" if near and " " not in near else ""
+        raise ValueError(f"{show(word)} is not a host name or address.{hint}")
+    return word
+
+
+def fault(value: Any) -> FaultCode:
+    word = text(value)
+    codes = [code.value for code in FaultCode]
+    if word in codes:
+        return FaultCode(word)
+    raise ValueError(f"unknown fault '{word}'.{did_you_mean(word, codes)} (one of {', '.join(codes)})")
+
+
+def fault_number(value: Any) -> float:
+    """A number on the bus that stands for a fault; as a key of YAML a fraction arrives as text."""
+    try:
+        number = value if isinstance(value, int) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{show(value)} is not a number. Write 'number: fault'")
+    return number
+
+
+def _expected(value: Any) -> str | FaultCode:
+    """What an example expects: an amount, or {fault: code}."""
+    if isinstance(value, dict):
+        if list(value) != ["fault"]:
+            raise ValueError("a mapping here is {fault: …}")
+        return fault(value["fault"])
+    return amount(value)
+
+
+def _json_path(value: Any) -> tuple[str | int, ...]:
+    """'items.0.level' -> ('items', 0, 'level')."""
+    parts = (str(value) if type(value) is int else text(value)).split(".")
+    if "" in parts:
+        raise ValueError(f"{show(value)} is not a path. Write keys and list indexes with dots: items.0.level")
+    return tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+
+
+def localised(value: Any) -> Any:
+    """A plain name stands for every language."""
+    return {"ja": value, "en": value} if isinstance(value, str) else value
+
+
+def switch(value: Any) -> Any:
+    """`true` is a section with nothing in it, `false` none."""
+    return {} if value is True else None if value is False else value
+
+
+Text = Annotated[str, PlainValidator(text)]
+Name = Annotated[str, PlainValidator(name)]
+ChannelName = Annotated[str, PlainValidator(channel_name)]
+Amount = Annotated[str, PlainValidator(amount)]
+Span = Annotated[tuple[str, str], PlainValidator(pair)]
+Length = Annotated[float, PlainValidator(_length)]
+Duration = Annotated[float, PlainValidator(_duration)]
+Wait = Annotated[float, PlainValidator(_seconds)]  # may be zero
+Size = Annotated[int, PlainValidator(_size)]
+Day = Annotated[date, PlainValidator(_day)]
+Url = Annotated[str, PlainValidator(_url)]
+Host = Annotated[str, PlainValidator(_host)]
+Fault = Annotated[FaultCode, PlainValidator(fault)]
+FaultNumber = Annotated[float, PlainValidator(fault_number)]
+Expected = Annotated[str | FaultCode, PlainValidator(_expected)]
+JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path)]

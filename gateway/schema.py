@@ -1,0 +1,239 @@
+"""The YAML files as pydantic models; `validation` tells the mistakes against them.
+
+The models hold form: which keys, which kind of value. What the values mean to each other is checked where they are
+compiled (`stationfile`, `profilefile`, `processfile`). Parts that are `Any` here are validated one by one there, so
+that a mistake in one station hides nothing of the next.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway import fields as f
+
+
+class Row(BaseModel):
+    """One mapping of a file: no unknown keys, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def _need(example: str) -> Any:
+    """A required key; the example is shown where it is missing."""
+    return Field(examples=[example])
+
+
+Version = Annotated[Literal[1], _need("1")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Word = Annotated[int, Field(ge=0, le=65535)]
+Reference = Literal["gauge_height", "elevation"]
+
+
+# --- stations.yaml
+
+
+class Stations(Row):
+    version: Version
+    tenant: f.Name | None = None
+    stations: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+
+
+class LocalName(Row):
+    ja: f.Text = _need("春日橋")
+    en: f.Text = _need("Kasuga Bridge")
+
+
+class Position(Row):
+    latitude: Annotated[float, Field(ge=-90, le=90)] = _need("34.3301")
+    longitude: Annotated[float, Field(ge=-180, le=180)] = _need("134.0703")
+
+
+class Station(Row):
+    tenant: f.Name | None = None
+    name: Annotated[LocalName, BeforeValidator(f.localised)] = _need("春日橋")
+    position: Position = _need("{latitude: 34.3301, longitude: 134.0703}")
+    datum: f.Text | None = None
+    gauge_zero: f.Length | None = None
+    device: f.Name = _need("kasuga-01")
+    order: int | None = None
+    channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
+
+
+class Channel(Row):
+    quantity: f.Text | None = None
+    unit: f.Text | None = None
+    interval: f.Duration = _need("60s")
+    grace: f.Wait | None = None
+    readings: Literal["gauge_height", "elevation", "distance"] | None = None
+    sensor_height: f.Length | None = None
+    reference: Reference | None = None
+    correction: f.Amount | None = None
+    span: f.Span | None = None
+    plausible: f.Span | None = None
+    thresholds: dict[f.Text, Any] = {}
+
+
+class Threshold(Row):
+    value: f.Amount = _need("2.00 m")
+    authority: Literal["国", "県", "市独自"] = _need("県")
+    basis: Literal["基準水位観測所", "危機管理型", "市の目安"] = _need("基準水位観測所")
+    source: f.Text = _need("水防計画 2026-05")
+    valid_from: f.Day | None = None
+    valid_to: f.Day | None = None
+    reference: Reference | None = None
+
+
+# --- edge.yaml and bridge.yaml
+
+
+class Tls(Row):
+    ca_file: f.Text | None = None
+    cert_file: f.Text | None = None
+    key_file: f.Text | None = None
+
+
+class Broker(Row):
+    host: f.Host = _need("mqtt.example")
+    port: Port | None = None
+    username: f.Text | None = None
+    password_file: f.Text | None = None
+    keepalive: f.Duration = 20.0
+    tls: Annotated[Tls | None, BeforeValidator(f.switch)] = None
+
+
+class Spool(Row):
+    path: f.Text = "spool.db"
+    commit_interval: f.Duration = 1.0
+    max_size: f.Size = 512_000_000
+
+
+class Backlog(Row):
+    pack: Annotated[int, Field(ge=1, le=5000)] = 100
+    window: Annotated[int, Field(ge=1, le=5000)] = 10
+
+
+class Edge(Row):
+    version: Version
+    tenant: f.Name = _need("takamatsu")
+    device: f.Name = _need("kasuga-01")
+    broker: Broker = _need("{host: mqtt.example}")
+    spool: Spool = Spool()
+    delivery: Literal["receipt", "puback"] = "receipt"
+    backlog: Backlog = Backlog()
+    buses: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+    sensors: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+    simulation: bool = False
+
+
+class ModbusTcp(Row):
+    type: Literal["modbus_tcp"] = _need("modbus_tcp")
+    host: f.Host = _need("192.168.1.20")
+    port: Port = 502
+    timeout: f.Duration = 1.0
+
+
+class Sensor(Row):
+    station: f.Name = _need("kasuga-bridge")
+    bus: f.Name = _need("mast")
+    profile: f.Text = _need("sim_river_gauge")
+    unit_id: Annotated[int, Field(ge=0, le=255)] = 1
+    interval: f.Duration = _need("60s")
+    channels: Annotated[dict[f.Name, f.ChannelName], Field(min_length=1)] | None = None
+
+
+class Store(Row):
+    path: f.Text = "store.db"
+
+
+class Influx(Row):
+    api: Literal["v1", "v2"] = _need("v2")
+    url: f.Url = _need("http://127.0.0.1:8086")
+    bucket: f.Text | None = None
+    database: f.Text | None = None
+    org: f.Text | None = None
+    token_file: f.Text | None = None
+    username: f.Text | None = None
+    password_file: f.Text | None = None
+    strings: bool = True
+    timeout: f.Duration = 10.0
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 5000
+
+
+class Recipient(Row):
+    medium: Literal["console", "webhook"] = _need("webhook")
+    url: f.Url | None = None
+    token_file: f.Text | None = None
+    timeout: f.Duration = 10.0
+    min_rank: Annotated[int, Field(ge=1, le=5)] = 2
+
+
+class Notify(Row):
+    alert_topic: bool = True
+    recipients: dict[f.Name, Any] = {}
+
+
+class Clock(Row):
+    trust: Literal["system", "always"] = "system"
+    future_tolerance: f.Wait = 300.0
+
+
+class BridgeLimits(Row):
+    payload: f.Size = 262_144
+    held: f.Size = 33_554_432
+    letters_per_device: f.Size = 10_000_000
+
+
+class Bridge(Row):
+    version: Version
+    store: Store = Store()
+    broker: Broker = _need("{host: mqtt.example}")
+    client_id: f.Name = "suimon-bridge"
+    influx: Influx | None = None
+    notify: Notify = Notify()
+    level_table: f.Text = "jp-2026"
+    clock: Clock = Clock()
+    limits: BridgeLimits = BridgeLimits()
+    simulation: bool = False
+
+
+# --- device_profiles/*.yaml
+
+
+class Profile(Row):
+    version: Version
+    id: f.Name = _need("acme_us10")
+    vendor: f.Text = _need("Acme")
+    model: f.Text = _need("US10")
+    source: f.Text = _need("unverified")
+    encoding: Literal["registers", "json"] = _need("registers")
+    function: Literal["holding", "input"] | None = None
+    values: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
+    examples: list[Any] = _need("")
+
+
+class _Value(Row):
+    quantity: f.Text | None = None
+    unit: f.Text = _need("mm")
+    scale: float = 1.0
+    offset: float = 0.0
+    span: f.Span | None = None
+    faults: dict[f.FaultNumber, f.Fault] = {}
+
+
+class RegisterValue(_Value):
+    address: Word = _need("0")
+    type: f.Text = _need("uint16")
+    word_order: Literal["big", "little"] = "big"
+
+
+class JsonValue(_Value):
+    path: f.JsonPath = _need("level.value")
+
+
+class Example(Row):
+    name: f.Text = _need("normal")
+    registers: dict[Word, Annotated[list[Word], Field(min_length=1)]] | None = None
+    json_text: f.Text | None = Field(default=None, alias="json")
+    expect: Annotated[dict[f.Text, f.Expected], Field(min_length=1)] = _need("{water_level: 1.234 m}")

@@ -1,0 +1,215 @@
+"""stations.yaml -> stations: units resolved, the way from reading to observation compiled, thresholds judged.
+
+Everything is checked piece by piece: a mistake in one channel hides nothing of the next.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, timezone
+
+from gateway import schema, units
+from gateway.fields import did_you_mean
+from gateway.stations import Channel, Contract, Level, LevelTable, Limits, Station, Threshold
+from gateway.validation import amount_of, quantity_of, span_of, validate
+from gateway.yamlfile import Document, Key, Path
+
+# The days in stations.yaml are days of Japan's calendar, where the authorities that set thresholds are.
+_JAPAN = timezone(timedelta(hours=9))
+_HEIGHTS = ("readings", "reference", "sensor_height")  # keys with a meaning for water levels only
+
+
+def stations(document: Document, levels: LevelTable) -> list[Station]:
+    """Every station without a mistake; the mistakes of the others are problems of the document."""
+    head = validate(schema.Stations, document)
+    tenant = head.tenant if head else _text(document.mapping(()).get("tenant"))
+    ids = document.mapping(("stations",))
+    found = [_station(document, key, place, tenant, levels) for place, key in enumerate(ids, 1)]
+    good = [station for station in found if station]
+    _one_name_space(document, good)
+    return good
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _station(
+    document: Document, key: Key, place: int, default_tenant: str | None, levels: LevelTable
+) -> Station | None:
+    path: Path = ("stations", key)
+    before = len(document.problems)
+    row = validate(schema.Station, document, path)
+    zero = row.gauge_zero if row else None
+    names = document.mapping((*path, "channels"))
+    found = [_channel(document, (*path, "channels", name), zero or 0.0, levels) for name in names]
+    channels = {channel.name: channel for channel in found if channel}
+    if row is None:
+        return None
+    tenant = row.tenant or default_tenant
+    if tenant is None:
+        document.add(path, "'tenant' is missing. Add it here, or at the top of the file for all stations", at_key=True)
+    if any(c.quantity == "water_level" for c in channels.values()):
+        _height_reference(document, path, row)
+    if tenant is None or len(document.problems) > before:
+        return None
+    return Station(
+        tenant=tenant,
+        id=str(key),
+        name_ja=row.name.ja,
+        name_en=row.name.en,
+        latitude=row.position.latitude,
+        longitude=row.position.longitude,
+        device=row.device,
+        datum=row.datum or "",
+        gauge_zero=row.gauge_zero or 0.0,
+        channels=channels,
+        order=place if row.order is None else row.order,
+    )
+
+
+def _height_reference(document: Document, path: Path, row: schema.Station) -> None:
+    """A water level means nothing without what it is measured from."""
+    for key, value, example in (("datum", row.datum, "T.P."), ("gauge_zero", row.gauge_zero, "1.20 m")):
+        if value is None:
+            message = f"'{key}' is missing and a water level needs it. Add for example '{key}: {example}'"
+            document.add(path, message, at_key=True)
+
+
+def _one_name_space(document: Document, good: list[Station]) -> None:
+    """Stations and devices of a tenant share one name space: both stand before the slash of a channel's name."""
+    ids = {(station.tenant, station.id) for station in good}
+    for station in good:
+        if (station.tenant, station.device) in ids:
+            message = f"'{station.device}' is the name of a station. Stations and devices need different names"
+            document.add(("stations", station.id, "device"), message)
+
+
+# --- channels
+
+
+def _channel(document: Document, path: Path, zero: float, levels: LevelTable) -> Channel | None:
+    name = str(path[-1])
+    row = validate(schema.Channel, document, path)
+    keys = document.mapping((*path, "thresholds"))
+    rows = [(key, validate(schema.Threshold, document, (*path, "thresholds", key))) for key in keys]
+    graded = [(_level(document, path, key, levels), t) for key, t in rows]
+    if row is None:
+        return None
+    quantity = quantity_of(document, path, row.quantity, name)
+    if quantity is None:
+        return None
+    if row.unit is not None and row.unit not in units.QUANTITIES[quantity].accepts:
+        document.add((*path, "unit"), units.unknown(row.unit, units.QUANTITIES[quantity].accepts, quantity))
+    limits = Limits(
+        sensor=span_of(document, (*path, "span"), row.span, quantity),
+        user=span_of(document, (*path, "plausible"), row.plausible, quantity),
+    )
+    factor, offset = _way(document, path, row, quantity, zero)
+    grace = max(30.0, row.interval / 2) if row.grace is None else row.grace
+    found = [_threshold(document, path, row, quantity, level, t, zero) for level, t in graded if level and t]
+    thresholds = sorted((t for t in found if t), key=lambda t: t.rank)
+    _rising(document, path, thresholds, units.QUANTITIES[quantity].unit)
+    _within(document, path, thresholds, limits.sensor, units.QUANTITIES[quantity].unit)
+    return Channel(name, quantity, Contract(row.interval, grace), factor, offset, limits, tuple(thresholds))
+
+
+def _way(document: Document, path: Path, row: schema.Channel, quantity: str, zero: float) -> tuple[float, float]:
+    """Factor and offset that make an observation of a reading."""
+    text = row.correction
+    correction = 0.0
+    if text is not None:
+        correction = amount_of(document, (*path, "correction"), text, quantity, units.parse_difference) or 0.0
+    if quantity != "water_level":
+        for key in _HEIGHTS:
+            if getattr(row, key) is not None:
+                document.add(
+                    (*path, key), f"{key} is for water levels, and this is {quantity}. Leave it out", at_key=True
+                )
+        return 1.0, correction
+    if row.readings == "distance" and row.sensor_height is None:
+        message = "'sensor_height' is missing: a distance needs the sensor's height above the gauge zero. Add for "
+        document.add(path, message + "example 'sensor_height: 5.20 m'", at_key=True)
+    if row.readings != "distance" and row.sensor_height is not None:
+        message = "sensor_height is for 'readings: distance' only. Leave it out, or say that readings are distances"
+        document.add((*path, "sensor_height"), message, at_key=True)
+    factor, offset = 1.0, correction
+    if row.readings == "elevation":
+        offset -= zero
+    elif row.readings == "distance":
+        factor, offset = -1.0, offset + (row.sensor_height or 0.0)
+    if row.reference == "elevation":
+        offset += zero
+    return factor, round(offset, 9)
+
+
+# --- thresholds
+
+
+def _level(document: Document, path: Path, key: Key, levels: LevelTable) -> Level | None:
+    level = levels.by_key(str(key))
+    if level is not None and level.rank > 0:
+        return level
+    keys = [x.key for x in levels.levels if x.rank > 0]
+    what = f"'{key}' is what lies below every threshold." if level else f"unknown level '{key}'."
+    hint = "" if level else did_you_mean(key, keys)
+    message = f"{what}{hint} (level table {levels.name} has {', '.join(keys)})"
+    document.add((*path, "thresholds", key), message, at_key=True)
+    return None
+
+
+def _threshold(
+    document: Document,
+    channel: Path,
+    of: schema.Channel,
+    quantity: str,
+    level: Level,
+    row: schema.Threshold,
+    zero: float,
+) -> Threshold | None:
+    path = (*channel, "thresholds", level.key)
+    value = amount_of(document, (*path, "value"), row.value, quantity)
+    begin, end = _midnight(row.valid_from), _midnight(row.valid_to)
+    if begin is not None and end is not None and begin >= end:
+        document.add((*path, "valid_to"), f"{row.valid_to} is not after valid_from ({row.valid_from})")
+    if value is None:
+        return None
+    reference = of.reference or "gauge_height"
+    if (row.reference or reference) != reference:
+        moved = value + (zero if reference == "elevation" else -zero)
+        message = f"{row.value} is {_words(row.reference)}, the channel's observations are {_words(reference)}. "
+        document.add((*path, "reference"), message + f"Did you mean {moved:.2f} m as {_words(reference)}?")
+        return None
+    return Threshold(level.key, level.rank, value, row.authority, row.basis, row.source, begin, end)
+
+
+def _words(reference: str | None) -> str:
+    return str(reference).replace("_", " ")
+
+
+def _midnight(day: date | None) -> int | None:
+    return None if day is None else int(datetime.combine(day, time(), _JAPAN).timestamp()) * 1000
+
+
+def _rising(document: Document, path: Path, thresholds: list[Threshold], unit: str) -> None:
+    """Any level may be absent; the order never changes. Two levels of one rank may stand either way."""
+    for upper in thresholds:
+        lower = max((t for t in thresholds if t.rank < upper.rank), key=lambda t: t.value, default=None)
+        if lower is not None and upper.value <= lower.value:
+            message = (
+                f"{upper.level} (rank {upper.rank}) at {upper.value:.2f} {unit} is not above "
+                f"{lower.level} (rank {lower.rank}) at {lower.value:.2f} {unit}. Values rise with the rank"
+            )
+            document.add((*path, "thresholds", upper.level, "value"), message)
+
+
+def _within(
+    document: Document, path: Path, thresholds: list[Threshold], span: tuple[float, float] | None, unit: str
+) -> None:
+    """A threshold that the sensor cannot reach would never ring."""
+    for t in thresholds:
+        if span is not None and not span[0] <= t.value <= span[1]:
+            message = (
+                f"{t.level} at {t.value:.2f} {unit} lies outside the sensor's span "
+                f"({span[0]:.2f} to {span[1]:.2f} {unit}), so it could never be seen"
+            )
+            document.add((*path, "thresholds", t.level, "value"), message)
