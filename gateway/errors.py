@@ -13,7 +13,7 @@ class _Described(StrEnum):
 
     sentence: str
 
-    def __new__(cls, code: str, sentence: str) -> _Described:
+    def __new__(cls, code: str, sentence: str = "") -> _Described:
         member = str.__new__(cls, code)
         member._value_ = code
         member.sentence = sentence

@@ -5,6 +5,7 @@ The bridge alone writes it. WAL with synchronous=FULL: a commit that returned su
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
@@ -107,6 +108,18 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
     sync_folder(path.parent)
 
 
+def lock(path: Path, whose: str) -> int:
+    """Keep every other process from opening the same file for writing; the lock ends with the process, however it
+    ends. Raises Unavailable where another one holds it."""
+    fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        os.close(fd)
+        raise Unavailable(f"{path} is in use by another {whose}. Stop that one first.") from e
+    return fd
+
+
 def sync_folder(folder: Path) -> None:
     """Make a new file's name durable: its folder must reach the disk as well."""
     fd = os.open(folder, os.O_RDONLY)
@@ -124,9 +137,7 @@ SELECT o.id, c.tenant, c.station, c.channel, c.quantity, o.observed_ms, o.receiv
 FROM observations o JOIN channels c ON c.id = o.channel_id
 WHERE o.id > ? ORDER BY o.id LIMIT ?"""
 
-OWED = (
-    "SELECT id, key, body, attempts, owed_ms FROM outbox WHERE recipient = ? AND state = 'owed' ORDER BY id LIMIT ?"
-)
+OWED = "SELECT id, key, body, attempts, owed_ms FROM outbox WHERE recipient = ? AND state = 'owed' ORDER BY id LIMIT ?"
 
 LATEST = """
 SELECT c.tenant, c.station, c.channel, c.quantity, s.state

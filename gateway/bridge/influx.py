@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway import settings, storefile, units
 from gateway.errors import RejectCode
@@ -96,8 +96,8 @@ class V2Writer:
 
     def __init__(self, to: settings.Influx) -> None:
         from influxdb_client.client.influxdb_client import InfluxDBClient
-        from influxdb_client.domain.write_precision import WritePrecision
         from influxdb_client.client.write_api import SYNCHRONOUS
+        from influxdb_client.domain.write_precision import WritePrecision
         from influxdb_client.rest import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -105,7 +105,7 @@ class V2Writer:
         self._client = InfluxDBClient(
             url=to.url, token=to.token or "", org=to.org, timeout=round(to.timeout_s * 1000), retries=False
         )
-        self._precision = WritePrecision.MS
+        self._precision: Any = WritePrecision.MS  # typed as the enum, used as its text
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
 
     def write(self, lines: Sequence[str]) -> Answer:

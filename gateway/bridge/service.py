@@ -55,7 +55,7 @@ class Service:
         self._stopping = threading.Event()
         self._inbox = _Inbox()
         self._retry: deque[list[Arrival]] = deque()
-        self._last_commit_ms = 0
+        self._last_commit_ms = self._memory.last_commit_ms
         self._disk_failures = 0
         self._ticked = 0.0
         self.counts: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ class Store:
         self.path = path
         self._letter_bytes = letter_bytes
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = storefile.lock(path, "bridge")
         self._db = storefile.connect(path, write=True)
         try:
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
@@ -51,6 +53,7 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+        os.close(self._lock)
 
     # --- load ------------------------------------------------------------------------------------------------
 
@@ -61,8 +64,11 @@ class Store:
         rows = db.execute("SELECT id, tenant, station, channel FROM channels")
         self._channels = {(t, s, c): i for i, t, s, c in rows}
         names = {i: series for series, i in self._channels.items()}
-        newest = db.execute("SELECT channel_id, max(observed_ms) FROM observations GROUP BY channel_id")
-        memory.newest = {names[i]: at for i, at in newest}
+        newest = "SELECT max(observed_ms) FROM observations WHERE channel_id = ?"  # one step in the index each
+        found = {series: db.execute(newest, (i,)).fetchone()[0] for i, series in names.items()}
+        memory.newest = {series: at for series, at in found.items() if at is not None}
+        last = db.execute("SELECT received_ms FROM observations ORDER BY id DESC LIMIT 1").fetchone()
+        memory.last_commit_ms = last[0] if last else 0
         states = db.execute("SELECT channel_id, state FROM channel_states")
         memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
         rows = db.execute("SELECT tenant, station, id, opened_ms, max_rank FROM episodes WHERE closed_ms IS NULL")

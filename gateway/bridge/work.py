@@ -40,9 +40,10 @@ class Episode:
 @dataclass(slots=True)
 class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
-    `episodes` the open one of each station."""
+    `episodes` the open one of each station, `last_commit_ms` the bridge's clock at its last commit of observations."""
 
     store: str
+    last_commit_ms: int = 0
     ledgers: dict[Device, DeviceLedger] = field(default_factory=dict)
     states: dict[Series, ChannelState] = field(default_factory=dict)
     newest: dict[Series, int] = field(default_factory=dict)

@@ -1,0 +1,43 @@
+"""`suimon`: one file for each noun. Only this folder reads the command line and the environment."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway import __version__
+from gateway.cli.bridge import bridge_app
+from gateway.cli.check import check
+from gateway.cli.demo import demo
+from gateway.cli.edge import edge_app
+from gateway.cli.sim import sim_app
+
+app = typer.Typer(
+    name="suimon",
+    help="Flood-sensor gateway: from a sensor's register to an alert, with every reading accounted for.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(check)
+app.command()(demo)
+app.add_typer(edge_app, name="edge")
+app.add_typer(bridge_app, name="bridge")
+app.add_typer(sim_app, name="sim")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"suimon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Flood-sensor gateway."""
+
+
+def run() -> None:
+    """The console script."""
+    app()

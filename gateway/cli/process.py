@@ -1,0 +1,76 @@
+"""How a process of ours starts, logs and ends. The one place with a broad way out: a thread that dies ends the
+process non-zero, so that its supervisor starts it again instead of a half of it running on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from gateway.clock import Clock, SimClock, SystemClock
+from gateway.errors import ConfigError, Problem
+
+EXIT_CONFIG = 3
+EXIT_UNAVAILABLE = 4
+
+ConfigOption = typer.Option(Path("."), "--config", "-c", help="The folder with the YAML files.")
+ClockOption = typer.Option(None, "--sim-clock", hidden=True, help="Shared clock of a simulation.")
+
+
+def start_logging() -> None:
+    """One line an event on stderr; a supervisor adds nothing but its own time."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    threading.excepthook = _thread_died
+
+
+def _thread_died(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or isinstance(args.exc_value, SystemExit):
+        return
+    name = args.thread.name if args.thread else "?"
+    logging.critical("thread %s ended: %s", name, args.exc_value, exc_info=args.exc_value)
+    logging.shutdown()
+    os._exit(1)
+
+
+def clock_of(sim_clock: Path | None, simulation: bool, file: str) -> Clock:
+    """The system's clock, or a simulation's where the configuration permits one. Raises ConfigError."""
+    if sim_clock is None:
+        return SystemClock()
+    if not simulation:
+        message = "a simulated clock is refused outside a simulation; set 'simulation: true' only where no person relies on it"
+        raise ConfigError([Problem(file, 1, 1, "simulation", message)])
+    return SimClock(sim_clock)
+
+
+def refuse(error: ConfigError) -> typer.Exit:
+    """Print every problem; the exit code of a bad configuration."""
+    typer.echo(str(error), err=True)
+    return typer.Exit(EXIT_CONFIG)
+
+
+def unavailable(error: Exception) -> typer.Exit:
+    typer.echo(str(error), err=True)
+    return typer.Exit(EXIT_UNAVAILABLE)
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT end the process in order."""
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)

@@ -1,0 +1,49 @@
+"""Modbus TCP, through pymodbus. One connection a bus; a sensor that does not answer costs one time-out."""
+
+from __future__ import annotations
+
+import logging
+
+from pymodbus.client import ModbusTcpClient
+from pymodbus.exceptions import ModbusException
+
+from gateway import settings
+from gateway.errors import FaultCode
+from gateway.profiles import Profile, Words
+
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it reports to its log what it returns to us
+
+
+class ModbusTcp:
+    """A bus. Not for several threads at once."""
+
+    def __init__(self, bus: settings.ModbusTcp) -> None:
+        self._client = ModbusTcpClient(bus.host, port=bus.port, timeout=bus.timeout_s, retries=0)
+
+    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode:
+        """The registers that the profile needs, or why there are none."""
+        words: dict[int, int] = {}
+        try:
+            if not self._client.connected and not self._client.connect():  # type: ignore[no-untyped-call]
+                return FaultCode.BUS_ERROR
+            read = (
+                self._client.read_holding_registers
+                if profile.function == "holding"
+                else self._client.read_input_registers
+            )
+            for address, count in profile.blocks():
+                answer = read(address, count=count, device_id=unit_id)
+                if answer.isError():
+                    return FaultCode.REFUSED
+                words.update(zip(range(address, address + count), answer.registers, strict=False))
+        except ModbusException:
+            # A late answer would be taken for the next one's: begin again on a new connection.
+            self._client.close()  # type: ignore[no-untyped-call]
+            return FaultCode.NO_ANSWER
+        except OSError:
+            self._client.close()  # type: ignore[no-untyped-call]
+            return FaultCode.BUS_ERROR
+        return words
+
+    def close(self) -> None:
+        self._client.close()  # type: ignore[no-untyped-call]
