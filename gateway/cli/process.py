@@ -21,7 +21,7 @@ from gateway.errors import ConfigError, Problem
 EXIT_CONFIG = 3
 EXIT_UNAVAILABLE = 4
 
-ConfigOption = typer.Option(Path("."), "--config", "-c", help="The folder with the YAML files.")
+ConfigOption = typer.Option(Path(), "--config", "-c", help="The folder with the YAML files.")
 ClockOption = typer.Option(None, "--sim-clock", hidden=True, help="Shared clock of a simulation.")
 
 
@@ -50,7 +50,9 @@ def clock_of(sim_clock: Path | None, simulation: bool, file: str) -> Clock:
     if sim_clock is None:
         return SystemClock()
     if not simulation:
-        message = "a simulated clock is refused outside a simulation; set 'simulation: true' only where no person relies on it"
+        message = (
+            "a simulated clock is refused outside a simulation; set 'simulation: true' only where nobody relies on it"
+        )
         raise ConfigError([Problem(file, 1, 1, "simulation", message)])
     return SimClock(sim_clock)
 
