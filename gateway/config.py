@@ -75,9 +75,9 @@ def inspect(folder: Path) -> Folder:
         present.add(PROFILES)
     if present:
         return _read(folder, present)
-    what = "nothing to check here" if folder.is_dir() else "no such folder"
+    what = "nothing to check here" if folder.is_dir() else "no folder" if folder.exists() else "no such folder"
     near = did_you_mean(STATIONS, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
-    message = f"{what}. Expected {STATIONS}, {BRIDGE}, {EDGE} or {PROFILES}/*.yaml.{near}"
+    message = f"{what}. Expected {STATIONS}, {BRIDGE}, {EDGE} or {PROFILES}/*.yaml{near}"
     return Folder(folder, [Problem(str(folder), 1, 1, "", message)])
 
 
@@ -227,7 +227,7 @@ def _agree(
             message = f"{sensor.station} belongs to tenant '{foreign}' ({STATIONS}), not to '{edge.tenant}'"
             document.add((*path, "station"), message)
         elif sensor.station not in declared:
-            message = f"'{sensor.station}' is not in {STATIONS}.{did_you_mean(sensor.station, declared)}"
+            message = f"'{sensor.station}' is not in {STATIONS}{did_you_mean(sensor.station, declared)}"
             document.add((*path, "station"), message)
 
 
@@ -240,7 +240,7 @@ def _channels_agree(
         if channel is None:
             hint = did_you_mean(channel_name, channels)
             known = ", ".join(channels)
-            document.add(where, f"{sensor.station} has no channel '{channel_name}'.{hint} (one of {known})")
+            document.add(where, f"{sensor.station} has no channel '{channel_name}'{hint} (one of {known})")
             continue
         # A distance becomes a level only at the bridge; its factor shows the direction.
         wanted = "distance" if channel.factor < 0 else channel.quantity

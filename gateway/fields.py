@@ -16,6 +16,7 @@ from pydantic import PlainValidator
 
 from gateway import units
 from gateway.errors import FaultCode
+from gateway.profiles import TYPES
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -27,7 +28,7 @@ def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """ " Did you mean 'x'?" for the nearest of the choices, or nothing."""
     by_low = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(str(word).lower(), by_low, 1)
-    return f" Did you mean '{by_low[near[0]]}'?" if near else ""
+    return f". Did you mean '{by_low[near[0]]}'?" if near else ""
 
 
 def show(value: Any) -> str:
@@ -65,8 +66,8 @@ def name(value: Any) -> str:
     if _NAME.fullmatch(word):
         return word
     near = re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("._-")
-    hint = f" Did you mean '{near}'?" if near else ""
-    raise ValueError(f"{show(word)} is not a name: a-z, 0-9, '.', '_', '-', first a letter or digit.{hint}")
+    hint = f". Did you mean '{near}'?" if near else ""
+    raise ValueError(f"{show(word)} is not a name: a-z, 0-9, '.', '_', '-', first a letter or digit{hint}")
 
 
 def channel_name(value: Any) -> str:
@@ -111,6 +112,14 @@ def _duration(value: Any) -> float:
     return seconds
 
 
+def _keepalive(value: Any) -> int:
+    """Longer, and a half-open link hides for more than half a minute; shorter, and a slow link looks dead."""
+    seconds = _seconds(value)
+    if not 5 <= seconds <= 20 or seconds != int(seconds):
+        raise ValueError(f"{show(value)} is not a keepalive. Write whole seconds from 5s to 20s")
+    return int(seconds)
+
+
 def _size(value: Any) -> int:
     size = units.nbytes(amount(value))
     if not 0 < size < 2**63:
@@ -127,8 +136,8 @@ def _day(value: Any) -> date:
         near = date(*map(int, digits.groups())) if digits else None
     except ValueError:
         raise ValueError(f"{show(word)} is not a day of the calendar") from None
-    hint = f"Did you mean '{near}'?" if near else "Write it like 2026-06-01"
-    raise ValueError(f"{show(word)} is not a date. {hint}")
+    hint = f". Did you mean '{near}'?" if near else ". Write it like 2026-06-01"
+    raise ValueError(f"{show(word)} is not a date{hint}")
 
 
 def _url(value: Any) -> str:
@@ -155,8 +164,8 @@ def _host(value: Any) -> str:
         bare, _, port = near.partition(":")
         raise ValueError(f"{show(word)} is not a host alone. Did you mean 'host: {bare}' and 'port: {port}'?")
     if near != word or " " in word:
-        hint = f" Did you mean '{near}'?" if near and " " not in near else ""
-        raise ValueError(f"{show(word)} is not a host name or address.{hint}")
+        hint = f". Did you mean '{near}'?" if near and " " not in near else ""
+        raise ValueError(f"{show(word)} is not a host name or address{hint}")
     return word
 
 
@@ -165,7 +174,7 @@ def fault(value: Any) -> FaultCode:
     codes = [code.value for code in FaultCode]
     if word in codes:
         return FaultCode(word)
-    raise ValueError(f"unknown fault '{word}'.{did_you_mean(word, codes)} (one of {', '.join(codes)})")
+    raise ValueError(f"unknown fault '{word}'{did_you_mean(word, codes)} (one of {', '.join(codes)})")
 
 
 def fault_number(value: Any) -> float:
@@ -188,12 +197,19 @@ def _expected(value: Any) -> str | FaultCode:
     return amount(value)
 
 
+def _register_type(value: Any) -> str:
+    word = text(value)
+    if word not in TYPES:
+        raise ValueError(f"unknown type '{word}'{did_you_mean(word, TYPES)} (one of {', '.join(TYPES)})")
+    return word
+
+
 def _json_path(value: Any) -> tuple[str | int, ...]:
-    """'items.0.level' -> ('items', 0, 'level')."""
+    """'items.0.level' -> ('items', 0, 'level'). Three digits at most are an index."""
     parts = (str(value) if type(value) is int else text(value)).split(".")
     if "" in parts:
         raise ValueError(f"{show(value)} is not a path. Write keys and list indexes with dots: items.0.level")
-    return tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+    return tuple(int(part) if re.fullmatch(r"[0-9]{1,3}", part) else part for part in parts)
 
 
 def localised(value: Any) -> Any:
@@ -214,6 +230,7 @@ Span = Annotated[tuple[str, str], PlainValidator(pair)]
 Length = Annotated[float, PlainValidator(_length)]
 Duration = Annotated[float, PlainValidator(_duration)]
 Wait = Annotated[float, PlainValidator(_seconds)]  # may be zero
+Keepalive = Annotated[int, PlainValidator(_keepalive)]
 Size = Annotated[int, PlainValidator(_size)]
 Day = Annotated[date, PlainValidator(_day)]
 Url = Annotated[str, PlainValidator(_url)]
@@ -221,4 +238,5 @@ Host = Annotated[str, PlainValidator(_host)]
 Fault = Annotated[FaultCode, PlainValidator(fault)]
 FaultNumber = Annotated[float, PlainValidator(fault_number)]
 Expected = Annotated[str | FaultCode, PlainValidator(_expected)]
+RegisterType = Annotated[str, PlainValidator(_register_type)]
 JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path)]

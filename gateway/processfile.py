@@ -12,34 +12,28 @@ from pathlib import Path as FilePath
 from gateway import schema, settings
 from gateway.fields import did_you_mean
 from gateway.profiles import Profile
-from gateway.validation import validate
+from gateway.validation import loosely, validate
 from gateway.yamlfile import Document, Path
 
-KEEPALIVE_S = (5, 20)  # longer, and a half-open link hides for more than half a minute
 MAX_IN_FLIGHT = 5000  # samples of backlog without a receipt (wire contract, receipts, rule 7)
 
 
 # --- parts that both files have
 
 
-def _broker(document: Document, row: schema.Broker, folder: FilePath, user: str = "") -> settings.Broker:
+def _broker(document: Document, folder: FilePath, user: str = "") -> settings.Broker | None:
     path: Path = ("broker",)
-    low, high = KEEPALIVE_S
-    if not low <= row.keepalive <= high or row.keepalive != int(row.keepalive):
-        message = f"{row.keepalive:g} s is not a keepalive in whole seconds from {low}s to {high}s"
-        document.add((*path, "keepalive"), message)
-    tls = _tls(document, (*path, "tls"), row.tls, folder) if row.tls else None
-    if row.password_file and not row.username:
+    row = validate(schema.Broker, document, path) if path[0] in document.mapping(()) else None
+    judged = row or loosely(schema.Broker, document, path)
+    if judged is None:
+        return None
+    tls = _tls(document, (*path, "tls"), judged.tls, folder) if judged.tls else None
+    if judged.password_file and "username" not in document.mapping(path):
         example = f". Add for example 'username: {user}'" if user else ""
         document.add((*path, "password_file"), f"a password needs 'username' beside it{example}", at_key=True)
-    return settings.Broker(
-        host=row.host,
-        port=row.port or (8883 if tls else 1883),
-        username=row.username,
-        password=_secret(document, (*path, "password_file"), row.password_file, folder),
-        keepalive_s=int(row.keepalive),
-        tls=tls,
-    )
+    password = _secret(document, (*path, "password_file"), judged.password_file, folder)
+    port = judged.port or (8883 if tls else 1883)
+    return settings.Broker(row.host, port, row.username, password, row.keepalive, tls) if row else None
 
 
 def _tls(document: Document, path: Path, row: schema.Tls, folder: FilePath) -> settings.Tls:
@@ -94,16 +88,16 @@ def edge(
     sensors = tuple(_sensor(document, ("sensors", name), buses, known) for name in document.mapping(("sensors",)))
     good = tuple(sensor for sensor in sensors if sensor)
     _one_source(document, good)
+    judged = row or loosely(schema.Edge, document, ())
+    broker = _broker(document, folder, f"{judged.tenant}/{judged.device}" if judged else "")
+    if judged and judged.backlog:
+        _bounded(document, judged.backlog)
     if row is None:
         return None
-    in_flight = row.backlog.pack * row.backlog.window
-    if in_flight > MAX_IN_FLIGHT:
-        message = f"pack times window is {in_flight} samples in flight, above {MAX_IN_FLIGHT}. Lower one of them"
-        document.add(("backlog",), message, at_key=True)
     return settings.Edge(
         tenant=row.tenant,
         device=row.device,
-        broker=_broker(document, row.broker, folder, f"{row.tenant}/{row.device}"),
+        broker=broker or settings.Broker(),
         spool=settings.Spool(folder / row.spool.path, row.spool.commit_interval, row.spool.max_size),
         buses={name: settings.ModbusTcp(bus.host, bus.port, bus.timeout) for name, bus in buses.items() if bus},
         sensors=good,
@@ -114,26 +108,36 @@ def edge(
     )
 
 
+def _bounded(document: Document, row: schema.Backlog) -> None:
+    in_flight = row.pack * row.window
+    if in_flight > MAX_IN_FLIGHT:
+        message = f"pack times window is {in_flight} samples in flight, above {MAX_IN_FLIGHT}. Lower one of them"
+        document.add(("backlog",), message, at_key=True)
+
+
 def _sensor(
     document: Document, path: Path, buses: Iterable[str], profiles: Mapping[str, Profile | None]
 ) -> settings.Sensor | None:
     row = validate(schema.Sensor, document, path)
-    if row is None:
+    judged = row or loosely(schema.Sensor, document, path)
+    if judged is None:
         return None
-    _known(document, (*path, "bus"), row.bus, "bus", buses)
-    _known(document, (*path, "profile"), row.profile, "profile", profiles)
-    profile = profiles.get(row.profile)
+    _known(document, (*path, "bus"), judged.bus, "bus", buses)
+    _known(document, (*path, "profile"), judged.profile, "profile", profiles)
+    profile = profiles.get(judged.profile)
     if profile is None:
         return None
     if profile.encoding != "registers":
-        message = f"{profile.id} is a profile for JSON texts, and '{row.bus}' is a bus that serves registers"
+        message = f"{profile.id} is a profile for JSON texts, and a Modbus device serves registers"
         document.add((*path, "profile"), message)
     values = [value.name for value in profile.values]
-    for value in row.channels or {}:
+    for value in judged.channels or {}:
         if value not in values:
             hint = did_you_mean(value, values)
-            message = f"the profile {profile.id} has no value '{value}'.{hint} (one of {', '.join(values)})"
+            message = f"the profile {profile.id} has no value '{value}'{hint} (one of {', '.join(values)})"
             document.add((*path, "channels", value), message, at_key=True)
+    if row is None:
+        return None
     return settings.Sensor(
         name=str(path[-1]),
         station=row.station,
@@ -145,11 +149,11 @@ def _sensor(
     )
 
 
-def _known(document: Document, path: Path, word: str, what: str, choices: Iterable[str]) -> None:
+def _known(document: Document, path: Path, word: str | None, what: str, choices: Iterable[str]) -> None:
     names = sorted(choices)
-    if word not in names:
+    if word and word not in names:
         known = f"one of {', '.join(names)}" if names else f"there is no {what} at all"
-        document.add(path, f"unknown {what} '{word}'.{did_you_mean(word, names)} ({known})")
+        document.add(path, f"unknown {what} '{word}'{did_you_mean(word, names)} ({known})")
 
 
 def _one_source(document: Document, sensors: Iterable[settings.Sensor]) -> None:
@@ -171,17 +175,21 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     row = validate(schema.Bridge, document)
     names = document.mapping(("notify", "recipients"))
     recipients = [_recipient(document, ("notify", "recipients", name), folder) for name in names]
+    judged = row or loosely(schema.Bridge, document, ())
+    broker = _broker(document, folder)
+    influx = _influx(document, ("influx",), folder) if document.mapping(()).get("influx") is not None else None
+    if judged:
+        _known(document, ("level_table",), judged.level_table, "level table", tables)
+    if judged and judged.limits and judged.limits.held < judged.limits.payload:
+        message = f"{judged.limits.held} bytes cannot hold one payload of {judged.limits.payload} bytes"
+        document.add(("limits", "held"), message)
     if row is None:
         return None
-    _known(document, ("level_table",), row.level_table, "level table", tables)
-    if row.limits.held < row.limits.payload:
-        message = f"{row.limits.held} bytes held do not hold one payload of {row.limits.payload} bytes"
-        document.add(("limits", "held"), message)
     return settings.Bridge(
         store=folder / row.store.path,
-        broker=_broker(document, row.broker, folder),
+        broker=broker or settings.Broker(),
         client_id=row.client_id,
-        influx=_influx(document, ("influx",), row.influx, folder) if row.influx else None,
+        influx=influx,
         recipients=tuple(recipient for recipient in recipients if recipient),
         alert_topic=row.notify.alert_topic,
         level_table=row.level_table,
@@ -194,26 +202,32 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     )
 
 
-def _influx(document: Document, path: Path, row: schema.Influx, folder: FilePath) -> settings.Influx:
-    wanted, other = ("database", "bucket") if row.api == "v1" else ("bucket", "database")
-    if getattr(row, other) is not None:
-        document.add((*path, other), f"api {row.api} has no {other}. Did you mean '{wanted}'?", at_key=True)
-    elif getattr(row, wanted) is None:
-        document.add(
-            path,
-            f"'{wanted}' is missing: api {row.api} writes to one. Add for example '{wanted}: flood'",
-            at_key=True,
-        )
-    if row.password_file and not row.username:
+def _influx(document: Document, path: Path, folder: FilePath) -> settings.Influx | None:
+    row = validate(schema.Influx, document, path)
+    judged = row or loosely(schema.Influx, document, path)
+    if judged is None:
+        return None
+    stated = document.mapping(path)
+    wanted, other = ("database", "bucket") if judged.api == "v1" else ("bucket", "database")
+    if judged.api and other in stated:
+        document.add((*path, other), f"api {judged.api} has no {other}. Did you mean '{wanted}'?", at_key=True)
+    elif judged.api and wanted not in stated:
+        message = f"'{wanted}' is missing: api {judged.api} writes to one. Add for example '{wanted}: flood'"
+        document.add(path, message, at_key=True)
+    if "password_file" in stated and "username" not in stated:
         document.add((*path, "password_file"), "a password needs 'username' beside it", at_key=True)
+    token = _secret(document, (*path, "token_file"), judged.token_file, folder)
+    password = _secret(document, (*path, "password_file"), judged.password_file, folder)
+    if row is None:
+        return None
     return settings.Influx(
         api=row.api,
         url=row.url,
         bucket=getattr(row, wanted) or "",
         org=row.org or "",
-        token=_secret(document, (*path, "token_file"), row.token_file, folder),
+        token=token,
         username=row.username,
-        password=_secret(document, (*path, "password_file"), row.password_file, folder),
+        password=password,
         strings=row.strings,
         timeout_s=row.timeout,
         batch=row.batch,
@@ -224,7 +238,7 @@ def _recipient(document: Document, path: Path, folder: FilePath) -> settings.Rec
     row = validate(schema.Recipient, document, path)
     if row is None:
         return None
-    if row.medium == "webhook" and row.url is None:
+    if row.medium == "webhook" and "url" not in document.mapping(path):
         message = "'url' is missing: a webhook is called there. Add for example 'url: https://desk.example/hook'"
         document.add(path, message, at_key=True)
     if row.medium == "console":

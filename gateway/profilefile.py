@@ -14,7 +14,7 @@ from gateway import fields, profiles, schema, units
 from gateway.errors import FaultCode, Problem
 from gateway.fields import did_you_mean
 from gateway.profiles import Example, Profile, Value
-from gateway.validation import amount_of, quantity_of, span_of, validate
+from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Path
 
 Encoding = Literal["registers", "json"]
@@ -58,49 +58,41 @@ def profile(document: Document, stem: str) -> Profile | None:
 
 
 def _value(document: Document, path: Path, encoding: Encoding) -> Value | None:
-    row = validate(schema.RegisterValue if encoding == "registers" else schema.JsonValue, document, path)
-    if row is None:
+    before = len(document.problems)
+    model: type[schema.RegisterValue] | type[schema.JsonValue]
+    model = schema.RegisterValue if encoding == "registers" else schema.JsonValue
+    row: schema.RegisterValue | schema.JsonValue | None = validate(model, document, path)
+    judged = row or loosely(model, document, path)
+    quantity = quantity_of(document, path, judged.quantity if judged else None, str(path[-1]))
+    if judged is None or quantity is None:
         return None
-    name = str(path[-1])
-    quantity = quantity_of(document, path, row.quantity, name)
-    if quantity is None:
-        return None
-    accepts = units.QUANTITIES[quantity].accepts
-    if row.unit not in accepts:
-        document.add((*path, "unit"), units.unknown(row.unit, accepts, quantity))
-        return None
-    if row.scale == 0:
+    if judged.scale == 0:
         document.add((*path, "scale"), "0 would make every number the same. Write the size of one step")
-        return None
-    scale, offset = accepts[row.unit]
+    scale, offset = unit_of(document, path, judged.unit, quantity) or (1.0, 0.0)
     value = Value(
-        name=name,
+        name=str(path[-1]),
         quantity=quantity,
-        unit=row.unit,
-        scale=row.scale * scale,
-        offset=row.offset * scale + offset,
-        span=span_of(document, (*path, "span"), row.span, quantity),
-        faults=row.faults,
+        unit=judged.unit,
+        scale=(judged.scale or 1.0) * scale,
+        offset=(judged.offset or 0.0) * scale + offset,
+        span=span_of(document, (*path, "span"), judged.span, quantity),
+        faults=judged.faults or {},
     )
-    if isinstance(row, schema.JsonValue):
-        return replace(value, type="float64", path=row.path)
-    assert isinstance(row, schema.RegisterValue)
-    return _in_registers(document, path, value, row)
+    if isinstance(row, schema.RegisterValue):
+        value = replace(value, address=row.address, type=row.type, word_order=row.word_order)
+        _fits_registers(document, path, value)
+    elif isinstance(row, schema.JsonValue):
+        value = replace(value, type="float64", path=row.path)
+    return None if row is None or len(document.problems) > before else value
 
 
-def _in_registers(document: Document, path: Path, value: Value, row: schema.RegisterValue) -> Value | None:
-    if row.type not in profiles.TYPES:
-        hint = did_you_mean(row.type, profiles.TYPES)
-        document.add((*path, "type"), f"unknown type '{row.type}'.{hint} (one of {', '.join(profiles.TYPES)})")
-        return None
-    value = replace(value, address=row.address, type=row.type, word_order=row.word_order)
+def _fits_registers(document: Document, path: Path, value: Value) -> None:
     if value.address + value.length - 1 > LAST_REGISTER:
-        message = f"a {row.type} at {row.address} ends above {LAST_REGISTER}, the last register"
+        message = f"a {value.type} at {value.address} ends above {LAST_REGISTER}, the last register"
         document.add((*path, "address"), message)
     for key in document.mapping((*path, "faults")):
         if not _holds(value, fields.fault_number(key)):
-            document.add((*path, "faults", key), f"{key} can never stand in {_range(row.type)}", at_key=True)
-    return value
+            document.add((*path, "faults", key), f"{key} can never stand in {_range(value.type)}", at_key=True)
 
 
 def _holds(value: Value, number: float) -> bool:
@@ -133,11 +125,12 @@ def _no_overlap(document: Document, values: tuple[Value, ...]) -> None:
 
 
 def _no_shared_path(document: Document, values: tuple[Value, ...]) -> None:
+    """Two paths part at some step, by two keys or two indexes: a number, a mapping and a list exclude each other."""
     for i, value in enumerate(values):
         for other in values[:i]:
-            short = min(len(value.path), len(other.path))
-            if value.path[:short] == other.path[:short]:
-                message = f"one number cannot stand here and at the path of '{other.name}'"
+            parting = next(((a, b) for a, b in zip(value.path, other.path, strict=False) if a != b), None)
+            if parting is None or type(parting[0]) is not type(parting[1]):
+                message = f"no text can have a number here and at the path of '{other.name}'"
                 document.add(("values", value.name, "path"), message)
 
 
@@ -216,7 +209,7 @@ def _expect(
             code = _fault(document, (*path, name), wanted)
             expect.update(dict.fromkeys(known, code) if code else {})
         elif name not in declared:
-            message = f"the profile has no value '{name}'.{did_you_mean(name, declared)} (one of {', '.join(declared)})"
+            message = f"the profile has no value '{name}'{did_you_mean(name, declared)} (one of {', '.join(declared)})"
             document.add((*path, name), message, at_key=True)
         elif isinstance(wanted, FaultCode):
             expect[name] = wanted

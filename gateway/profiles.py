@@ -199,18 +199,31 @@ def _at(document: Any, path: tuple[str | int, ...]) -> float | None:
 
 
 def _encode_json(profile: Profile, values: Mapping[str, float | FaultCode]) -> bytes:
-    document: dict[str, Any] = {}
+    document: Any = None
     for name, wanted in values.items():
         value = profile.value(name)
         if value is None:
             raise KeyError(name)
-        at = document
-        for step in value.path[:-1]:
-            at = at.setdefault(str(step), {})
         number = (
             _raw_number(value, wanted)
             if isinstance(wanted, FaultCode)
             else round((wanted - value.offset) / value.scale, 9)
         )
-        at[str(value.path[-1])] = number
-    return json.dumps(document).encode()
+        document = _with(document, value.path, number)
+    return json.dumps({} if document is None else document).encode()
+
+
+def _with(document: Any, path: tuple[str | int, ...], number: float) -> Any:
+    """The JSON document with the number at the path; what is missing on the way is made, a list where a step is an
+    index."""
+    if not path:
+        return number
+    step, rest = path[0], path[1:]
+    if isinstance(step, int):
+        items = [] if document is None else list(document)
+        items += [None] * (step + 1 - len(items))
+        items[step] = _with(items[step], rest, number)
+        return items
+    fields = {} if document is None else dict(document)
+    fields[step] = _with(fields.get(step), rest, number)
+    return fields

@@ -99,7 +99,7 @@ class Broker(Row):
     port: Port | None = None
     username: f.Text | None = None
     password_file: f.Text | None = None
-    keepalive: f.Duration = 20.0
+    keepalive: f.Keepalive = 20
     tls: Annotated[Tls | None, BeforeValidator(f.switch)] = None
 
 
@@ -118,7 +118,7 @@ class Edge(Row):
     version: Version
     tenant: f.Name = _need("takamatsu")
     device: f.Name = _need("kasuga-01")
-    broker: Broker = _need("{host: mqtt.example}")
+    broker: Any = _need("{host: mqtt.example}")
     spool: Spool = Spool()
     delivery: Literal["receipt", "puback"] = "receipt"
     backlog: Backlog = Backlog()
@@ -188,9 +188,9 @@ class BridgeLimits(Row):
 class Bridge(Row):
     version: Version
     store: Store = Store()
-    broker: Broker = _need("{host: mqtt.example}")
+    broker: Any = _need("{host: mqtt.example}")
     client_id: f.Name = "suimon-bridge"
-    influx: Influx | None = None
+    influx: Any = None
     notify: Notify = Notify()
     level_table: f.Text = "jp-2026"
     clock: Clock = Clock()
@@ -224,7 +224,7 @@ class _Value(Row):
 
 class RegisterValue(_Value):
     address: Word = _need("0")
-    type: f.Text = _need("uint16")
+    type: f.RegisterType = _need("uint16")
     word_order: Literal["big", "little"] = "big"
 
 

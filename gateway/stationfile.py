@@ -10,12 +10,11 @@ from datetime import date, datetime, time, timedelta, timezone
 from gateway import schema, units
 from gateway.fields import did_you_mean
 from gateway.stations import Channel, Contract, Level, LevelTable, Limits, Station, Threshold
-from gateway.validation import amount_of, quantity_of, span_of, validate
+from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Key, Path
 
 # The days in stations.yaml are days of Japan's calendar, where the authorities that set thresholds are.
 _JAPAN = timezone(timedelta(hours=9))
-_HEIGHTS = ("readings", "reference", "sensor_height")  # keys with a meaning for water levels only
 
 
 def stations(document: Document, levels: LevelTable) -> list[Station]:
@@ -39,18 +38,17 @@ def _station(
     path: Path = ("stations", key)
     before = len(document.problems)
     row = validate(schema.Station, document, path)
-    zero = row.gauge_zero if row else None
+    judged = row or loosely(schema.Station, document, path)
+    zero = judged.gauge_zero if judged else None
     names = document.mapping((*path, "channels"))
     found = [_channel(document, (*path, "channels", name), zero or 0.0, levels) for name in names]
     channels = {channel.name: channel for channel in found if channel}
-    if row is None:
-        return None
-    tenant = row.tenant or default_tenant
-    if tenant is None:
+    tenant = (judged and judged.tenant) or default_tenant
+    if tenant is None and "tenant" not in document.mapping(path):
         document.add(path, "'tenant' is missing. Add it here, or at the top of the file for all stations", at_key=True)
     if any(c.quantity == "water_level" for c in channels.values()):
-        _height_reference(document, path, row)
-    if tenant is None or len(document.problems) > before:
+        _height_reference(document, path)
+    if row is None or tenant is None or len(document.problems) > before:
         return None
     return Station(
         tenant=tenant,
@@ -67,10 +65,10 @@ def _station(
     )
 
 
-def _height_reference(document: Document, path: Path, row: schema.Station) -> None:
+def _height_reference(document: Document, path: Path) -> None:
     """A water level means nothing without what it is measured from."""
-    for key, value, example in (("datum", row.datum, "T.P."), ("gauge_zero", row.gauge_zero, "1.20 m")):
-        if value is None:
+    for key, example in (("datum", "T.P."), ("gauge_zero", "1.20 m")):
+        if key not in document.mapping(path):
             message = f"'{key}' is missing and a water level needs it. Add for example '{key}: {example}'"
             document.add(path, message, at_key=True)
 
@@ -88,50 +86,54 @@ def _one_name_space(document: Document, good: list[Station]) -> None:
 
 
 def _channel(document: Document, path: Path, zero: float, levels: LevelTable) -> Channel | None:
-    name = str(path[-1])
+    before = len(document.problems)
     row = validate(schema.Channel, document, path)
     keys = document.mapping((*path, "thresholds"))
     rows = [(key, validate(schema.Threshold, document, (*path, "thresholds", key))) for key in keys]
-    graded = [(_level(document, path, key, levels), t) for key, t in rows]
-    if row is None:
+    graded = [(_level(document, path, key, levels), threshold) for key, threshold in rows]
+    judged = row or loosely(schema.Channel, document, path)
+    quantity = quantity_of(document, path, judged.quantity if judged else None, str(path[-1]))
+    if judged is None or quantity is None:
         return None
-    quantity = quantity_of(document, path, row.quantity, name)
-    if quantity is None:
-        return None
-    if row.unit is not None and row.unit not in units.QUANTITIES[quantity].accepts:
-        document.add((*path, "unit"), units.unknown(row.unit, units.QUANTITIES[quantity].accepts, quantity))
+    unit_of(document, path, judged.unit, quantity)
     limits = Limits(
-        sensor=span_of(document, (*path, "span"), row.span, quantity),
-        user=span_of(document, (*path, "plausible"), row.plausible, quantity),
+        sensor=span_of(document, (*path, "span"), judged.span, quantity),
+        user=span_of(document, (*path, "plausible"), judged.plausible, quantity),
     )
-    factor, offset = _way(document, path, row, quantity, zero)
-    grace = max(30.0, row.interval / 2) if row.grace is None else row.grace
-    found = [_threshold(document, path, row, quantity, level, t, zero) for level, t in graded if level and t]
+    correction = 0.0
+    if judged.correction is not None:
+        where = (*path, "correction")
+        correction = amount_of(document, where, judged.correction, quantity, units.parse_difference) or 0.0
+    _heights_fit(document, path, judged, quantity)
+    found = [_threshold(document, path, judged, quantity, level, t, zero) for level, t in graded if level and t]
     thresholds = sorted((t for t in found if t), key=lambda t: t.rank)
     _rising(document, path, thresholds, units.QUANTITIES[quantity].unit)
     _within(document, path, thresholds, limits.sensor, units.QUANTITIES[quantity].unit)
-    return Channel(name, quantity, Contract(row.interval, grace), factor, offset, limits, tuple(thresholds))
+    if row is None or len(document.problems) > before:
+        return None
+    grace = max(30.0, row.interval / 2) if row.grace is None else row.grace
+    factor, offset = _way(row, zero, correction)
+    return Channel(str(path[-1]), quantity, Contract(row.interval, grace), factor, offset, limits, tuple(thresholds))
 
 
-def _way(document: Document, path: Path, row: schema.Channel, quantity: str, zero: float) -> tuple[float, float]:
-    """Factor and offset that make an observation of a reading."""
-    text = row.correction
-    correction = 0.0
-    if text is not None:
-        correction = amount_of(document, (*path, "correction"), text, quantity, units.parse_difference) or 0.0
+def _heights_fit(document: Document, path: Path, row: schema.Channel, quantity: str) -> None:
+    """Whether the keys about heights belong to the channel and to each other."""
+    stated = document.mapping(path)
     if quantity != "water_level":
-        for key in _HEIGHTS:
-            if getattr(row, key) is not None:
-                document.add(
-                    (*path, key), f"{key} is for water levels, and this is {quantity}. Leave it out", at_key=True
-                )
-        return 1.0, correction
-    if row.readings == "distance" and row.sensor_height is None:
+        for key in ("readings", "reference", "sensor_height"):
+            if key in stated:
+                message = f"{key} is for water levels, and this is {quantity}. Leave it out"
+                document.add((*path, key), message, at_key=True)
+    elif row.readings == "distance" and "sensor_height" not in stated:
         message = "'sensor_height' is missing: a distance needs the sensor's height above the gauge zero. Add for "
         document.add(path, message + "example 'sensor_height: 5.20 m'", at_key=True)
-    if row.readings != "distance" and row.sensor_height is not None:
+    elif stated.get("readings") != "distance" and "sensor_height" in stated:
         message = "sensor_height is for 'readings: distance' only. Leave it out, or say that readings are distances"
         document.add((*path, "sensor_height"), message, at_key=True)
+
+
+def _way(row: schema.Channel, zero: float, correction: float) -> tuple[float, float]:
+    """Factor and offset that make an observation of a reading."""
     factor, offset = 1.0, correction
     if row.readings == "elevation":
         offset -= zero
@@ -150,7 +152,7 @@ def _level(document: Document, path: Path, key: Key, levels: LevelTable) -> Leve
     if level is not None and level.rank > 0:
         return level
     keys = [x.key for x in levels.levels if x.rank > 0]
-    what = f"'{key}' is what lies below every threshold." if level else f"unknown level '{key}'."
+    what = f"'{key}' is what lies below every threshold" if level else f"unknown level '{key}'"
     hint = "" if level else did_you_mean(key, keys)
     message = f"{what}{hint} (level table {levels.name} has {', '.join(keys)})"
     document.add((*path, "thresholds", key), message, at_key=True)
@@ -173,7 +175,7 @@ def _threshold(
         document.add((*path, "valid_to"), f"{row.valid_to} is not after valid_from ({row.valid_from})")
     if value is None:
         return None
-    reference = of.reference or "gauge_height"
+    reference = of.reference or document.mapping(channel).get("reference", "gauge_height")
     if (row.reference or reference) != reference:
         moved = value + (zero if reference == "elevation" else -zero)
         message = f"{row.value} is {_words(row.reference)}, the channel's observations are {_words(reference)}. "

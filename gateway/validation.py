@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from gateway import units
 from gateway.fields import did_you_mean, show
@@ -44,23 +45,51 @@ def validate(model: type[R], document: Document, path: Path = ()) -> R | None:
     return None
 
 
+def loosely(model: type[R], document: Document, path: Path) -> R | None:
+    """What is right of a part that is not right as a whole, so that the rest of it can be judged too: whatever has a
+    mistake or is missing is None. For judging only: the caller returns None in the end."""
+    value = document.mapping(path)
+    try:
+        return model.model_validate(value)
+    except ValidationError as e:
+        bad = {error["loc"][0] for error in e.errors(include_url=False, include_input=False)}
+    return cast(R, _optional(model).model_validate({key: part for key, part in value.items() if key not in bad}))
+
+
+@cache
+def _optional(model: type[Row]) -> type[Row]:
+    """The model with every key optional."""
+    fields: dict[str, Any] = {
+        name: (field.rebuild_annotation() | None, Field(default=None, alias=field.alias))
+        for name, field in model.model_fields.items()
+    }
+    return create_model(model.__name__, __base__=Row, **fields)
+
+
 # --- values whose meaning depends on a quantity
 
 
 def quantity_of(document: Document, path: Path, stated: str | None, name: str) -> str | None:
     """The quantity of a channel or value: as stated, else its name where that is one."""
-    if stated is None and name not in units.QUANTITIES:
+    quantity = stated or name
+    if quantity in units.QUANTITIES:
+        return quantity
+    if "quantity" not in document.mapping(path):
         message = f"'quantity' is missing and '{name}' is not the name of one. Add for example 'quantity: water_level'"
         document.add(path, message, at_key=True)
-        return None
-    quantity = stated or name
-    if quantity not in units.QUANTITIES:
+    elif stated:
         hint = did_you_mean(quantity, units.QUANTITIES)
-        document.add(
-            (*path, "quantity"), f"unknown quantity '{quantity}'.{hint} (one of {', '.join(units.QUANTITIES)})"
-        )
-        return None
-    return quantity
+        message = f"unknown quantity '{quantity}'{hint} (one of {', '.join(units.QUANTITIES)})"
+        document.add((*path, "quantity"), message)
+    return None
+
+
+def unit_of(document: Document, path: Path, unit: str | None, quantity: str) -> units.Scale | None:
+    """The scale of the unit, which the quantity must accept."""
+    accepts = units.QUANTITIES[quantity].accepts
+    if unit is not None and unit not in accepts:
+        document.add((*path, "unit"), units.unknown(unit, accepts, quantity))
+    return accepts.get(unit or units.QUANTITIES[quantity].unit)
 
 
 def amount_of(
@@ -104,7 +133,7 @@ def _meant(model: Any, loc: Path) -> Path:
 
 def _unknown_key(model: Any, loc: Path) -> str:
     keys = _keys(model, loc[:-1])
-    return f"unknown key '{loc[-1]}'.{did_you_mean(loc[-1], keys)} (one of {', '.join(keys)})"
+    return f"unknown key '{loc[-1]}'{did_you_mean(loc[-1], keys)} (one of {', '.join(keys)})"
 
 
 def _missing(model: Any, loc: Path) -> str:
@@ -150,7 +179,7 @@ def _misfit(value: Any, ctx: _Context, wanted: Any) -> str:
 
 def _choice(value: Any, ctx: _Context, wanted: Any) -> str:
     choices = [str(choice) for choice in get_args(wanted)] if get_origin(wanted) is Literal else []
-    return f"{show(value)} is not known.{did_you_mean(value, choices)} ({_one_of(choices)})"
+    return f"{show(value)} is not known{did_you_mean(value, choices)} ({_one_of(choices)})"
 
 
 def _one_of(choices: list[str]) -> str:
