@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -19,6 +21,7 @@ WINDOW = 2  # reads of a station that may be on their way to the store
 PATIENCE_S = 5.0  # real time; for a store that does not confirm, or for the last of several agents
 _IMPATIENCE_S = 0.2  # for a store that has just used up the patience
 _POLL_S = 0.003
+_STUCK_S = 10.0
 
 
 class Turns:
@@ -79,10 +82,11 @@ def stepping(clock: SimClock, times_ms: Sequence[int], stored_count: Callable[[]
 
     async def pace(turns: Turns) -> None:
         confirmation = Confirmation(stored_count) if stored_count else None
+        stuck = _Stuck()
         for at_ms in times_ms:
             clock.advance_to(at_ms)
             turns.asked.clear()
-            await _all_asked(turns)
+            await _all_asked(turns, lambda: stuck.tell(clock))
             if confirmation:
                 await confirmation.wait(turns.served - WINDOW * len(turns.stations))
         clock.freeze()
@@ -90,15 +94,29 @@ def stepping(clock: SimClock, times_ms: Sequence[int], stored_count: Callable[[]
     return pace
 
 
-async def _all_asked(turns: Turns) -> None:
+async def _all_asked(turns: Turns, stuck: Callable[[], None]) -> None:
     """The first asker is waited for as long as it takes, the others a while longer: one agent that is down must not
     stop time for the rest."""
     while not turns.asked:
-        await turns.news()
+        if not await turns.news(_STUCK_S):
+            stuck()
     deadline = time.monotonic() + PATIENCE_S
     while not turns.asked >= turns.stations:
         if not await turns.news(deadline - time.monotonic()):
             return
+
+
+class _Stuck:
+    """Says once that time stands because nobody reads: the agents are down, or due later than the next step."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def tell(self, clock: SimClock) -> None:
+        if clock.started and not self._told:
+            self._told = True
+            at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+            print(f"virtual time waits at {at:%Y-%m-%d %H:%M:%S} UTC for a sensor to be read", file=sys.stderr)
 
 
 class Confirmation:

@@ -1,0 +1,146 @@
+"""`suimon sim`: the simulators as a process of their own, as people and the demo start it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymodbus.client import ModbusTcpClient
+from typer.testing import CliRunner
+
+from gateway.cli.sim import sim_app, simulators_module, simulators_package
+from gateway.clock import SimClock
+from simulators import scenario
+
+ORIGIN = 1_750_000_020_000  # on the minute
+HOUR = 3_600_000
+
+
+@contextmanager
+def sim(folder: Path, *arguments: str) -> Iterator[tuple[dict[str, int], subprocess.Popen[str]]]:
+    """`suimon sim …` as the demo starts it: the ports by station, once the ready file is there."""
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", "gateway", "sim", *arguments, "--ready", str(ready), "--log", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        _wait(lambda: ready.exists() or process.poll() is not None)
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        yield {s["station"]: s["port"] for s in json.loads(ready.read_text())["sensors"]}, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def level(port: int) -> float:
+    with ModbusTcpClient("127.0.0.1", port=port, timeout=5) as modbus:
+        registers = modbus.read_holding_registers(0, count=4).registers
+    return round(registers[2] / 1000, 3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_sim_run_serves_the_river_on_a_shared_clock(number: signal.Signals, tmp_path: Path) -> None:
+    """The process says where it listens, starts no time of its own, logs what it serves and ends in order."""
+    clock = SimClock.create(tmp_path / "clock", ORIGIN, None)
+    arguments = ("--clock", str(tmp_path / "clock"), "--port-base", "0", "--hours", "2", "--interval", "1h")
+    with sim(tmp_path, "run", *arguments) as (ports, process):
+        assert list(ports) == [s.id for s in scenario.STATIONS]
+        assert not clock.started
+        clock.start()
+        for at in (0, HOUR, 2 * HOUR):
+            _wait(lambda at=at: clock.now_ms() == ORIGIN + at)
+            for port in ports.values():
+                level(port)
+        _wait(lambda: clock.frozen)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    series = scenario.flood(ORIGIN)
+    for station in ports:
+        served = [(r["counter"], r["served_ms"], r["values"]["water_level"]) for r in _log(tmp_path, station)]
+        assert served == [
+            (i + 1, ORIGIN + i * HOUR, pytest.approx(series.level(station, ORIGIN + i * HOUR), abs=0.0006))
+            for i in range(3)
+        ]
+
+
+def test_sim_replay_waits_for_the_store_it_is_told_of(tmp_path: Path) -> None:
+    """The store's count comes from a file of another process, asked by the given query."""
+    (tmp_path / "r.csv").write_text("time,value\n2026-06-03T00:00Z,0.1\n2026-06-03T00:07Z,0.2\n2026-06-03T00:20Z,0.3\n")
+    clock = SimClock.create(tmp_path / "clock", 1_780_444_800_000, None)
+    clock.start()
+    store = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    store.execute("CREATE TABLE observations (value)")
+    store.execute("INSERT INTO observations VALUES (1), (1), (1)")
+    confirm = ("--confirm-store", str(tmp_path / "store.db"), "--confirm-sql", "SELECT count(*) FROM observations")
+    given = ("--clock", str(tmp_path / "clock"), "--station", "a", "--port", "0", *confirm)
+    with sim(tmp_path, "replay", str(tmp_path / "r.csv"), *given) as (ports, _):
+        seen = []
+        for minute in (0, 7, 20):
+            _wait(lambda minute=minute: clock.now_ms() == clock.origin_ms + minute * 60_000)
+            seen.append(level(ports["a"]))
+        _wait(lambda: clock.frozen)
+    assert seen == [0.1, 0.2, 0.3]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "sea"], 3, "unknown scenario 'sea'. Did you mean 'river'?"),
+        (["run", "--speed", "fast"], 3, "--speed fast is neither a number from above 0 to 1000000 nor 'max'"),
+        (["run", "--speed", "max", "--seconds", "5"], 3, "--seconds has no meaning with --speed max"),
+        (["run", "--interval", "60"], 3, "60 has no unit. Did you mean '60s'?"),
+        (["run", "--profile", "sim_river_guage"], 3, "Did you mean 'sim_river_gauge'?"),
+        (["run", "--profile", "json_level"], 3, "profile json_level has no registers with a value 'read_counter'"),
+        (["run", "--clock", "{empty}"], 3, "empty is not the clock of a simulation"),
+        (["replay", "{empty}"], 3, "empty:1: neither an export"),
+        (["replay", "{masl}"], 3, "masl.csv:1: water_level: 35030 does not fit int16"),
+        (["replay", "{good}", "--clock", "{clock}"], 3, "the clock begins at 2025-06-15 15:07:00 UTC, the recording"),
+        (["replay", "{good}", "--station", "Mill Bridge"], 3, "Did you mean 'mill-bridge'?"),
+        (["run", "--port-base", "{taken}"], 4, "is the port taken?"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_told(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+    """Each ends the command before anything is served, with one sentence and no traceback."""
+    SimClock.create(tmp_path / "clock", ORIGIN, None)
+    (tmp_path / "empty").touch()
+    (tmp_path / "masl.csv").write_text("2026-06-03T00:00Z,35.03\n")
+    (tmp_path / "good.csv").write_text("2026-06-03T00:00Z,5.03\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        places = {
+            "clock": tmp_path / "clock",
+            "empty": tmp_path / "empty",
+            "masl": tmp_path / "masl.csv",
+            "good": tmp_path / "good.csv",
+            "taken": taken.getsockname()[1],
+        }
+        given = [a.format(**places) for a in arguments]
+        result = CliRunner().invoke(sim_app, [*given, "--data", str(tmp_path / "data")])
+    assert (result.exit_code, result.exception.__class__) == (code, SystemExit)
+    assert message in result.output
+
+
+def test_the_simulators_are_found() -> None:
+    """Wherever they were installed: in the repository beside the package, in a wheel inside it."""
+    assert simulators_package().__name__ in ("simulators", "gateway._simulators")
+    assert simulators_module("scenario").PROFILE == "sim_river_gauge"
+
+
+def _log(folder: Path, station: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{station}.jsonl").read_text().splitlines()]
+
+
+def _wait(condition: Callable[[], bool], patience_s: float = 30.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
