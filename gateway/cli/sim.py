@@ -26,7 +26,7 @@ sim_app = typer.Typer(help="Sensors without hardware: a flooding river, or a rec
 
 Seconds = Annotated[float | None, typer.Option(min=1, help="Real seconds the flood takes (120).")]
 Speed = Annotated[str | None, typer.Option(help="Virtual seconds in a real one, or 'max': one step a read.")]
-Hours = Annotated[float, typer.Option(min=0.1, help="Virtual length of the flood.")]
+Hours = Annotated[float, typer.Option(min=0.001, help="Virtual length of the flood.")]
 Interval = Annotated[str, typer.Option(help="How often the agents read, virtual; the step of --speed max.")]
 PortBase = Annotated[int, typer.Option(min=0, max=65000, help="Port of the first sensor; 0: any free ports.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the sensor; 0: any free one.")]
