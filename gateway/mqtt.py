@@ -104,7 +104,7 @@ class Session:
     def drop(self) -> None:
         """Close the connection without a DISCONNECT and come again: what was not acknowledged is redelivered."""
         sock = self._client.socket()
-        if sock is not None:
+        if isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):  # already down: what was wanted
                 sock.shutdown(socket.SHUT_RDWR)
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
+import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.errors import Unavailable
@@ -118,6 +121,56 @@ def lock(path: Path, whose: str) -> int:
         os.close(fd)
         raise Unavailable(f"{path} is in use by another {whose}. Stop that one first.") from e
     return fd
+
+
+def backup(store: Path, target: Path) -> None:
+    """A consistent copy, also while the bridge writes. Raises Unavailable."""
+    if target.exists():
+        raise Unavailable(f"{target} exists. Name another file.")
+    source = connect(store)
+    copy = sqlite3.connect(target)
+    try:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, readable anywhere
+    except sqlite3.Error as e:
+        raise Unavailable(f"cannot copy {store} to {target}: {e}") from e
+    finally:
+        copy.close()
+        source.close()
+    sync_folder(target.absolute().parent)
+
+
+def restore(source: Path, store: Path) -> Path | None:
+    """Put a backup in the store's place; returns where the former store was moved, if there was one.
+
+    The restored store gets a new identity: by that the devices learn that what they were told by the old one no
+    longer holds. Raises Unavailable where a bridge is running or the backup is not sound.
+    """
+    held = lock(store, "bridge")
+    try:
+        new = store.with_name(store.name + ".restoring")
+        shutil.copyfile(source, new)
+        try:
+            db = sqlite3.connect(new, isolation_level=None)
+            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("quick_check failed")
+            db.execute("UPDATE meta SET value = ? WHERE key = 'store'", (secrets.token_hex(8),))
+            db.close()
+        except sqlite3.Error as e:
+            new.unlink()
+            raise Unavailable(f"{source} is not a sound backup of a store: {e}") from e
+        kept = None
+        if store.exists():
+            kept = store.with_name(f"{store.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            for suffix in ("", "-wal", "-shm"):  # the write-ahead log belongs to its file
+                part = store.with_name(store.name + suffix)
+                if part.exists():
+                    part.rename(kept.with_name(kept.name + suffix))
+        new.rename(store)
+        sync_folder(store.parent)
+        return kept
+    finally:
+        os.close(held)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway import settings, wire
@@ -19,7 +20,7 @@ from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, m
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
 from gateway.bridge.store import Store
-from gateway.bridge.work import Memory, Rules, Work, unstorable
+from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
 from gateway.model import ClockState, DeadLetter, Message
 from gateway.mqtt import Session
@@ -48,8 +49,11 @@ class _Inbox:
 class Service:
     """One bridge. `run` returns when `stop` was called; it raises what must end the process."""
 
-    def __init__(self, bridge: settings.Bridge, registry: Registry, clock: Clock) -> None:
-        self._bridge, self._registry, self._clock = bridge, registry, clock
+    def __init__(
+        self, bridge: settings.Bridge, registry: Registry, clock: Clock, mark: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent."""
+        self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
         self._store = Store(bridge.store, bridge.letter_bytes_per_device)
         self._memory: Memory = self._store.load()
         self._stopping = threading.Event()
@@ -58,6 +62,7 @@ class Service:
         self._last_commit_ms = self._memory.last_commit_ms
         self._disk_failures = 0
         self._ticked = 0.0
+        self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
         self.counts: Counter[str] = Counter()
         self.receiver = Receiver(bridge, self._memory.store, clock.now_ms, self._announce)
         self._receipts = Receipts(self._memory, self._publish_receipt)
@@ -146,8 +151,18 @@ class Service:
         if self._disk_failures:
             log.info("the store can be written again after %d failures", self._disk_failures)
             self._disk_failures = 0
+        if arrivals:
+            self._mark("committed")
         self.receiver.done(arrivals)
+        self._finish_batch()
         return True
+
+    def _finish_batch(self) -> None:
+        """After the acknowledgements: receipts, and whoever waits for new rows."""
+        due, self._due = self._due, {}
+        if due:
+            self._mark("acknowledged")
+        self._receipts.due(due)
 
     def _set_aside(self, arrivals: list[Arrival], why: Exception) -> None:
         """One message that the database refuses alone: a dead letter, so that it is not met again for ever."""
@@ -155,6 +170,7 @@ class Service:
         work = unstorable([a.message for a in arrivals], self._memory, self._rules())
         self._write(work)
         self.receiver.done(arrivals)
+        self._finish_batch()
 
     def _commit(self, messages: list[Message]) -> None:
         work = Work(self._memory, self._rules())
@@ -173,8 +189,9 @@ class Service:
         work.jobs += outcomes
         work.letters += letters
         if work.empty():
-            self._receipts.due(work.due)
+            self._due |= work.due
             return
+        self._mark("taken")
         self._store.commit(work)
         with self._inbox.lock:
             del self._inbox.outcomes[: len(outcomes)], self._inbox.letters[: len(letters)]
@@ -184,7 +201,8 @@ class Service:
         work.swap_in()
         self._last_commit_ms = max(self._last_commit_ms, work.rules.now_ms)
         self.counts += work.counts
-        self._receipts.due(work.due)
+        for device, live in work.due.items():
+            self._due[device] = live or self._due.get(device, False)
         if work.owed:
             for deliverer in self._deliverers:
                 deliverer.wake()
@@ -213,9 +231,11 @@ class Service:
         session.publish(wire.BRIDGE_STATUS, wire.encode(wire.BridgeStatus("online", self._memory.store)), retain=True)
 
     def _publish_receipt(self, topic: str, payload: bytes) -> bool:
+        self._mark("receipt")
         return self.receiver.live.publish(topic, payload, retain=True) is not None
 
     def _report(self, outcome: Outcome) -> None:
+        self._mark("sent")
         with self._inbox.lock:
             self._inbox.outcomes.append(outcome)
         self.receiver.wake()

@@ -182,9 +182,7 @@ def _replay_plan(file: Path, speed: str | None, seconds: float | None) -> Plan:
     )
     arguments = ["replay", str(file.absolute()), "--station", place.id, "--port", "0"]
     source = "thresholds of the demonstration"
-    return Plan(
-        recording.title, [place], rows[0].at_ms, interval_s, factor, arguments, source, ("water_level", "read_counter")
-    )
+    return Plan(recording.title, [place], rows[0].at_ms, interval_s, factor, arguments, source)
 
 
 # --- running -----------------------------------------------------------------------------------------------------

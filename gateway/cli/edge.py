@@ -8,7 +8,17 @@ from pathlib import Path
 import typer
 
 from gateway import config
-from gateway.cli.process import ClockOption, ConfigOption, clock_of, refuse, start_logging, stop_on_signals, unavailable
+from gateway.cli.process import (
+    ClockOption,
+    ConfigOption,
+    CrashOption,
+    clock_of,
+    crash_at,
+    refuse,
+    start_logging,
+    stop_on_signals,
+    unavailable,
+)
 from gateway.errors import ConfigError, Unavailable
 
 edge_app = typer.Typer(help="The agent on the device.", no_args_is_help=True)
@@ -20,14 +30,16 @@ def _edge() -> None:
 
 
 @edge_app.command("run")
-def run(folder: Path = ConfigOption, sim_clock: Path | None = ClockOption) -> None:
+def run(folder: Path = ConfigOption, sim_clock: Path | None = ClockOption, crash: str | None = CrashOption) -> None:
     """Sample the sensors, spool and publish, until stopped."""
     from gateway.edge.agent import Agent
 
     start_logging()
     try:
         edge, profiles = config.load_edge(folder)
-        agent = Agent(edge, profiles, clock_of(sim_clock, edge.simulation, "edge.yaml"))
+        agent = Agent(
+            edge, profiles, clock_of(sim_clock, edge.simulation, "edge.yaml"), crash_at(crash, edge.simulation)
+        )
     except ConfigError as e:
         raise refuse(e) from e
     except Unavailable as e:

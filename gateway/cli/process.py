@@ -4,6 +4,7 @@ process non-zero, so that its supervisor starts it again instead of a half of it
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
@@ -23,6 +24,26 @@ EXIT_UNAVAILABLE = 4
 
 ConfigOption = typer.Option(Path(), "--config", "-c", help="The folder with the YAML files.")
 ClockOption = typer.Option(None, "--sim-clock", hidden=True, help="Shared clock of a simulation.")
+CrashOption = typer.Option(
+    None, "--crash-at", hidden=True, help="MARK:N, kill this process at the N-th pass; simulation only."
+)
+
+
+def crash_at(text: str | None, simulation: bool) -> Callable[[str], None]:
+    """Kill this process, as a power cut would, when it passes a marked point for the N-th time: the tests' tool.
+    Raises ConfigError outside a simulation."""
+    if text is None:
+        return lambda _: None
+    if not simulation:
+        raise ConfigError([Problem("--crash-at", 1, 1, "", "refused outside a simulation ('simulation: true')")])
+    wanted, _, nth = text.partition(":")
+    left = itertools.count(int(nth or 1), -1)
+
+    def mark(name: str) -> None:
+        if name == wanted and next(left) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return mark
 
 
 def start_logging() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -42,8 +42,15 @@ BUSES = {settings.ModbusTcp: ModbusTcp}
 class Agent:
     """One device. `run` returns when `stop` was called."""
 
-    def __init__(self, edge: settings.Edge, profiles: Mapping[str, Profile], clock: Clock) -> None:
-        self._edge, self._profiles, self._clock = edge, profiles, clock
+    def __init__(
+        self,
+        edge: settings.Edge,
+        profiles: Mapping[str, Profile],
+        clock: Clock,
+        mark: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`mark` is called at the points where a crash matters: read, spooled, published, committed."""
+        self._edge, self._profiles, self._clock, self._mark = edge, profiles, clock, mark
         self._stop = threading.Event()
         self.spool = Spool(edge.spool.path, edge.spool.max_bytes, clock.now_ms())
         self._since_ms = clock.now_ms()
@@ -148,6 +155,7 @@ class Agent:
         profile = self._profiles[sensor.profile]
         at_ms = self._clock.now_ms()
         raw = bus.read(sensor.unit_id, profile)
+        self._mark("read")
         values = dict.fromkeys(sensor.channels, raw) if isinstance(raw, FaultCode) else decode(profile, raw)
         self._note_failure(sensor, raw if isinstance(raw, FaultCode) else None)
         readings = []
@@ -164,7 +172,9 @@ class Agent:
         at_ms = max(at_ms, self._last_ms.get(key, 0) + 1)
         self._last_ms[key] = at_ms
         sample = self.spool.append(at_ms, self._clock.sync_state(), readings)
+        self._mark("spooled")
         self._uplink.live(sample)
+        self._mark("published")
 
     def _note_failure(self, sensor: settings.Sensor, fault: FaultCode | None) -> None:
         """Say the first failure and the recovery with the count; what lies between is in the data."""
@@ -192,6 +202,7 @@ class Agent:
                 log.error("the spool %s cannot be written (%s); samples wait in memory", self._edge.spool.path, e)
             self._failing["spool"] = self._failing.get("spool", 0) + 1
         else:
+            self._mark("committed")
             if self._failing.get("spool"):
                 log.info("the spool can be written again after %d failures", self._failing["spool"])
                 self._failing["spool"] = 0

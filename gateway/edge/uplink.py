@@ -250,6 +250,10 @@ class Uplink:
         if receipt.opening != self._spool.opening or receipt.store != self._store:
             return  # of an earlier opening, or of a store that is not announced: it settles nothing
         self._heard = True
+        if any(entry.through < self._spool.through(entry.log) for entry in receipt.logs):
+            # The same store knows less than before: somebody put an older file back by hand.
+            log.warning("the bridge's store went back in time; everything is sent again that it does not name")
+            self._spool.unsettle()
         self._spool.settle(receipt)
         self._land(receipt)
 
