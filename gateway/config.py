@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gateway import processfile, profilefile, settings, stationfile, yamlfile
 from gateway.errors import ConfigError, Problem
-from gateway.fields import did_you_mean
+from gateway.fields import did_you_mean, instead
 from gateway.profiles import Profile
 from gateway.stations import HEALTH_CHANNELS, Channel, Level, LevelTable, Registry
 from gateway.yamlfile import Document
@@ -238,9 +238,7 @@ def _channels_agree(
         where = (*path, "channels", name)
         channel, value = channels.get(channel_name), profile.value(name)
         if channel is None:
-            hint = did_you_mean(channel_name, channels)
-            known = ", ".join(channels)
-            document.add(where, f"{sensor.station} has no channel '{channel_name}'{hint} (one of {known})")
+            document.add(where, f"{sensor.station} has no channel '{channel_name}'{instead(channel_name, channels)}")
             continue
         # A distance becomes a level only at the bridge; its factor shows the direction.
         wanted = "distance" if channel.factor < 0 else channel.quantity

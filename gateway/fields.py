@@ -31,6 +31,15 @@ def did_you_mean(word: object, choices: Iterable[str]) -> str:
     return f". Did you mean '{by_low[near[0]]}'?" if near else ""
 
 
+def instead(word: object, choices: Iterable[str]) -> str:
+    """What would be right: the nearest of the choices, and all of them where they are few or none is near."""
+    names = list(choices)
+    near = did_you_mean(word, names)
+    if near and len(names) > 8:
+        return near
+    return near + (f" (one of {', '.join(names)})" if len(names) > 1 else f" (only {names[0]})" if names else "")
+
+
 def show(value: Any) -> str:
     """A value as it may stand in a sentence."""
     if value is None:
@@ -174,7 +183,7 @@ def fault(value: Any) -> FaultCode:
     codes = [code.value for code in FaultCode]
     if word in codes:
         return FaultCode(word)
-    raise ValueError(f"unknown fault '{word}'{did_you_mean(word, codes)} (one of {', '.join(codes)})")
+    raise ValueError(f"unknown fault '{word}'{instead(word, codes)}")
 
 
 def fault_number(value: Any) -> float:
@@ -200,7 +209,7 @@ def _expected(value: Any) -> str | FaultCode:
 def _register_type(value: Any) -> str:
     word = text(value)
     if word not in TYPES:
-        raise ValueError(f"unknown type '{word}'{did_you_mean(word, TYPES)} (one of {', '.join(TYPES)})")
+        raise ValueError(f"unknown type '{word}'{instead(word, TYPES)}")
     return word
 
 
@@ -219,7 +228,11 @@ def localised(value: Any) -> Any:
 
 def switch(value: Any) -> Any:
     """`true` is a section with nothing in it, `false` none."""
-    return {} if value is True else None if value is False else value
+    if isinstance(value, bool):
+        return {} if value else None
+    if not isinstance(value, dict):
+        raise ValueError(f"{show(value)} is neither true nor false nor a mapping")
+    return value
 
 
 Text = Annotated[str, PlainValidator(text)]

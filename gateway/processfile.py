@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
 from gateway import schema, settings
-from gateway.fields import did_you_mean
+from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.validation import loosely, validate
 from gateway.yamlfile import Document, Path
@@ -59,8 +59,8 @@ def _secret(document: Document, path: Path, name: str | None, folder: FilePath) 
     except UnicodeDecodeError:
         document.add(path, "the file is not text in UTF-8")
         return None
-    if secret == "":
-        document.add(path, "the file is empty. It holds the secret and nothing else")
+    if secret is not None and len(secret.splitlines()) != 1:
+        document.add(path, "the file holds no or several lines. It holds the secret and nothing else")
     return secret
 
 
@@ -89,7 +89,7 @@ def edge(
     good = tuple(sensor for sensor in sensors if sensor)
     _one_source(document, good)
     judged = row or loosely(schema.Edge, document, ())
-    broker = _broker(document, folder, f"{judged.tenant}/{judged.device}" if judged else "")
+    broker = _broker(document, folder, f"{row.tenant}/{row.device}" if row else "")
     if judged and judged.backlog:
         _bounded(document, judged.backlog)
     if row is None:
@@ -133,8 +133,7 @@ def _sensor(
     values = [value.name for value in profile.values]
     for value in judged.channels or {}:
         if value not in values:
-            hint = did_you_mean(value, values)
-            message = f"the profile {profile.id} has no value '{value}'{hint} (one of {', '.join(values)})"
+            message = f"the profile {profile.id} has no value '{value}'{instead(value, values)}"
             document.add((*path, "channels", value), message, at_key=True)
     if row is None:
         return None
@@ -152,8 +151,7 @@ def _sensor(
 def _known(document: Document, path: Path, word: str | None, what: str, choices: Iterable[str]) -> None:
     names = sorted(choices)
     if word and word not in names:
-        known = f"one of {', '.join(names)}" if names else f"there is no {what} at all"
-        document.add(path, f"unknown {what} '{word}'{did_you_mean(word, names)} ({known})")
+        document.add(path, f"unknown {what} '{word}'{instead(word, names)}")
 
 
 def _one_source(document: Document, sensors: Iterable[settings.Sensor]) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gateway import fields, profiles, schema, units
 from gateway.errors import FaultCode, Problem
-from gateway.fields import did_you_mean
+from gateway.fields import instead
 from gateway.profiles import Example, Profile, Value
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Path
@@ -209,7 +209,7 @@ def _expect(
             code = _fault(document, (*path, name), wanted)
             expect.update(dict.fromkeys(known, code) if code else {})
         elif name not in declared:
-            message = f"the profile has no value '{name}'{did_you_mean(name, declared)} (one of {', '.join(declared)})"
+            message = f"the profile has no value '{name}'{instead(name, declared)}"
             document.add((*path, name), message, at_key=True)
         elif isinstance(wanted, FaultCode):
             expect[name] = wanted

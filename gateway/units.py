@@ -142,7 +142,7 @@ def seconds(text: str) -> float:
 
 def nbytes(text: str) -> int:
     """'64MB' -> 64000000. Raises ValueError."""
-    return round(_parse(text, _BYTES, "MB"))
+    return round(_parse(text, _BYTES, "MB" if split(text)[0] < 10_000 else "B"))
 
 
 def in_words(duration_s: float) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 from pydantic import Field, ValidationError, create_model
 
 from gateway import units
-from gateway.fields import did_you_mean, show
+from gateway.fields import did_you_mean, instead, show
 from gateway.schema import Row
 from gateway.yamlfile import Document, Path
 
@@ -78,9 +78,7 @@ def quantity_of(document: Document, path: Path, stated: str | None, name: str) -
         message = f"'quantity' is missing and '{name}' is not the name of one. Add for example 'quantity: water_level'"
         document.add(path, message, at_key=True)
     elif stated:
-        hint = did_you_mean(quantity, units.QUANTITIES)
-        message = f"unknown quantity '{quantity}'{hint} (one of {', '.join(units.QUANTITIES)})"
-        document.add((*path, "quantity"), message)
+        document.add((*path, "quantity"), f"unknown quantity '{quantity}'{instead(quantity, units.QUANTITIES)}")
     return None
 
 
@@ -133,7 +131,7 @@ def _meant(model: Any, loc: Path) -> Path:
 
 def _unknown_key(model: Any, loc: Path) -> str:
     keys = _keys(model, loc[:-1])
-    return f"unknown key '{loc[-1]}'{did_you_mean(loc[-1], keys)} (one of {', '.join(keys)})"
+    return f"unknown key '{loc[-1]}'{instead(loc[-1], keys)}"
 
 
 def _missing(model: Any, loc: Path) -> str:
@@ -174,16 +172,15 @@ def _own(value: Any, ctx: _Context, wanted: Any) -> str:
 
 
 def _misfit(value: Any, ctx: _Context, wanted: Any) -> str:
-    return f"{show(value)} does not belong here"
+    """For what no sentence is made of, such as an integer beyond 64 bits."""
+    if get_origin(wanted) is Literal:
+        return _choice(value, ctx, wanted)
+    return _number(value, ctx, wanted) if wanted in (int, float) else f"{show(value)} does not belong here"
 
 
 def _choice(value: Any, ctx: _Context, wanted: Any) -> str:
     choices = [str(choice) for choice in get_args(wanted)] if get_origin(wanted) is Literal else []
-    return f"{show(value)} is not known{did_you_mean(value, choices)} ({_one_of(choices)})"
-
-
-def _one_of(choices: list[str]) -> str:
-    return f"one of {', '.join(choices)}" if len(choices) > 1 else f"only {choices[0]}" if choices else "none"
+    return f"{show(value)} is not known{instead(value, choices)}"
 
 
 def _number(value: Any, ctx: _Context, wanted: Any) -> str:

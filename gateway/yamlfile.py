@@ -215,6 +215,7 @@ def _syntax(e: yaml.MarkedYAMLError, text: str) -> tuple[str, Place]:
     line, col = (end.line, end.column) if end else (0, 0)
     rest = text.splitlines()[line : line + 1]
     char = f"'{rest[0][col]}'" if rest and col < len(rest[0]) else "the end of the line"
+    said = "tab character" if char == "'\t'" else said
     for needle, at_start, message in _SYNTAX:
         if needle in said:
             place = (start.line + 1, start.column + 1) if at_start and start else (line + 1, col + 1)

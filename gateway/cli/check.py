@@ -48,11 +48,11 @@ def _summary(found: Folder) -> list[str]:
     if found.edge:
         buses = _count(len(found.edge.buses), "bus", "buses")
         lines.append(f"edge.yaml: {found.edge.device}, {buses}, {_count(len(found.edge.sensors), 'sensor')}")
-    if found.profiles:
-        examples = sum(len(profile.examples) for profile in found.profiles.values())
-        lines.append(
-            f"device_profiles: {_count(len(found.profiles), 'profile')}, {_count(examples, 'example')} executed"
-        )
+    folder = found.path / config.PROFILES
+    own = [profile for profile in found.profiles.values() if (folder / f"{profile.id}.yaml").exists()]
+    if own:
+        examples = sum(len(profile.examples) for profile in own)
+        lines.append(f"device_profiles: {_count(len(own), 'profile')}, {_count(examples, 'example')} executed")
     return lines
 
 
