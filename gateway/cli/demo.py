@@ -44,6 +44,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="End with one JSON object on stdout, and show nothing else there.")
 ]
 Data = Annotated[Path | None, typer.Option(help="An empty folder for everything; a temporary one if not given.")]
+BrokerKind = Annotated[str, typer.Option(help="auto: mosquitto where it is installed, else 'embedded'.")]
 AccountOf = Annotated[
     Path | None,
     typer.Option(
@@ -66,6 +67,7 @@ def demo(
     influx_token_file: InfluxToken = None,
     json_output: AsJson = False,
     data: Data = None,
+    broker: BrokerKind = "auto",
     account: AccountOf = None,
 ) -> None:
     """Flood a small river: three simulated sensors, real agents, a real broker, the real bridge, and an account."""
@@ -73,6 +75,8 @@ def demo(
     if account is not None:
         raise typer.Exit(_again(account, console, json_output))
     try:
+        if broker not in ("auto", "embedded"):
+            raise ValueError(f"--broker {broker}: give 'auto' or 'embedded'")
         folder = _folder(data)
         plan = _replay_plan(replay, speed, seconds) if replay else _river_plan(seconds, speed)
         target = None
@@ -82,7 +86,7 @@ def demo(
             influxdb.create(target)
             plan = replace(plan, influx=target.settings(str(influx_token_file) if influx_token_file else None))
         with _stop_signals():
-            result = _run(plan, folder, target, console)
+            result = _run(plan, folder, target, broker, console)
     except ConfigError as e:
         raise refuse(e) from e
     except (Unavailable, OSError, ValueError) as e:
@@ -188,11 +192,11 @@ def _replay_plan(file: Path, speed: str | None, seconds: float | None) -> Plan:
 # --- running -----------------------------------------------------------------------------------------------------
 
 
-def _run(plan: Plan, folder: Path, target: influxdb.Target | None, console: Console) -> Account:
+def _run(plan: Plan, folder: Path, target: influxdb.Target | None, which: str, console: Console) -> Account:
     family = Family(folder)
     try:
         broker_port = free_port()
-        broker = family.broker(broker_port)
+        broker = family.broker(broker_port, which)
         clock = SimClock.create(folder / "clock", plan.origin_ms, plan.factor)
         ports = _start_sensors(family, plan, folder)
         folders = write(plan, folder, broker_port, ports)

@@ -112,9 +112,10 @@ class Family:
                 raise Unavailable(f"waited {timeout_s:.0f} s in vain: {what}; logs are in {self.logs}")
             time.sleep(0.05)
 
-    def broker(self, port: int) -> str:
-        """Start a broker on loopback; its name. Raises Unavailable where none is installed."""
-        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + _SEARCH)
+    def broker(self, port: int, which: str = "auto") -> str:
+        """Start a broker on loopback; its name. `auto` is mosquitto where it is installed, else the embedded one.
+        Raises Unavailable where none is installed."""
+        program = None if which == "embedded" else shutil.which("mosquitto", path=os.environ.get("PATH", "") + _SEARCH)
         if program is not None:
             conf = self.folder / "mosquitto.conf"
             conf.write_text(_mosquitto_conf(port, self.folder))

@@ -144,10 +144,10 @@ class Agent:
                 if not self._clock.wait_until(due[next_name], self._stop):
                     break
                 sensor = sensors[next_name]
-                self._sample(sensor, bus)
                 step = round(sensor.interval_s * 1000)
-                late = max(0, self._clock.now_ms() - due[next_name])
-                due[next_name] += step * max(1, late // step + (late % step > 0))
+                late = self._clock.now_ms() - due[next_name]  # before the read, which a simulated clock may wait for
+                self._sample(sensor, bus)
+                due[next_name] += step * max(1, late // step + 1)
         finally:
             bus.close()
 

@@ -63,7 +63,7 @@ class Uplink:
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
         self.session = Session(
             edge.broker,
-            f"{edge.tenant}/{edge.device}",
+            f"{edge.tenant}:{edge.device}",  # no slash: rumqttd panics at one
             will=(self._topic("status"), status("offline", "connection lost")),
             subscribe=[self._topic("receipt"), wire.BRIDGE_STATUS],
             inflight=100,
