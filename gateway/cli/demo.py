@@ -186,7 +186,7 @@ def _replay_plan(file: Path, speed: str | None, seconds: float | None) -> Plan:
     )
     arguments = ["replay", str(file.absolute()), "--station", place.id, "--port", "0"]
     source = "thresholds of the demonstration"
-    return Plan(recording.title, [place], rows[0].at_ms, interval_s, factor, arguments, source)
+    return Plan(recording.title, [place], rows[0].at_ms, interval_s, factor, arguments, source, zone="UTC", utc_hours=0)
 
 
 # --- running -----------------------------------------------------------------------------------------------------
@@ -260,9 +260,7 @@ def _watch(
                 live.update(view.render(clock.now_ms(), screen.states(store), new, screen.stored_samples(store)))
             else:
                 for event in new:
-                    console.print(
-                        f"{screen.clock_text(event.at_ms)}  {event.subject_ja}   {event.subject_en}", soft_wrap=True
-                    )
+                    console.print(screen.line(event, plan), soft_wrap=True, highlight=False)
             if ended:
                 return
             time.sleep(0.25)

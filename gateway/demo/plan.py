@@ -48,6 +48,8 @@ class Plan:
     source: str
     channels: tuple[str, ...] = tuple(QUANTITIES)
     tenant: str = "takamatsu"
+    zone: str = "JST"
+    utc_hours: int = 9
     level_table: str = "jp-2026"
     influx: Mapping[str, object] | None = field(default=None)
 

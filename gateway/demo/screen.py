@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -91,8 +91,25 @@ def stored_samples(store: Path) -> int:
     return int(row[0] or 0)
 
 
-def clock_text(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%d %b %H:%M}"
+def clock_text(at_ms: int, plan: Plan) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(hours=plan.utc_hours))):%d %b %H:%M}"
+
+
+def line(event: Event, plan: Plan) -> str:
+    """One event as people read it in a list: the mark of the sender is not repeated in each line."""
+    ja, en = (subject.partition(end)[2].strip() for subject, end in ((event.subject_ja, "】"), (event.subject_en, "]")))
+    return f"{clock_text(event.at_ms, plan)}  {ja}   {en}"
+
+
+# (title, least width, right-aligned): on a narrow terminal names give way, figures do not.
+_COLUMNS = (
+    ("station", 12, False),
+    ("level", 7, True),
+    ("flag", 4, False),
+    ("trend", 11, True),
+    ("rank", 16, False),
+    ("age", 6, True),
+)
 
 
 class Screen:
@@ -108,16 +125,17 @@ class Screen:
         self._events = [*self._events, *new][-8:]
         speed = f"{self._plan.factor:g}x" if self._plan.factor else "as fast as it is sampled"
         head = Text.assemble(
-            ("水位監視 Suimon  ", "bold"), self._plan.title, f"   {clock_text(now_ms)} UTC ({speed})",
+            ("水位監視 Suimon  ", "bold"),
+            f"{self._plan.title}   {clock_text(now_ms, self._plan)} {self._plan.zone} ({speed})",
             f"   {stored} samples stored   {self._broker}",
-        )  # fmt: skip
-        lines = [Text(f"{clock_text(e.at_ms)}  {e.subject_ja}   {e.subject_en}") for e in self._events]
+        )
+        lines = [Text(line(e, self._plan), no_wrap=True, overflow="ellipsis") for e in self._events]
         return Group(head, self._table(now_ms, current), *lines)
 
     def _table(self, now_ms: int, current: dict[str, ChannelState]) -> Table:
         table = Table(expand=False, pad_edge=False)
-        for title in ("station", "level", "flag", "trend", "rank", "age"):
-            table.add_column(title, justify="right" if title in ("level", "trend", "age") else "left", no_wrap=True)
+        for title, width, right in _COLUMNS:
+            table.add_column(title, justify="right" if right else "left", no_wrap=True, min_width=width)
         for place in self._plan.places:
             table.add_row(*self._row(place, now_ms, current.get(place.id)))
         return table
