@@ -244,7 +244,7 @@ def _watch(
     plan: Plan, family: Family, clock: SimClock, store: Path, broker: str, level_table: str, console: Console
 ) -> None:
     """Until the clock stops: the live table on a terminal, lines elsewhere."""
-    view = screen.Screen(plan, config.load_levels(level_table), broker)
+    view = screen.Screen(plan, config.load_levels(level_table), broker, console.width)
     seen = 0
     live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
     if live:

@@ -25,10 +25,10 @@ from gateway.stations import LevelTable
 STYLES = {0: "", 1: "bold", 2: "black on #F2E700", 3: "black on #FF2800", 4: "white on #AA00AA", 5: "white on #0C000C"}
 FLAGS = {
     Flag.GOOD: "good",
-    Flag.NOT_EVALUATED: "not evaluated",
-    Flag.SUSPECT: "suspect 要確認",
-    Flag.FAIL: "fail 異常値",
-    Flag.MISSING: "missing 欠測",
+    Flag.NOT_EVALUATED: "–",
+    Flag.SUSPECT: "suspect",
+    Flag.FAIL: "fail",
+    Flag.MISSING: "missing",
 }
 CONDITIONS = {
     Condition.UNKNOWN: "不明 unknown",
@@ -101,22 +101,23 @@ def line(event: Event, plan: Plan) -> str:
     return f"{clock_text(event.at_ms, plan)}  {ja}   {en}"
 
 
-# (title, least width, right-aligned): on a narrow terminal names give way, figures do not.
+# (title, width, right-aligned); 0: what is left of the terminal, because names may give way and figures may not.
 _COLUMNS = (
-    ("station", 12, False),
+    ("station", 0, False),
     ("level", 7, True),
-    ("flag", 4, False),
+    ("flag", 7, False),
     ("trend", 11, True),
-    ("rank", 16, False),
+    ("rank", 0, False),
     ("age", 6, True),
 )
+_FIXED = sum(width for _, width, _ in _COLUMNS) + 3 * len(_COLUMNS)
 
 
 class Screen:
     """The live table. Ages are in virtual time, as everything a person sees of the river."""
 
-    def __init__(self, plan: Plan, levels: LevelTable, broker: str) -> None:
-        self._plan, self._levels, self._broker = plan, levels, broker
+    def __init__(self, plan: Plan, levels: LevelTable, broker: str, width: int) -> None:
+        self._plan, self._levels, self._broker, self._width = plan, levels, broker, width
         self._events: list[Event] = []
 
     def render(
@@ -134,8 +135,12 @@ class Screen:
 
     def _table(self, now_ms: int, current: dict[str, ChannelState]) -> Table:
         table = Table(expand=False, pad_edge=False)
+        flexible = max(10, (self._width - _FIXED) // 2)
         for title, width, right in _COLUMNS:
-            table.add_column(title, justify="right" if right else "left", no_wrap=True, min_width=width)
+            table.add_column(title, justify="right" if right else "left", no_wrap=True, width=width or None)
+            table.columns[-1].max_width = width or (
+                min(flexible, 30) if title == "station" else 2 * flexible - min(flexible, 30)
+            )
         for place in self._plan.places:
             table.add_row(*self._row(place, now_ms, current.get(place.id)))
         return table
@@ -147,7 +152,8 @@ class Screen:
         per_hour = trend_per_hour(state.recent)
         trend = "?" if per_hour is None else f"{arrow(per_hour)} {per_hour:+.2f} m/h"
         level = "–" if state.value is None else f"{state.value:.2f} m"
-        age = units.in_words(max(0.0, (now_ms - state.last_ms) / 1000))
+        age_s = max(0, (now_ms - state.last_ms) // 1000)
+        age = units.in_words(age_s if age_s < 60 else age_s // 60 * 60)
         return [name, level, FLAGS[state.flag], trend, self._rank(state), age]
 
     def _rank(self, state: ChannelState) -> Text:
