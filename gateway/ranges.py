@@ -80,6 +80,8 @@ class RangeSet:
     def remove(self, a: int, b: int | None = None) -> None:
         """Take a, or every number from a to b, out."""
         b = a if b is None else b
+        if b < a:
+            return
         i = bisect_left(self._ends, a)
         j = bisect_right(self._starts, b)
         if i >= j:
@@ -113,5 +115,5 @@ class RangeSet:
 
     def newest(self, limit: int, above: int) -> list[Range]:
         """At most `limit` ranges beyond `above`, the newest ones, in rising order."""
-        i = bisect_right(self._starts, above)
-        return list(zip(self._starts[i:], self._ends[i:], strict=True))[-limit:]
+        i = max(bisect_right(self._starts, above), len(self._starts) - limit)
+        return list(zip(self._starts[i:], self._ends[i:], strict=True))

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,11 +22,13 @@ from gateway.model import ClockState, Sample
 ROOT = "suimon/v1"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 LOG = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # json joins pairs; what is left is half of one
 BRIDGE_STATUS = f"{ROOT}/_bridge/status"
 FROM_DEVICE = ("data", "backlog", "spool", "birth", "status", "reply")
 RECEIPT_RANGES = 64
 MAX_INTEGER = 2**63
 RELATIVE_TIME = 2**28  # RFC 8428, section 4.5.3: smaller times are relative to now
+T = TypeVar("T")
 
 
 def topic(tenant: str, device: str, kind: str) -> str:
@@ -75,9 +77,6 @@ class _Record(msgspec.Struct, omit_defaults=True):
     span: Span | None = None
 
 
-_FIELDS = tuple(_Record.__struct_fields__)
-
-
 @dataclass(slots=True)
 class WireRecord:
     """One record of a sample, names resolved. `record` is its place in the sample, from 0."""
@@ -92,7 +91,8 @@ class WireRecord:
 
 @dataclass(slots=True)
 class WireSample:
-    """A sample as it came. `observed_ms` is absolute, or `age_ms` counts back from its arrival."""
+    """A sample as it came. `observed_ms` is absolute, or `age_ms` counts back from its arrival; below 0 it is the
+    count of a clock that was never set."""
 
     log: str
     seq: int
@@ -124,12 +124,12 @@ class Pack:
 
 
 class _Bad(Exception):
-    """This record is refused. `labels` is what could be read of its labels."""
+    """This record is refused. `labels` is what could be read of its labels, `spoiled` which base fields could not."""
 
-    def __init__(self, code: RejectCode, detail: str) -> None:
+    def __init__(self, code: RejectCode, detail: str, labels: _Record | None = None) -> None:
         super().__init__(detail)
         self.code, self.detail = code, detail
-        self.labels = _Record()
+        self.labels, self.spoiled = labels or _Record(), tuple[str, ...]()
 
 
 _decode_fast = msgspec.json.Decoder(list[_Record]).decode
@@ -139,10 +139,14 @@ _FAULTS = {c.value: c for c in FaultCode}
 
 def decode_pack(payload: bytes) -> Pack:
     """Every record of the payload as a part of a sample or as a reject; never raises."""
+    # A label that ends in "_" must be understood (RFC 8428, section 4.4); the fast way skips what it does not know.
+    must_look = b'_"' in payload or b"\\u005" in payload
     try:
         records: Sequence[_Record | _Bad] = _decode_fast(payload)
-        items: list[dict[str, Any]] | None = None
+        items: list[Any] | None = None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        must_look = True
+    if must_look:
         careful = _decode_careful(payload)
         if isinstance(careful, WireReject):
             return Pack(rejects=[careful])
@@ -153,9 +157,9 @@ def decode_pack(payload: bytes) -> Pack:
 
 
 class _Base:
-    """What holds from record to record."""
+    """What holds from record to record. `spoiled` has the base fields whose latest value could not be read."""
 
-    __slots__ = ("bn", "bt", "bu", "bv", "clk", "log", "place", "sample", "seq")
+    __slots__ = ("bn", "bt", "bu", "bv", "clk", "log", "place", "sample", "seq", "spoiled")
 
     def __init__(self) -> None:
         self.bn = self.bu = ""
@@ -165,14 +169,16 @@ class _Base:
         self.seq: int | None = None
         self.place = 0
         self.sample: WireSample | None = None
+        self.spoiled: dict[str, RejectCode] = {}
 
 
-def _assemble(records: Sequence[_Record | _Bad], items: list[dict[str, Any]] | None) -> Pack:
+def _assemble(records: Sequence[_Record | _Bad], items: list[Any] | None) -> Pack:
     pack, base = Pack(), _Base()
     for i, r in enumerate(records):
         try:
             if isinstance(r, _Bad):
                 _labels(r.labels, base)  # so that what follows keeps its sample
+                base.spoiled.update(dict.fromkeys(r.spoiled, r.code))
                 raise r
             _labels(r, base)
             if r.span is not None:
@@ -185,14 +191,18 @@ def _assemble(records: Sequence[_Record | _Bad], items: list[dict[str, Any]] | N
     return pack
 
 
-def _alone(item: dict[str, Any], base: _Base) -> str:
+def _alone(item: Any, base: _Base) -> str:
     """The record as a pack of its own, with the labels it stood under, so that a dead letter can be sent again."""
+    if not isinstance(item, dict):
+        return json.dumps([item])
     labels = {"bn": base.bn, "bt": base.bt, "bu": base.bu, "log": base.log, "seq": base.seq, "clk": base.clk}
-    return json.dumps([{k: v for k, v in labels.items() if v is not None} | item])
+    return json.dumps([{k: v for k, v in labels.items() if v is not None and k not in base.spoiled} | item])
 
 
 def _labels(r: _Record, base: _Base) -> None:
     """Take over base fields and find which sample the record belongs to."""
+    if base.spoiled:
+        base.spoiled = {k: code for k, code in base.spoiled.items() if getattr(r, k) is None}
     if r.bn is not None:
         base.bn = r.bn
     if r.bt is not None:
@@ -203,8 +213,9 @@ def _labels(r: _Record, base: _Base) -> None:
         base.bv = r.bv
     if r.clk is not None:
         base.clk = r.clk
-    if r.log is not None:
+    if r.log is not None and r.log != base.log:
         base.log = r.log if LOG.fullmatch(r.log) else None
+        base.seq = base.sample = None  # numbers of another log
     if r.seq is not None:
         base.seq = r.seq if 1 <= r.seq < MAX_INTEGER else None
         base.place = 0
@@ -215,6 +226,8 @@ def _take(r: _Record, base: _Base, pack: Pack) -> None:
     """Add the record to its sample. Raises _Bad."""
     if base.log is None or base.seq is None:
         raise _Bad(RejectCode.BAD_SEQUENCE, "no log or no seq stands before this record")
+    for key, code in base.spoiled.items():
+        raise _Bad(code, f"the {key} that holds for this record could not be read")
     name = base.bn + (r.n or "")
     station, slash, channel = name.partition("/")
     if not slash or not station or not channel:
@@ -223,23 +236,21 @@ def _take(r: _Record, base: _Base, pack: Pack) -> None:
     if fault is not None:
         channel = channel.removesuffix(".fault")
     if base.sample is None:
-        base.sample = _sample(r, base)
+        base.sample = _sample(base.log, base.seq, r, base)
         pack.samples.append(base.sample)
     base.sample.records.append(WireRecord(base.place, station, channel, r.u or base.bu, value, fault))
 
 
-def _sample(r: _Record, base: _Base) -> WireSample:
+def _sample(log: str, seq: int, r: _Record, base: _Base) -> WireSample:
     at = base.bt + (r.t or 0.0)
     if not math.isfinite(at) or abs(at) > 1e11:
         raise _Bad(RejectCode.NOT_FINITE, "the time is not a usable number")
     clk = _CLOCKS.get(base.clk)
     if clk is None:
         raise _Bad(RejectCode.WRONG_TYPE, f"unknown clk {base.clk[:40]!r}")
-    assert base.log is not None
-    assert base.seq is not None
     if at < RELATIVE_TIME:
-        return WireSample(base.log, base.seq, None, max(0, round(-at * 1000)), clk)
-    return WireSample(base.log, base.seq, round(at * 1000), 0, clk)
+        return WireSample(log, seq, None, round(-at * 1000), clk)
+    return WireSample(log, seq, round(at * 1000), 0, clk)
 
 
 def _value(r: _Record, channel: str, base: _Base) -> tuple[float | None, FaultCode | None]:
@@ -260,65 +271,68 @@ def _value(r: _Record, channel: str, base: _Base) -> tuple[float | None, FaultCo
     return float(total), None
 
 
-def _decode_careful(payload: bytes) -> tuple[list[_Record | _Bad], list[dict[str, Any]]] | WireReject:
+def _decode_careful(payload: bytes) -> tuple[list[_Record | _Bad], list[Any]] | WireReject:
     """Read a payload that the fast way refused. json accepts NaN, surrogates and big integers; we name them."""
     try:
-        document = json.loads(payload)
-    except RecursionError:
-        return WireReject(RejectCode.NOT_JSON, "nested too deeply")
-    except ValueError as e:
+        document = json.loads(payload, parse_int=_integer)
+    except (ValueError, RecursionError) as e:
         return WireReject(RejectCode.NOT_JSON, str(e)[:200])
-    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
-        return WireReject(RejectCode.NOT_SENML, "a SenML pack is a list of objects")
-    if not document:
-        return WireReject(RejectCode.NOT_SENML, "an empty pack")
+    if not isinstance(document, list) or not any(isinstance(item, dict) for item in document):
+        return WireReject(RejectCode.NOT_SENML, "a SenML pack is a list of objects, and not empty")
     return [_careful_record(item) for item in document], document
 
 
-def _careful_record(item: dict[str, Any]) -> _Record | _Bad:
-    unknown = next((k for k in item if k.endswith("_")), None)
+def _integer(digits: str) -> int:
+    """Python refuses to read integers of thousands of digits; they are out of range anyway."""
+    return int(digits) if len(digits) < 1000 else MAX_INTEGER
+
+
+def _careful_record(item: Any) -> _Record | _Bad:
+    if not isinstance(item, dict):
+        return _Bad(RejectCode.NOT_SENML, "a record is not an object", _Record(seq=0))  # it may have begun a sample
     try:
-        if unknown is not None:  # RFC 8428, section 4.4: such a label must be understood
-            raise _Bad(RejectCode.NOT_SENML, f"label {unknown[:40]!r} must be understood and is not")
         _inspect(item)
         return msgspec.convert(item, _Record)
     except msgspec.ValidationError as e:
         bad = _Bad(RejectCode.WRONG_TYPE, str(e)[:200])
     except _Bad as e:
         bad = e
-    bad.labels = _readable_labels(item)
-    return bad
+    return _with_labels(bad, item)
 
 
-def _readable_labels(item: dict[str, Any]) -> _Record:
-    """What can be read of the labels, each by itself: a wrong value must not cost the sample its number."""
+def _with_labels(bad: _Bad, item: dict[str, Any]) -> _Bad:
+    """Add what can be read of the labels, each by itself: a wrong value must not cost the sample its number, and an
+    unreadable label must not let the one before it hold on."""
     good: dict[str, Any] = {}
     for key in ("bn", "bt", "bu", "bv", "log", "seq", "clk"):
         if key in item:
             try:
                 _inspect({key: item[key]})
                 msgspec.convert({key: item[key]}, _Record)
+                good[key] = item[key]
             except (msgspec.ValidationError, _Bad):
-                if key == "seq":
-                    good["seq"] = 0  # a new sample begins here, but its number cannot be read
-                continue
-            good[key] = item[key]
-    return msgspec.convert(good, _Record)
+                if key in ("log", "seq"):
+                    good[key] = "" if key == "log" else 0  # what no sample has
+                    bad = _Bad(RejectCode.BAD_SEQUENCE, f"{key} cannot be read")
+                else:
+                    bad.spoiled += (key,)
+    bad.labels = msgspec.convert(good, _Record)
+    return bad
 
 
 def _inspect(item: dict[str, Any]) -> None:
     """Raise _Bad where a number or text cannot be stored, by its own code rather than as a wrong type."""
-    for key in _FIELDS:
-        x = item.get(key)
+    for key, x in item.items():
+        if key.endswith("_"):  # RFC 8428, section 4.4: such a label must be understood
+            raise _Bad(RejectCode.NOT_SENML, f"label {key[:40]!r} must be understood and is not")
+        if key not in _Record.__struct_fields__:
+            continue
         if isinstance(x, float) and not math.isfinite(x):
             raise _Bad(RejectCode.NOT_FINITE, f"{key} is {x}")
         if isinstance(x, int) and not isinstance(x, bool) and abs(x) >= MAX_INTEGER:
             raise _Bad(RejectCode.INTEGER_RANGE, f"{key} is 2^63 or larger")
-        if isinstance(x, str):
-            try:
-                x.encode()
-            except UnicodeEncodeError:
-                raise _Bad(RejectCode.LONE_SURROGATE, f"{key} holds half of a UTF-16 pair") from None
+        if isinstance(x, str) and _SURROGATE.search(x):
+            raise _Bad(RejectCode.LONE_SURROGATE, f"{key} holds half of a UTF-16 pair")
 
 
 def encode_alone(sample: WireSample, r: WireRecord) -> bytes:
@@ -397,18 +411,30 @@ class DeviceStatus(msgspec.Struct, frozen=True):
 
 
 encode = msgspec.json.encode
-decode_receipt = msgspec.json.Decoder(Receipt).decode
+_decode_receipt = msgspec.json.Decoder(Receipt).decode
 decode_bridge_status = msgspec.json.Decoder(BridgeStatus).decode
-decode_device_status = msgspec.json.Decoder(DeviceStatus).decode
 _decode_statement = msgspec.json.Decoder(Statement).decode
+
+
+def _read(decode: Callable[[bytes], T], payload: bytes) -> T:
+    try:
+        return decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError(str(e)[:200]) from None
+
+
+def decode_receipt(payload: bytes) -> Receipt:
+    """Raises ValueError where it is not a receipt or its numbers cannot be."""
+    receipt = _read(_decode_receipt, payload)
+    for entry in receipt.logs:
+        if not 0 <= entry.through < MAX_INTEGER or any(not 1 <= a <= b < MAX_INTEGER for a, b in entry.settled):
+            raise ValueError(f"log {entry.log[:64]!r}: settled numbers that cannot be")
+    return receipt
 
 
 def decode_statement(payload: bytes) -> Statement:
     """Raises ValueError where it is not a statement or its numbers cannot be."""
-    try:
-        statement = _decode_statement(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise ValueError(str(e)[:200]) from None
+    statement = _read(_decode_statement, payload)
     if not LOG.fullmatch(statement.opening) or not any(e.log == statement.opening for e in statement.logs):
         raise ValueError("the opening's own log is not listed")
     for entry in statement.logs:
@@ -421,7 +447,4 @@ def decode_statement(payload: bytes) -> Statement:
 
 def decode_json(payload: bytes) -> Any:
     """Any JSON document, for what is kept as it came. Raises ValueError."""
-    try:
-        return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise ValueError(str(e)[:200]) from None
+    return _read(msgspec.json.decode, payload)
