@@ -5,6 +5,7 @@ Every record of every sample has one fate here: an observation or a dead letter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,7 +33,8 @@ class Judgement:
 @dataclass(slots=True)
 class Processed:
     """The outcome of one data or backlog message. `stored` and `rejected` are the (log, seq) of its new samples,
-    disjoint; `seen` all numbers by log that the message carried, for its span."""
+    disjoint; `seen` all numbers by log that the message carried, for its span; `newest` the newest observed_ms of
+    each series in it."""
 
     observations: list[Observation] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
@@ -40,6 +42,7 @@ class Processed:
     rejected: list[tuple[str, int, RejectCode]] = field(default_factory=list)
     duplicates: int = 0
     seen: set[tuple[str, int]] = field(default_factory=set)
+    newest: dict[tuple[str, str, str], int] = field(default_factory=dict)
     span: wire.Span | None = None
     span_log: str | None = None
 
@@ -113,10 +116,10 @@ def _sample(
         out.duplicates += 1
         return
     at_ms = sample.observed_ms if sample.observed_ms is not None else message.received_ms - sample.age_ms
-    code = _clock(at_ms, j)
+    code = _clock(at_ms, j) if sample.age_ms >= 0 else (RejectCode.UNDATED, f"{-sample.age_ms} ms after now")
     good = 0
     for record in sample.records:
-        result = code or _observe(message, tenant, device, sample, record, at_ms, j)
+        result = code or _observe(message, tenant, device, sample, record, at_ms, j, out)
         if isinstance(result, Observation):
             out.observations.append(result)
             good += 1
@@ -172,6 +175,7 @@ def _observe(
     record: wire.WireRecord,
     at_ms: int,
     j: Judgement,
+    out: Processed,
 ) -> Observation | tuple[RejectCode, str]:
     channel = _channel(tenant, device, record, j.registry)
     if isinstance(channel, tuple):
@@ -184,9 +188,13 @@ def _observe(
             return RejectCode.WRONG_UNIT, f"{record.unit} for {channel.quantity} ({', '.join(accepts)})"
         raw = units.canonical(record.value, accepts[record.unit or channel.unit])
         value = normalise(raw, channel)
+        if not (math.isfinite(raw) and math.isfinite(value)):
+            return RejectCode.NOT_FINITE, f"{record.value:g} {record.unit} is too large for a {channel.unit}"
         flags = [qc.gross_range(value, channel.limits)]
         tests += ["gross_range"] if flags[0] in (Flag.SUSPECT, Flag.FAIL) else []
-    previous = j.previous(tenant, record.station, record.channel)
+    series = (tenant, record.station, record.channel)
+    previous = out.newest.get(series, j.previous(*series))
+    out.newest[series] = at_ms if previous is None else max(previous, at_ms)
     if qc.gap(previous, at_ms, channel.contract) is Flag.MISSING:
         tests.append("gap")
     return Observation(
