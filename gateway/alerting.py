@@ -3,8 +3,10 @@ state to state and transitions; nothing here rings, stores or knows a person.
 
 Rules (flood.md, "Defaults for ringing" and "Reporting contracts"):
 - A rise to rank >= 3 needs one good sample, to rank <= 2 two. A suspect sample raises unconfirmed only; rank >= 4
-  rings even so. A failed reading, a fault or silence raises nothing.
-- A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising.
+  rings even so. The next good sample confirms it by rising, or refutes it by an unconfirmed fall. A failed reading, a
+  fault or silence raises nothing.
+- A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising; it goes no lower than every
+  one of these samples allows.
 - A channel that is lost at rank >= 2 holds its last good rank and rings once; it never falls by being lost.
 - Only data younger than interval + grace advance an alert; up to 30 minutes old they may still raise rank >= 3.
 """
@@ -34,8 +36,8 @@ class ChannelState:
     """What is known of one channel. Survives restarts as JSON (below 2 KB).
 
     `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
-    `pending` counts samples of a rise to rank <= 2, `below` those of a fall. `lost` says that the loss of the
-    channel was announced.
+    `pending` counts samples of a rise to rank <= 2, `below` those of a fall, of which `below_top` is the highest.
+    `lost` says that the loss of the channel was announced.
     """
 
     rank: int = 0
@@ -51,6 +53,7 @@ class ChannelState:
     pending: int = 0
     below: int = 0
     below_since_ms: int = 0
+    below_top: float = 0.0
     recent: tuple[MetresAt, ...] = ()
 
 
@@ -102,6 +105,7 @@ class _Step:
         value: float | None,
         confirmed: bool = True,
         rings: bool = True,
+        from_rank: int | None = None,
     ) -> None:
         self.episode = self.episode or episode_id(self.station.id, at_ms)
         self.out.append(
@@ -111,7 +115,7 @@ class _Step:
                 self.channel.name,
                 self.episode,
                 change,
-                self.state.rank,
+                self.state.rank if from_rank is None else from_rank,
                 to_rank,
                 at_ms,
                 value,
@@ -149,8 +153,11 @@ def _usable(step: _Step, o: Observation, value: float) -> None:
     if o.flag is Flag.SUSPECT:
         _suspect(step, o, value, thresholds)
         return
+    target, rank, claimed = rank_of(value, thresholds), step.state.rank, step.state.unconfirmed
+    if claimed and target < max(3, rank + 1):  # refuted: whoever was told of it is told so
+        step.say(Change.FALL, rank, o.observed_ms, value, confirmed=False, rings=claimed >= 4, from_rank=claimed)
     step.set(unconfirmed=0)
-    if rank_of(value, thresholds) > step.state.rank:
+    if target > rank:
         _rise(step, o, value, thresholds)
     else:
         step.set(pending=0, pending_rank=0)
@@ -163,7 +170,7 @@ def _late(step: _Step, o: Observation, value: float, now_ms: int) -> None:
     target = rank_of(value, thresholds)
     good = o.flag is not Flag.SUSPECT
     if good and target >= 3 and target > step.state.rank and now_ms - o.observed_ms <= LATE_ALARM_MS:
-        step.set(value=value, usable_ms=o.observed_ms)
+        step.set(value=value, usable_ms=o.observed_ms, held=step.state.lost)
         _raise_to(step, target, o.observed_ms, value)
 
 
@@ -197,16 +204,17 @@ def _raise_to(step: _Step, rank: int, at_ms: int, value: float) -> None:
 
 def _fall(step: _Step, o: Observation, value: float, thresholds: tuple[Threshold, ...], rising: bool) -> None:
     rank = step.state.rank
-    floor = floor_of(rank, thresholds) if rank else None
-    if floor is None or value >= floor:
+    floors = {r: f for r in range(rank, 0, -1) if (f := floor_of(r, thresholds)) is not None}
+    # A rank whose threshold is no longer in force is left only below the next lower one: the change clears nothing.
+    if not floors or value >= next(iter(floors.values())):
         step.set(below=0)
         return
     since = step.state.below_since_ms if step.state.below else o.observed_ms
-    step.set(below=step.state.below + 1, below_since_ms=since)
+    top = max(value, step.state.below_top) if step.state.below else value
+    step.set(below=step.state.below + 1, below_since_ms=since, below_top=top)
     if step.state.below < SAMPLES_TO_FALL or o.observed_ms - since < TIME_TO_FALL_MS or rising:
         return
-    reached = (r for r in range(rank - 1, 0, -1) if (f := floor_of(r, thresholds)) is not None and value >= f)
-    to_rank = next(reached, 0)
+    to_rank = next((r for r, f in floors.items() if r < rank and top >= f), 0)
     step.say(Change.FALL, to_rank, o.observed_ms, value, rings=rank >= 2)
     step.set(rank=to_rank, below=0)
 
@@ -232,7 +240,7 @@ def _announce_loss(step: _Step, change: Change, at_ms: int, unusable_s: float) -
     if step.state.lost or unusable_s <= limit:
         return
     step.say(Change.HELD if hold else change, rank, at_ms, step.state.value)
-    step.set(lost=True, held=hold)
+    step.set(lost=True, held=hold, below=0)
 
 
 def tick(
