@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from gateway import config
 from gateway.cli.process import (
     ClockOption,
     ConfigOption,
@@ -33,6 +32,7 @@ def _bridge() -> None:
 @bridge_app.command("run")
 def run(folder: Path = ConfigOption, sim_clock: Path | None = ClockOption, crash: str | None = CrashOption) -> None:
     """Store what the devices send, answer with receipts, raise alerts, until stopped."""
+    from gateway import config
     from gateway.bridge.service import Service
 
     start_logging()
@@ -57,7 +57,7 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")], folder: Path = ConfigOption
 ) -> None:
     """Copy the store to a file, also while the bridge runs."""
-    from gateway import storefile
+    from gateway import config, storefile
 
     try:
         bridge, _ = config.load_bridge(folder)
@@ -75,7 +75,7 @@ def restore(
 ) -> None:
     """Put a backup in the store's place, while the bridge is stopped. The devices then send again what it lacks and
     they still hold; the store that was there is kept beside it."""
-    from gateway import storefile
+    from gateway import config, storefile
 
     try:
         bridge, _ = config.load_bridge(folder)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway import config
-from gateway.config import Folder
 from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.config import Folder
 
 EXIT_CONFIG = 3  # the exit code of every command whose configuration cannot be used
 
@@ -21,6 +22,8 @@ def check(
     json_output: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
     """Check the configuration in a folder. Needs no network and starts nothing."""
+    from gateway import config  # it builds the schemas, which every other command would wait for
+
     found = config.inspect(folder)
     if json_output:
         typer.echo(json.dumps({"problems": [asdict(p) for p in found.problems]}, ensure_ascii=False, indent=2))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from gateway import config
 from gateway.cli.process import (
     ClockOption,
     ConfigOption,
@@ -32,6 +31,7 @@ def _edge() -> None:
 @edge_app.command("run")
 def run(folder: Path = ConfigOption, sim_clock: Path | None = ClockOption, crash: str | None = CrashOption) -> None:
     """Sample the sensors, spool and publish, until stopped."""
+    from gateway import config
     from gateway.edge.agent import Agent
 
     start_logging()

@@ -1,0 +1,78 @@
+"""Every command of the README runs, in order, in a folder that holds the README's own configuration.
+
+Adapted for the test: demos are shorter, an address of InfluxDB is that of a real server started here, commands that
+serve until they are stopped are stopped after a while, and `make test` (which runs this) is only planned, not run.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import readme, servers
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+SUIMON = ".venv/bin/suimon "
+SERVING = ("bridge run", "edge run", "sim run", "sim replay")
+PLANNED = ("make test", "make check")  # this test is part of them
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's folder: the configuration of the README, and a recording."""
+    folder = tmp_path_factory.mktemp("reader")
+    readme.write_configuration(folder)
+    rows = [f"2026-06-01T{h:02d}:{m:02d}:00Z,{0.5 + h / 10:.2f}" for h in range(8) for m in (0, 20, 40)]
+    (folder / "recording.csv").write_text("time,value\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def influx_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.running(servers.influxdb(tmp_path_factory.mktemp("influx"))) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.mark.parametrize("line", readme.commands())
+def test_a_command_of_the_readme_runs(line: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    """What a reader types works."""
+    if line in PLANNED:
+        run(["make", "-n", line.split()[1]], readme.ROOT)
+    elif line == "make demo":
+        run(["make", "demo", "ARGS=--seconds 10"], readme.ROOT)
+    elif line == "make bench":
+        servers.require("mosquitto")
+        servers.require("influxd")
+        run(["make", "bench", "ARGS=2000"], readme.ROOT, expect=(0, 2))  # make says 2 for a missed limit: speed is not judged here
+    else:
+        assert line.startswith(SUIMON)
+        words = shlex.split(line.removeprefix(SUIMON).replace("--seconds 20", "--seconds 8"))
+        if "--influx-url" in words:
+            words[words.index("--influx-url") + 1] = request.getfixturevalue("influx_url")
+        command = [sys.executable, "-m", "gateway", *words]
+        serve(command, folder) if " ".join(words[:2]) in SERVING else run(command, folder)
+
+
+def run(command: list[str], folder: Path, expect: tuple[int, ...] = (0,)) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, env=dict(os.environ))
+    assert done.returncode in expect, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def serve(command: list[str], folder: Path) -> None:
+    """Start, see that it stays, stop it in order."""
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        time.sleep(4)
+        assert process.poll() is None, process.communicate()[0]
+        process.send_signal(signal.SIGTERM)
+        output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    assert "Traceback" not in output

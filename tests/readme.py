@@ -1,0 +1,57 @@
+"""What the README shows: its blocks, by language, and the configuration they make up."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    language: str
+    text: str
+
+
+def blocks(path: Path = ROOT / "README.md") -> list[Block]:
+    return [Block(language, text) for language, text in _BLOCK.findall(path.read_text(encoding="utf-8"))]
+
+
+def commands() -> list[str]:
+    """Every line of every shell block."""
+    return [line for b in blocks() if b.language == "sh" for line in b.text.splitlines() if line.strip()]
+
+
+def shown(begin: str) -> str:
+    """The block without a language that has a line beginning so."""
+    return next(b.text for b in blocks() if not b.language and any(x.startswith(begin) for x in b.text.splitlines()))
+
+
+def write_configuration(folder: Path) -> Path:
+    """The YAML files of the README, where their first lines say."""
+    for block in blocks():
+        if block.language == "yaml":
+            path = folder / block.text.splitlines()[0].removeprefix("# ")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    return folder / "config"
+
+
+# Mistakes as people make them: (file, right, wrong).
+MISTAKES = (
+    ("stations.yaml", "        interval: 60s\n", "        interval: 60\n        unit: metre\n"),
+    ("stations.yaml", "          danger: {value: 3.50 m", "          danger: {value: 1.50 m"),
+    ("edge.yaml", "profile: acme_us10", "profile: acme_us01"),
+    ("device_profiles/acme_us10.yaml", "registers: {2: [10000]}", "registers: {2: [9998]}"),
+)
+
+
+def spoil(config: Path) -> None:
+    for name, right, wrong in MISTAKES:
+        path = config / name
+        text = path.read_text(encoding="utf-8")
+        assert right in text, f"{name} no longer has {right!r}"
+        path.write_text(text.replace(right, wrong), encoding="utf-8")
