@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import Unavailable
 
@@ -74,6 +75,8 @@ CREATE INDEX outbox_owed ON outbox (recipient, id) WHERE state = 'owed';
 CREATE TABLE cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+REMEDY = "Restore a backup with 'suimon bridge restore', or move it away to begin a new one."
+
 # MIGRATIONS[n] takes a store of version n to n + 1.
 MIGRATIONS: dict[int, str] = {}
 
@@ -83,11 +86,10 @@ def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
 
     Raises Unavailable where the file cannot be opened.
     """
-    mode = "rwc" if write else "ro"
+    uri = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
+    db = None
     try:
-        db = sqlite3.connect(
-            f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10.0
-        )
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10.0)
         db.execute("PRAGMA busy_timeout = 10000")
         if write:
             db.execute("PRAGMA journal_mode = WAL")
@@ -95,8 +97,31 @@ def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
             db.execute("PRAGMA journal_size_limit = 67108864")
             db.execute("PRAGMA foreign_keys = OFF")  # ids are ours; the check would cost every insert
     except sqlite3.Error as e:
-        raise Unavailable(f"cannot open the store {path}: {e}") from e
+        if db is not None:
+            db.close()
+        raise unusable(path, e) from e
     return db
+
+
+def unusable(path: Path, error: sqlite3.Error) -> Unavailable:
+    """What a person can do about a store that does not open: SQLite calls a damaged file by another class."""
+    if isinstance(error, sqlite3.OperationalError):
+        return Unavailable(f"cannot open the store {path}: {error}")
+    return Unavailable(f"the store {path} is damaged ({error}). {REMEDY}")
+
+
+def rows(path: Path, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+    """Read and close at once: an open reader lets the write-ahead log grow without bound.
+
+    Raises Unavailable where the file cannot be read now.
+    """
+    db = connect(path)
+    try:
+        return db.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError as e:
+        raise Unavailable(f"cannot read the store {path}: {e}") from e
+    finally:
+        db.close()
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
@@ -114,7 +139,11 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
 def lock(path: Path, whose: str) -> int:
     """Keep every other process from opening the same file for writing; the lock ends with the process, however it
     ends. Raises Unavailable where another one holds it."""
-    fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as e:
+        raise Unavailable(f"cannot use {path}: {e.strerror} ({e.filename})") from e
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:

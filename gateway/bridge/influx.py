@@ -7,6 +7,7 @@ and `/api/v2/write` for 2, 3 and VictoriaMetrics.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gateway import settings, storefile, units
-from gateway.errors import RejectCode
+from gateway.errors import RejectCode, Unavailable
 from gateway.model import DeadLetter
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 CURSOR = "influx"
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 BISECT_AFTER = 5  # answers of "server error" for the same batch, before looking for one line as the cause
+BLAME_AFTER = 3  # such answers to one line alone, each with another line taken in between
+WITNESSES = 8  # lines tried in search of one that the server takes
 
 Point = tuple[int, str, str, str, str, int, int, float | None, float | None, int, str | None, str]
 
@@ -63,9 +66,18 @@ def classify(status: int, body: str, retry_after: str | None) -> Answer:
 
 def _seconds(retry_after: str | None) -> float | None:
     try:
-        return min(3600.0, max(0.0, float(retry_after))) if retry_after else None
+        seconds = float(retry_after) if retry_after else math.nan
     except ValueError:
-        return None  # the date form: our own back-off will do
+        seconds = math.nan  # the date form: our own back-off will do
+    return min(3600.0, max(0.0, seconds)) if math.isfinite(seconds) else None
+
+
+def no_answer(error: Exception) -> Answer:
+    """What it means that none came: a time-out may be the doing of one batch; anything else is a server not there."""
+    from urllib3.exceptions import ReadTimeoutError
+
+    fate = Fate.DOUBT if isinstance(error, ReadTimeoutError) else Fate.KEEP
+    return Answer(fate, f"no answer ({type(error).__name__})")
 
 
 class V1Writer:
@@ -87,7 +99,7 @@ class V1Writer:
         try:
             r = self._http.request("POST", f"{self._url}?{urlencode(self._fields)}", body="\n".join(lines).encode())
         except self._errors as e:
-            return Answer(Fate.KEEP, f"no answer ({type(e).__name__})")
+            return no_answer(e)
         return classify(r.status, r.data.decode("utf-8", "replace"), r.headers.get("Retry-After"))
 
 
@@ -119,8 +131,8 @@ class V2Writer:
         except self._refusal as e:
             retry_after = e.headers.get("Retry-After") if e.headers else None
             return classify(int(e.status or 0), str(e.body or e.reason), retry_after)
-        except (self._silence, OSError) as e:
-            return Answer(Fate.KEEP, f"no answer ({type(e).__name__})")
+        except (self._silence, OSError, UnicodeDecodeError) as e:  # a page in another encoding is not from InfluxDB
+            return no_answer(e)
         return Answer(Fate.ACCEPTED)
 
 
@@ -155,20 +167,20 @@ class Drain:
         store: Path,
         progress: Callable[[int, list[DeadLetter]], None],
         now_ms: Callable[[], int],
+        backoff_s: Sequence[float] = BACKOFF_S,
     ) -> None:
         self._to, self._writer, self._store = to, writer, store
-        self._progress, self._now_ms = progress, now_ms
+        self._progress, self._now_ms, self._backoff_s = progress, now_ms, backoff_s
         self._wake, self._stop = threading.Event(), threading.Event()
         self.position = 0
-        self._failures = 0
+        self._failures, self._readable = 0, True
         self._good: Point | None = None  # one that the server took
         self._thread = threading.Thread(target=self._run, name="influx", daemon=True)
 
     def start(self) -> None:
-        db = storefile.connect(self._store)
-        row = db.execute("SELECT position FROM cursors WHERE name = ?", (CURSOR,)).fetchone()
-        db.close()
-        self.position = row[0] if row else 0
+        found = storefile.rows(self._store, "SELECT position FROM cursors WHERE name = ?", (CURSOR,))
+        self.position = found[0][0] if found else 0
+        self._wake.set()
         self._thread.start()
 
     def wake(self) -> None:
@@ -187,16 +199,23 @@ class Drain:
                 letters = self._deliver(points)
                 if letters is None:
                     return  # stopped while waiting
+                if letters:
+                    counts = f"{len(letters)} of {len(points)}"
+                    log.warning("InfluxDB refuses %s points for good (%s): dead letters", counts, letters[0].detail)
                 self.position = points[-1][0]
                 self._progress(self.position, letters)
 
     def _read(self) -> list[Point]:
-        """Closed at once: no SELECT stays open across an HTTP call."""
-        db = storefile.connect(self._store)
+        """What comes next; nothing where the store cannot be read now."""
         try:
-            return db.execute(storefile.POINTS, (self.position, self._to.batch)).fetchall()
-        finally:
-            db.close()
+            points = storefile.rows(self._store, storefile.POINTS, (self.position, self._to.batch))
+        except Unavailable as e:
+            if self._readable:
+                log.error("points wait: %s", e)
+            self._readable = False
+            return []
+        self._readable = True
+        return points
 
     def _deliver(self, points: list[Point]) -> list[DeadLetter] | None:
         """Every point written or found unwritable; None when stopped before that."""
@@ -206,13 +225,14 @@ class Drain:
             if answer.fate is Fate.ACCEPTED:
                 self._recovered()
                 return []
-            if answer.fate is Fate.HALVE or (answer.fate is Fate.DOUBT and waits >= BISECT_AFTER):
+            in_doubt = answer.fate is Fate.DOUBT and waits >= BISECT_AFTER
+            if answer.fate is Fate.HALVE or (in_doubt and self._server_works(points[0])):
                 letters: list[DeadLetter] = []
                 if self._halves(points, letters, answer):
                     self._recovered()
                     return letters
             self._complain(answer)
-            self._stop.wait(answer.wait_s or BACKOFF_S[min(waits, len(BACKOFF_S) - 1)])
+            self._stop.wait(answer.wait_s or self._backoff_s[min(waits, len(self._backoff_s) - 1)])
             waits += 1
         return None
 
@@ -225,20 +245,39 @@ class Drain:
     def _halves(self, points: list[Point], letters: list[DeadLetter], answer: Answer) -> bool:
         """Find the lines that fail alone. False where the server stopped taking lines: then nothing is concluded."""
         if len(points) == 1:
-            if answer.fate is Fate.DOUBT and not self._server_works():
-                return False
-            letters.append(self._letter(points[0], answer))
-            return True
+            final = self._insist(points, answer)
+            if final.fate is Fate.HALVE:
+                letters.append(self._letter(points[0], final))
+            return final.fate in (Fate.HALVE, Fate.ACCEPTED)
         middle = len(points) // 2
         for half in (points[:middle], points[middle:]):
             part = self._send(half)
-            if part.fate is Fate.KEEP or (part.fate is not Fate.ACCEPTED and not self._halves(half, letters, part)):
+            if self._stop.is_set() or part.fate is Fate.KEEP:
+                return False
+            if part.fate is not Fate.ACCEPTED and not self._halves(half, letters, part):
                 return False
         return True
 
-    def _server_works(self) -> bool:
-        """A line is blamed for an error of the server only while the server takes one that it took before."""
-        return self._good is not None and self._writer.write([line(self._good, self._to.strings)]).fate is Fate.ACCEPTED
+    def _insist(self, alone: list[Point], answer: Answer) -> Answer:
+        """A line is blamed for an error of the server only where it fails again and again while another is taken:
+        then the doubt has become a refusal."""
+        for _ in range(BLAME_AFTER - 1):
+            if answer.fate is not Fate.DOUBT:
+                return answer
+            if self._stop.is_set() or not self._server_works(alone[0]):
+                return Answer(Fate.KEEP)
+            answer = self._send(alone)
+        return Answer(Fate.HALVE, answer.reason) if answer.fate is Fate.DOUBT else answer
+
+    def _server_works(self, suspect: Point) -> bool:
+        """Whether it takes a line other than this one: the last that it took, or some of those that wait."""
+        waiting = self._read()
+        spread = waiting[:: max(1, len(waiting) // WITNESSES)][-WITNESSES:]
+        for witness in [*([self._good] if self._good else []), *spread]:
+            fate = self._send([witness]).fate if witness[0] != suspect[0] else Fate.DOUBT
+            if fate in (Fate.ACCEPTED, Fate.KEEP) or self._stop.is_set():
+                return fate is Fate.ACCEPTED
+        return False
 
     def _letter(self, point: Point, answer: Answer) -> DeadLetter:
         text = line(point, self._to.strings).encode()

@@ -5,12 +5,13 @@ with the same key, it never loses one.
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -133,16 +134,33 @@ class Webhook:
         headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": key}
         if self._to.token:
             headers["Authorization"] = f"Bearer {self._to.token}"
-        request = urllib.request.Request(self._to.url, body.encode(), headers, method="POST")  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=self._to.timeout_s):  # noqa: S310 - http(s) by configuration
+            request = urllib.request.Request(self._to.url, body.encode(), headers, method="POST")  # noqa: S310
+            with _opener.open(request, timeout=self._to.timeout_s):  # http(s) by configuration
                 return
         except urllib.error.HTTPError as e:
+            e.close()
             if e.code in (408, 425, 429) or e.code >= 500:
                 raise Unavailable(f"answered {e.code}") from e
             raise Refused(f"answered {e.code} {e.reason}") from e
-        except (OSError, ValueError) as e:
-            raise Unavailable(str(getattr(e, "reason", e))) from e
+        except http.client.InvalidURL:
+            raise Refused(_UNSENDABLE) from None
+        except (OSError, http.client.HTTPException) as e:
+            reason = getattr(e, "reason", e)
+            raise Unavailable(str(reason) or type(reason).__name__) from e
+        except ValueError:
+            raise Refused(_UNSENDABLE) from None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirected POST would arrive as a GET without the notification, and the token with it at another host."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
+_UNSENDABLE = "its URL or token cannot be sent"  # Python's own words would show the token
 
 
 class AlertTopic:
@@ -165,11 +183,18 @@ class Deliverer:
     writes the store; until it has done so, `_done` keeps a row from being sent again."""
 
     def __init__(
-        self, name: str, medium: Medium, store: Path, report: Callable[[Outcome], None], now_ms: Callable[[], int]
+        self,
+        name: str,
+        medium: Medium,
+        store: Path,
+        report: Callable[[Outcome], None],
+        now_ms: Callable[[], int],
+        backoff_s: Sequence[float] = BACKOFF_S,
     ) -> None:
-        self.name = name
+        self.name, self._backoff_s = name, backoff_s
         self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
         self._done: set[int] = set()
+        self._readable = True
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify {name}", daemon=True)
 
@@ -194,13 +219,15 @@ class Deliverer:
                     self._deliver(*row)
 
     def _owed(self) -> list[tuple[int, str, str, int]]:
-        """Owed rows that were not sent by this process. The connection is closed at once: an open reader would let
-        the write-ahead log grow."""
-        db = storefile.connect(self._store)
+        """Owed rows that were not sent by this process; none where the store cannot be read now."""
         try:
-            rows = db.execute(storefile.OWED, (self.name, 1000)).fetchall()
-        finally:
-            db.close()
+            rows = storefile.rows(self._store, storefile.OWED, (self.name, 1000))
+        except Unavailable as e:
+            if self._readable:
+                log.error("notifications to %s wait: %s", self.name, e)
+            self._readable = False
+            return []
+        self._readable = True
         self._done &= {row[0] for row in rows}
         return [(i, key, body, owed_ms) for i, key, body, _, owed_ms in rows if i not in self._done]
 
@@ -217,11 +244,11 @@ class Deliverer:
             except Unavailable as e:
                 if attempts == 1:
                     log.warning("cannot notify %s: %s; trying again", self.name, e)
-                if self._now_ms() - owed_ms > GIVE_UP_AFTER_S * 1000 and attempts > len(BACKOFF_S):
+                if self._now_ms() - owed_ms > GIVE_UP_AFTER_S * 1000 and attempts > len(self._backoff_s):
                     log.error("notification to %s given up after a day: %s (%s)", self.name, e, key)
                     self._finish(Outcome(outbox_id, "given_up", attempts, str(e)))
                     return
-                self._stop.wait(BACKOFF_S[min(attempts, len(BACKOFF_S)) - 1])
+                self._stop.wait(self._backoff_s[min(attempts, len(self._backoff_s)) - 1])
             else:
                 if attempts > 1:
                     log.info("notified %s after %d attempts", self.name, attempts)

@@ -9,7 +9,6 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -32,22 +31,35 @@ _INSERT = """INSERT INTO observations
 Row = tuple[object, ...]
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    db = storefile.connect(path, write=True)
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(" ".join(found.split())[:200])
+        storefile.migrate(db, path)
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (secrets.token_hex(8),))
+    except sqlite3.Error as e:
+        db.close()
+        raise storefile.unusable(path, e) from e
+    except Unavailable:
+        db.close()
+        raise
+    return db
+
+
 class Store:
     """Opens, loads and writes the store. Raises Unavailable where the file cannot be used."""
 
     def __init__(self, path: Path, letter_bytes: int = 10_000_000) -> None:
         self.path = path
         self._letter_bytes = letter_bytes
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = storefile.lock(path, "bridge")
-        self._db = storefile.connect(path, write=True)
         try:
-            if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise Unavailable(f"the store {path} is damaged. Restore a backup, or move it away to begin a new one.")
-            storefile.migrate(self._db, path)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (secrets.token_hex(8),))
-        except sqlite3.Error as e:
-            raise Unavailable(f"cannot use the store {path}: {e}") from e
+            self._db = _open(path)
+        except Unavailable:
+            os.close(self._lock)
+            raise
         self._channels: dict[Series, int] = {}
         self._logs: dict[tuple[str, str, str], int] = {}
 
@@ -190,9 +202,12 @@ class Store:
                 self._db.execute(_INSERT, (row[0], o.observed_ms + shift, *row[2:]))
             except sqlite3.IntegrityError:
                 continue
+            series = (o.tenant, o.station, o.channel)
+            if o.observed_ms + shift > (work.previous(*series) or 0):
+                work.newest[series] = o.observed_ms + shift
             return
         detail = f"{o.station}/{o.channel} at {o.observed_ms} ms"
-        payload = msgspec.json.encode(replace(o, observed_ms=o.observed_ms))
+        payload = msgspec.json.encode(o)
         self._write_letters(
             [
                 DeadLetter(

@@ -1,0 +1,429 @@
+"""Notifications: who is owed what, and that it is delivered, repeated with the same key, or given up with a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import settings, storefile
+from gateway.alerting import ChannelState
+from gateway.bridge import notify
+from gateway.bridge.notify import GIVE_UP_AFTER_S, AlertTopic, Console, Deliverer, Medium, Outcome, Owed, Webhook
+from gateway.bridge.store import Store
+from gateway.errors import Unavailable
+from gateway.model import Change, Transition
+from tests import world
+from tests.servers import free_port, wait_for
+from tests.world import HANG, LEVELS, NOT_HTTP, STATION, T0, TENANT, Reply, Request, http_server
+
+BACKOFF_S = (0.01,)
+SECRET = "s3cret-token-of-duty"
+OK = Reply(200, b"taken")
+EPISODE = f"{STATION}.20251124T160000.000Z"
+
+
+def transition(change: Change = Change.RISE, from_rank: int = 0, to_rank: int = 3, **more: Any) -> Transition:
+    return Transition(TENANT, STATION, "water_level", EPISODE, change, from_rank, to_rank, T0, 2.6, **more)
+
+
+def recipient(name: str = "duty", url: str = "", **more: Any) -> settings.Recipient:
+    return settings.Recipient(name, "webhook", url, SECRET, **more)
+
+
+# --- who is owed what ----------------------------------------------------------------------------------------------
+
+
+def owed_to(t: Transition, *recipients: settings.Recipient, alert_topic: bool = True) -> list[Owed]:
+    station, bridge = world.station(), world.bridge(Path("unused"), recipients=recipients, alert_topic=alert_topic)
+    channel = station.channels["water_level"]
+    return notify.owed(t, station, channel, ChannelState(rank=t.to_rank, value=2.6), LEVELS, bridge, T0 + 5)
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "expected"),
+    [
+        ("a rise to rank 1 is for the topic alone", transition(to_rank=1), []),
+        ("a rise to rank 2 is for who asked for rank 2", transition(to_rank=2), ["duty"]),
+        ("a rise to rank 4 is for both", transition(to_rank=4), ["duty", "mayor"]),
+        ("a fall from rank 4 is for who heard of the rise", transition(Change.FALL, 4, 0), ["duty", "mayor"]),
+        ("a fall from rank 2 is not for who heard nothing", transition(Change.FALL, 2, 0), ["duty"]),
+        ("silence is for everyone", transition(Change.SILENT, 0, 0), ["duty", "mayor"]),
+        ("a fault is for everyone", transition(Change.FAULTY, 0, 0), ["duty", "mayor"]),
+        ("a rank held without data is for everyone", transition(Change.HELD, 2, 2), ["duty", "mayor"]),
+        ("data again are for everyone", transition(Change.RESTORED, 0, 0), ["duty", "mayor"]),
+    ],
+)
+def test_who_is_owed_a_transition(what: str, given: Transition, expected: list[str]) -> None:
+    """Those whose least rank it touches; what concerns the data themselves reaches everyone; the topic gets all."""
+    owed = owed_to(given, recipient("duty", min_rank=2), recipient("mayor", min_rank=4))
+    assert [x.recipient for x in owed] == [*expected, "_alerts"], what
+    assert [x.key for x in owed] == [f"{given.key}/{name}" for name in [*expected, "_alerts"]]
+    assert {x.owed_ms for x in owed} == {T0 + 5}
+
+
+def test_without_the_topic_nothing_is_owed_to_it() -> None:
+    """A bridge that is told not to publish alerts owes the topic none."""
+    assert owed_to(transition(to_rank=1), alert_topic=False) == []
+
+
+def test_what_a_notification_says() -> None:
+    """One body for all media: facts for machines, and two languages for people with place, value, unit and time."""
+    body = json.loads(owed_to(transition(confirmed=False))[0].body)
+    text = body.pop("text"), body.pop("subject")
+    assert body == {
+        "key": f"{TENANT}/{EPISODE}/water_level/rise-0-3-unconfirmed/{T0}",
+        "cap_identifier": f"suimon.{TENANT}.{EPISODE}.water_level.rise-0-3-unconfirmed.{T0}",
+        "tenant": TENANT,
+        "station": STATION,
+        "channel": "water_level",
+        "episode": EPISODE,
+        "change": "rise",
+        "from_rank": 0,
+        "rank": 3,
+        "level": "evacuation",
+        "level_table": "jp-2026",
+        "name": {"ja": "避難判断水位", "en": "evacuation-judgement level"},
+        "held": False,
+        "condition": "unknown",
+        "confirmed": False,
+        "rings": True,
+        "value": 2.6,
+        "unit": "m",
+        "observed_ms": T0,
+    }
+    for part in text:
+        assert part["ja"].count("春日橋") == 1
+        assert part["en"].count("Kasuga Bridge") == 1
+    assert "2.60 m" in text[0]["ja"]
+    assert "25 Nov 01:00 JST" in text[0]["en"]
+
+
+# --- media -------------------------------------------------------------------------------------------------------
+
+
+def test_the_console_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both languages on one line of standard output."""
+    Console().send("key", owed_to(transition())[0].body)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "春日橋 避難判断水位を超過" in out
+    assert "Kasuga Bridge: evacuation-judgement level exceeded" in out
+
+
+def test_the_alert_topic_is_the_stations() -> None:
+    """The state goes to the topic of the station; what the broker does not acknowledge is tried again."""
+    sent: list[tuple[str, bytes]] = []
+    body = owed_to(transition())[0].body
+
+    def publish(topic: str, payload: bytes) -> bool:
+        sent.append((topic, payload))
+        return True
+
+    AlertTopic(publish).send("key", body)
+    assert sent == [(f"suimon/v1/{TENANT}/_alerts/{STATION}", body.encode())]
+    with pytest.raises(Unavailable):
+        AlertTopic(lambda *_: False).send("key", body)
+
+
+# --- delivery: a real HTTP receiver ------------------------------------------------------------------------------
+
+
+class Bridge:
+    """The store's one writer: takes outcomes as the bridge does, and writes them when told."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.outcomes = path, list[Outcome]()
+        self.now_ms, self._closed = T0, False
+        self._store = Store(path)
+        self._memory = self._store.load()
+
+    def owe(self, *names: str, to: str = "duty", at_ms: int = T0) -> None:
+        work = world.work(self._memory, world.bridge(self.path))
+        body = owed_to(transition())[0].body
+        work.owed += [Owed(f"{name}/{to}", "webhook", to, body, at_ms) for name in names]
+        self._store.commit(work)
+
+    def record(self) -> None:
+        work = world.work(self._memory, world.bridge(self.path))
+        work.jobs += self.outcomes
+        self._store.commit(work)
+
+    def outbox(self) -> list[tuple[Any, ...]]:
+        return storefile.rows(self.path, "SELECT key, state, attempts, reason FROM outbox ORDER BY id")
+
+    def close(self) -> None:
+        if not self._closed:
+            self._store.close()
+        self._closed = True
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    found = Bridge(tmp_path / "store.db")
+    yield found
+    found.close()
+
+
+@contextlib.contextmanager
+def delivering(
+    bridge: Bridge, medium: Medium, name: str = "duty", report: Callable[[Outcome], None] | None = None
+) -> Iterator[Deliverer]:
+    deliverer = Deliverer(name, medium, bridge.path, report or bridge.outcomes.append, lambda: bridge.now_ms, BACKOFF_S)
+    deliverer.start()
+    deliverer.wake()
+    try:
+        yield deliverer
+    finally:
+        deliverer.stop()
+
+
+def replies(*first: Reply) -> Callable[[Request], Reply]:
+    """These, and then every one is taken."""
+    left = itertools.chain(first, itertools.repeat(OK))
+    return lambda _: next(left)
+
+
+def keys(requests: Sequence[Request]) -> list[str]:
+    return [r.headers["Idempotency-Key"] for r in requests]
+
+
+def test_a_webhook_gets_the_body_its_key_and_the_token(bridge: Bridge) -> None:
+    """POST of the JSON as it stands in the outbox, with the key by which a second delivery is known."""
+    bridge.owe("rise")
+    with http_server(lambda _: OK) as server:
+        with delivering(bridge, Webhook(recipient(url=f"{server.url}/hook?room=1"))):
+            wait_for("the outcome", lambda: bridge.outcomes)
+        (request,) = server.requests
+    assert request.path == "/hook?room=1"
+    assert request.body.decode() == owed_to(transition())[0].body
+    assert request.headers["Idempotency-Key"] == "rise/duty"
+    assert request.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert request.headers["Authorization"] == f"Bearer {SECRET}"
+    assert bridge.outcomes == [Outcome(1, "sent", 1)]
+
+
+def test_without_a_token_no_header_pretends_one(bridge: Bridge) -> None:
+    """A recipient without a token gets no Authorization header."""
+    bridge.owe("rise")
+    with http_server(lambda _: OK) as server:
+        with delivering(bridge, Webhook(replace(recipient(url=server.url), token=None))):
+            wait_for("the outcome", lambda: bridge.outcomes)
+        assert "Authorization" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("what", "first"),
+    [
+        ("an error of the server", Reply(500)),
+        ("busy", Reply(503)),
+        ("too fast", Reply(429)),
+        ("too early", Reply(425)),
+        ("too slow", Reply(408)),
+        ("not HTTP", NOT_HTTP),
+        ("a header without end", Reply(200, b"", {"Content-Length": "x" * 70_000})),
+    ],
+)
+def test_what_may_pass_is_tried_again(bridge: Bridge, what: str, first: Reply) -> None:
+    """It is sent again with the same key until it is taken, and recorded as sent once."""
+    bridge.owe("rise")
+    with http_server(replies(first, first)) as server:
+        with delivering(bridge, Webhook(recipient(url=server.url))) as deliverer:
+            wait_for("the outcome", lambda: bridge.outcomes)
+            bridge.record()
+            bridge.owe("next")
+            deliverer.wake()
+            wait_for("the next outcome", lambda: len(bridge.outcomes) == 2)
+        assert keys(server.requests) == ["rise/duty"] * 3 + ["next/duty"], what
+    bridge.record()
+    assert bridge.outbox() == [("rise/duty", "sent", 3, None), ("next/duty", "sent", 1, None)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(404), "answered 404 Not Found"),
+        (Reply(400), "answered 400 Bad Request"),
+        (Reply(401), "answered 401 Unauthorized"),
+        (Reply(410), "answered 410 Gone"),
+    ],
+)
+def test_what_never_will_be_taken_is_given_up_with_its_reason(
+    bridge: Bridge, reply: Reply, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal is asked once, said once as an error, recorded with its reason, and the next one goes on."""
+    bridge.owe("rise", "next")
+    with http_server(replies(reply)) as server:
+        with delivering(bridge, Webhook(recipient(url=server.url))):
+            wait_for("both outcomes", lambda: len(bridge.outcomes) == 2)
+        assert keys(server.requests) == ["rise/duty", "next/duty"]
+    bridge.record()
+    assert bridge.outbox() == [("rise/duty", "given_up", 1, reason), ("next/duty", "sent", 1, None)]
+    errors = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    assert reason in errors[0]
+    assert "rise/duty" in errors[0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(bridge: Bridge, status: int) -> None:
+    """The notification would not arrive with it, but the token would, at a host that nobody configured."""
+    bridge.owe("rise")
+    with http_server(lambda _: OK) as elsewhere:
+        away = Reply(status, b"", {"Location": f"{elsewhere.url}/there"})
+        with http_server(lambda _: away) as server, delivering(bridge, Webhook(recipient(url=server.url))):
+            wait_for("the outcome", lambda: bridge.outcomes)
+        assert elsewhere.requests == []
+    assert bridge.outcomes[0].state == "given_up"
+    assert str(status) in str(bridge.outcomes[0].reason)
+
+
+def test_an_absent_recipient_is_one_message_and_one_more_when_it_is_back(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing listens at first: one warning, however often it is tried; one line when it is delivered."""
+    caplog.set_level(logging.INFO)
+    port = free_port()
+    bridge.owe("rise")
+    with delivering(bridge, Webhook(recipient(url=f"http://127.0.0.1:{port}/hook"))):
+        wait_for("a warning", lambda: caplog.records)
+        with http_server(lambda _: OK, port):
+            wait_for("the outcome", lambda: bridge.outcomes)
+    warning, again = [r.getMessage() for r in caplog.records if r.name == notify.__name__]
+    assert warning.startswith("cannot notify duty: ")
+    assert again == f"notified duty after {bridge.outcomes[0].attempts} attempts"
+
+
+def test_after_a_day_it_is_given_up(bridge: Bridge) -> None:
+    """What could not be delivered for a day is history; younger ones are still tried."""
+    bridge.owe("old")
+    bridge.owe("young", at_ms=T0 + 1000)
+    bridge.now_ms = T0 + round(GIVE_UP_AFTER_S * 1000) + 1
+    with http_server(lambda _: Reply(503)) as server, delivering(bridge, Webhook(recipient(url=server.url))):
+        wait_for("tries of the second", lambda: keys(server.requests).count("young/duty") > 5)
+    assert [(x.outbox_id, x.state, x.reason) for x in bridge.outcomes] == [(1, "given_up", "answered 503")]
+
+
+def test_one_recipients_part_goes_in_order(bridge: Bridge) -> None:
+    """Rise before fall, also where the first needs several attempts."""
+    bridge.owe("1", "2", "3")
+    with http_server(replies(Reply(500), Reply(500))) as server:
+        with delivering(bridge, Webhook(recipient(url=server.url))):
+            wait_for("three outcomes", lambda: len(bridge.outcomes) == 3)
+        assert keys(server.requests) == ["1/duty"] * 3 + ["2/duty", "3/duty"]
+
+
+def test_a_hanging_recipient_delays_no_other(bridge: Bridge) -> None:
+    """While one recipient has been asked and does not answer, another gets all of its own."""
+    bridge.owe("a")
+    bridge.owe("a", "b", "c", to="mayor")
+    with http_server(lambda _: HANG) as stuck, http_server(lambda _: OK) as server:
+        slow = Webhook(recipient(url=stuck.url, timeout_s=1.0))
+        with delivering(bridge, slow, report=lambda _: pytest.fail("answered")):
+            wait_for("the question", lambda: stuck.requests)
+            with delivering(bridge, Webhook(recipient("mayor", server.url)), "mayor"):
+                wait_for("three outcomes", lambda: len(bridge.outcomes) == 3)
+    assert [x.state for x in bridge.outcomes] == ["sent"] * 3
+    assert keys(server.requests) == ["a/mayor", "b/mayor", "c/mayor"]
+
+
+def test_a_recipient_that_never_answers_is_asked_again(bridge: Bridge) -> None:
+    """A time-out may pass: the same key again."""
+    bridge.owe("rise")
+    with http_server(replies(HANG)) as server:
+        with delivering(bridge, Webhook(recipient(url=server.url, timeout_s=0.2))):
+            wait_for("the outcome", lambda: bridge.outcomes)
+        assert keys(server.requests) == ["rise/duty"] * 2
+
+
+def test_what_was_sent_but_not_recorded_is_sent_again_with_the_same_key(bridge: Bridge) -> None:
+    """A crash between the two repeats a delivery, never loses one; within one process it is not repeated."""
+    bridge.owe("rise")
+    with http_server(lambda _: OK) as server:
+
+        def got(n: int) -> None:
+            wait_for(f"{n} outcomes", lambda: len(bridge.outcomes) == n)
+
+        with delivering(bridge, Webhook(recipient(url=server.url))) as deliverer:
+            got(1)
+            bridge.owe("next")
+            deliverer.wake()
+            got(2)
+        with delivering(bridge, Webhook(recipient(url=server.url))):  # a new process; nothing was recorded
+            got(4)
+        assert keys(server.requests) == ["rise/duty", "next/duty", "rise/duty", "next/duty"]
+    assert [row[1] for row in bridge.outbox()] == ["owed", "owed"]
+
+
+def test_what_was_recorded_is_not_sent_again(bridge: Bridge) -> None:
+    """After a restart only what is still owed is delivered."""
+    bridge.owe("rise")
+    with http_server(lambda _: OK) as server:
+        with delivering(bridge, Webhook(recipient(url=server.url))):
+            wait_for("the outcome", lambda: bridge.outcomes)
+        bridge.record()
+        bridge.owe("next")
+        with delivering(bridge, Webhook(recipient(url=server.url))):
+            wait_for("the next", lambda: len(bridge.outcomes) == 2)
+        assert keys(server.requests) == ["rise/duty", "next/duty"]
+
+
+def test_a_store_that_cannot_be_read_for_a_while_is_waited_for(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The deliverer of a recipient does not end with one failed look into the store."""
+    bridge.owe("rise")
+    bridge.close()
+    away = bridge.path.with_name("away.db")
+    bridge.path.rename(away)
+    with http_server(lambda _: OK) as server, delivering(bridge, Webhook(recipient(url=server.url))) as deliverer:
+        wait_for("a word of it", lambda: "notifications to duty wait: cannot open the store" in caplog.text)
+        away.rename(bridge.path)
+        deliverer.wake()
+        wait_for("the outcome", lambda: bridge.outcomes)
+
+
+# --- secrets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "token", "reply"),
+    [
+        ("sent", SECRET, OK),
+        ("refused", SECRET, Reply(404)),
+        ("with an end of line, as from a file", f"{SECRET}\n", OK),
+        ("with a letter that no header can carry", f"{SECRET}春", OK),
+    ],
+)
+def test_a_token_is_in_no_log_and_no_reason(
+    bridge: Bridge, what: str, token: str, reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever becomes of the notification, nothing that is printed or stored holds the token."""
+    caplog.set_level(logging.DEBUG)
+    bridge.owe("rise")
+    with http_server(lambda _: reply) as server:
+        to = replace(recipient(url=server.url), token=token)
+        with delivering(bridge, Webhook(to)):
+            wait_for("the outcome", lambda: bridge.outcomes)
+    bridge.record()
+    assert SECRET not in caplog.text + repr(bridge.outbox()) + repr(to) + repr(bridge.outcomes), what
+    assert (bridge.outbox()[0][1] == "sent") == (what == "sent")
+
+
+def test_an_address_that_cannot_be_used_is_given_up_and_not_shown(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A webhook's URL is a secret as well: what is wrong with it is said without it."""
+    bridge.owe("1", "2")
+    for n, url in enumerate([f"http://127.0.0.1:9/{SECRET} x", f"{SECRET}"]):
+        with delivering(bridge, Webhook(recipient(url=url))):
+            wait_for("the outcomes", lambda n=n: len(bridge.outcomes) >= 2 * n + 2)  # type: ignore[misc]
+    assert {x.state for x in bridge.outcomes} == {"given_up"}
+    assert SECRET not in caplog.text + repr(bridge.outcomes)
