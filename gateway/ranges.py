@@ -109,6 +109,16 @@ class RangeSet:
             out.append((at, b))
         return out
 
+    def before(self, n: int) -> int | None:
+        """The greatest member below n."""
+        i = bisect_left(self._starts, n) - 1
+        return min(self._ends[i], n - 1) if i >= 0 else None
+
+    def after(self, n: int) -> int | None:
+        """The least member above n."""
+        i = bisect_right(self._ends, n)
+        return max(self._starts[i], n + 1) if i < len(self._starts) else None
+
     def through(self) -> int:
         """The largest n such that 1..n are all members; 0 if 1 is not."""
         return self._ends[0] if self._starts and self._starts[0] <= 1 else 0

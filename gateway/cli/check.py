@@ -51,7 +51,9 @@ def _summary(found: Folder) -> list[str]:
     if found.edge:
         buses = _count(len(found.edge.buses), "bus", "buses")
         lines.append(f"edge.yaml: {found.edge.device}, {buses}, {_count(len(found.edge.sensors), 'sensor')}")
-    folder = found.path / config.PROFILES
+    from gateway.config import PROFILES
+
+    folder = found.path / PROFILES
     own = [profile for profile in found.profiles.values() if (folder / f"{profile.id}.yaml").exists()]
     if own:
         examples = sum(len(profile.examples) for profile in own)

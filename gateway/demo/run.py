@@ -88,7 +88,9 @@ def _planned(o: Options) -> tuple[Plan, influxdb.Target | None]:
     token = o.influx_token_file.read_text().strip() if o.influx_token_file else ""
     target = influxdb.detect(o.influx_url, o.influx_database, o.influx_org, token)
     influxdb.create(target)
-    return replace(plan, influx=target.settings(str(o.influx_token_file) if o.influx_token_file else None)), target
+    return replace(
+        plan, influx=target.settings(str(o.influx_token_file.absolute()) if o.influx_token_file else None)
+    ), target
 
 
 def _finish(result: Account, plan: Plan, console: Console, folder: Path, json_output: bool) -> None:

@@ -205,17 +205,19 @@ class Spool:
         with self._lock:
             return list(self._held)
 
-    def unsettled(self, name: str, after: int, limit: int) -> list[Sample]:
-        """Committed samples of a log beyond number `after` that no receipt settled, in order."""
+    def unsettled(self, name: str, limit: int, skip: RangeSet) -> list[Sample]:
+        """The oldest committed samples of a log that no receipt settled, in order, without the numbers of `skip`."""
         with self._lock:
             if name not in self._held:
                 return []
-            log_id, _, next_ = self._held[name]
-            settled = self._settled.get(name) or RangeSet()
+            log_id, oldest, next_ = self._held[name]
+            passed = (self._settled.get(name) or RangeSet()).copy()
+            for a, b in skip:
+                passed.add(a, b)
             out: list[Sample] = []
             sql = """SELECT seq, observed_ms, clk, body FROM samples
                      WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"""
-            for a, b in settled.missing(after + 1, next_ - 1):
+            for a, b in passed.missing(oldest, next_ - 1):
                 rows = self._db.execute(sql, (log_id, a, b, limit - len(out))).fetchall()
                 out += [Sample(name, seq, at, ClockState(clk), _readings(body)) for seq, at, clk, body in rows]
                 if len(out) >= limit:

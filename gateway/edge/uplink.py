@@ -17,12 +17,14 @@ from gateway import settings, wire
 from gateway.edge.spool import Spool
 from gateway.model import Sample
 from gateway.mqtt import Delivery, Session
+from gateway.ranges import RangeSet
 
 log = logging.getLogger(__name__)
 
 LIVE_IN_FLIGHT = 200  # unacknowledged live messages; beyond, a sample waits for the backlog
 BACKLOG_UNSETTLED = 5000  # backlog samples sent and not yet settled
 RESEND_FIRST_S, RESEND_MAX_S = 60.0, 3600.0
+PACK_BYTES = 65_536  # of one backlog message, well below what brokers and the bridge accept
 STATEMENT_EVERY_S = 60.0
 STATEMENT_RETRY_S = 5.0  # while the bridge is online and no receipt for this opening was heard
 IDLE_S = 0.2
@@ -49,6 +51,7 @@ class Uplink:
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._flights: dict[Key, _Flight] = {}
+        self._flying: dict[str, RangeSet] = {}  # the numbers of `_flights`, by log
         self._by_mid: dict[int, list[Key]] = {}
         # What the network thread heard. It only notes: paho calls back with its own locks held, and taking ours
         # there while another thread publishes would be a deadlock.
@@ -86,10 +89,6 @@ class Uplink:
         self._thread.join(5.0)
         self.session.stop(farewell=(self._topic("status"), self._status("offline", "stopped")))
 
-    def drained(self) -> bool:
-        """Nothing is left that the bridge has not settled."""
-        return self._spool.depth()[0] == 0
-
     def live(self, sample: Sample) -> None:
         """Publish a sample at once where that is possible; otherwise it is backlog."""
         with self._lock:
@@ -108,8 +107,14 @@ class Uplink:
         for key in keys:
             resend_s = self._backing_off.get(key, RESEND_FIRST_S)
             self._flights[key] = _Flight(kind, self._order, mid, resend_s=resend_s)
+            self._flying.setdefault(key[0], RangeSet()).add(key[1])
         self._by_mid[mid] = keys
         return True
+
+    def _landed(self, key: Key) -> _Flight:
+        """The flight is over, one way or another."""
+        self._flying[key[0]].remove(key[1])
+        return self._flights.pop(key)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -139,7 +144,7 @@ class Uplink:
         now = time.monotonic()
         overdue = [k for k, f in self._flights.items() if f.settle_by is not None and f.settle_by <= now]
         for key in overdue:
-            flight = self._flights.pop(key)
+            flight = self._landed(key)
             self._backing_off[key] = min(flight.resend_s * 2, RESEND_MAX_S)
         if overdue:
             self._statement_due = 0.0
@@ -165,26 +170,18 @@ class Uplink:
         """The next unsettled samples of a log that are not on their way, and the first number the pack accounts for.
 
         The span may only cover numbers of which every held and unsettled one is in the pack: the bridge takes what
-        a span lacks for gone. So a pack ends before a sample that is on its way, and begins after one.
+        a span lacks for gone. So a pack ends before a sample that is on its way, and its span begins after one.
         """
-        limit = self._edge.pack_samples
-        after = self._spool.through(name)
-        first = after + 1
-        pack: list[Sample] = []
-        while not pack:
-            samples = self._spool.unsettled(name, after, limit + len(self._flights))
-            if not samples:
-                break
-            for sample in samples:
-                if (name, sample.seq) in self._flights:
-                    if pack:
-                        break
-                    first = sample.seq + 1
-                else:
-                    pack.append(sample)
-                    if len(pack) == limit:
-                        break
-            after = samples[-1].seq
+        flying = self._flying.get(name) or RangeSet()
+        pack = self._spool.unsettled(name, self._edge.pack_samples, flying)
+        if not pack:
+            return [], 0
+        first = max(self._spool.through(name), flying.before(pack[0].seq) or 0) + 1
+        stop = flying.after(pack[0].seq)
+        if stop is not None:
+            pack = [sample for sample in pack if sample.seq < stop]
+        while len(pack) > 1 and len(wire.encode_pack(pack)) > PACK_BYTES:
+            pack = pack[: len(pack) // 2]
         return pack, first
 
     # --- network thread ----------------------------------------------------------------------------------------
@@ -230,7 +227,8 @@ class Uplink:
             by_log: dict[str, list[tuple[int, int]]] = {}
             for name, seq in keys:
                 by_log.setdefault(name, []).append((seq, seq))
-                self._flights.pop((name, seq), None)
+                if (name, seq) in self._flights:
+                    self._landed((name, seq))
             logs = [wire.ReceiptLog(name, 0, ranges) for name, ranges in by_log.items()]
             self._spool.settle(wire.Receipt("", self._spool.opening, logs))
 
@@ -240,6 +238,8 @@ class Uplink:
             # Another store knows nothing of what the last one had: everything is unsettled again.
             self._store, self._heard = status.store, False
             self._spool.unsettle()
+            for key in [k for k, f in self._flights.items() if f.settle_by is not None]:
+                self._landed(key)
             if self._last_receipt is not None:
                 self._receipt(self._last_receipt)
         if self._bridge_online and not was_online:
@@ -267,12 +267,12 @@ class Uplink:
         for key, flight in list(self._flights.items()):
             if self._spool.is_settled(*key):
                 newest[flight.topic] = max(newest.get(flight.topic, 0), flight.order)
-                del self._flights[key]
+                self._landed(key)
                 self._backing_off.pop(key, None)
         for key, flight in list(self._flights.items()):
             named = key[0] in known and key[1] >= known[key[0]]
             if named and flight.settle_by is not None and flight.order < newest.get(flight.topic, 0):
-                del self._flights[key]
+                self._landed(key)
                 self._statement_due = min(self._statement_due, time.monotonic() + 1.0)
         self._backing_off.clear()  # any receipt shows that the way is open
         for flight in self._flights.values():
