@@ -36,24 +36,25 @@ def arrow(per_hour: float | None) -> str:
 def _value(value: float | None, unit: str) -> str | None:
     if value is None:
         return None
-    return f"{value:.2f} {unit}" if unit == "m" else f"{value:g} {unit}"
+    return f"{value:z.2f} {unit}" if unit == "m" else f"{value:zg} {unit}"
 
 
 def _trend(state: ChannelState, unit: str) -> str:
     per_hour = trend_per_hour(state.recent)
-    return "" if per_hour is None else f" {arrow(per_hour)} {per_hour:+.2f} {unit}/h"
+    return "" if per_hour is None else f" {arrow(per_hour)} {per_hour:+z.2f} {unit}/h"
 
 
 def japanese(t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable) -> tuple[str, str]:
     """(subject, text)."""
     level = levels.by_rank(t.to_rank)
-    what = _what_ja(t, level, levels)
+    measured = _measured(t, state)
+    what = _what_ja(t, level, levels, measured or t.at_ms)
     value = _value(t.value, unit) or "水位不明"
     subject = f"【{SENDER_JA}】{'未確認 ' * (not t.confirmed)}{station.name_ja} {what}"
     lines = [
         f"{'【未確認】' * (not t.confirmed)}{station.name_ja}：{what}",
         f"{'最後の値' if t.change in _LOST else '水位'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
-        f"観測時刻 {time_ja(t.at_ms)}",
+        f"観測時刻 {time_ja(measured) if measured is not None else '不明'}",
     ]
     return subject, "\n".join([*lines, DISCLAIMER_JA])
 
@@ -61,13 +62,14 @@ def japanese(t: Transition, station: Station, state: ChannelState, unit: str, le
 def english(t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable) -> tuple[str, str]:
     """(subject, text)."""
     level = levels.by_rank(t.to_rank)
-    what = _what_en(t, level, levels)
+    measured = _measured(t, state)
+    what = _what_en(t, level, levels, measured or t.at_ms)
     value = _value(t.value, unit) or "level unknown"
     subject = f"[{SENDER_EN}] {'UNCONFIRMED ' * (not t.confirmed)}{station.name_en}: {what}"
     lines = [
         f"{'UNCONFIRMED. ' * (not t.confirmed)}{station.name_en}: {what}",
         f"{'Last value' if t.change in _LOST else 'Level'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
-        f"Measured {time_en(t.at_ms)}",
+        f"Measured {time_en(measured) if measured is not None else 'at an unknown time'}",
     ]
     return subject, "\n".join([*lines, DISCLAIMER_EN])
 
@@ -75,16 +77,25 @@ def english(t: Transition, station: Station, state: ChannelState, unit: str, lev
 _LOST = (Change.HELD, Change.SILENT, Change.FAULTY)
 
 
-def _what_ja(t: Transition, level: Level, levels: LevelTable) -> str:
+def _measured(t: Transition, state: ChannelState) -> int | None:
+    """When the value in the text was measured; for a lost channel that is its last usable one, not the fault."""
+    if t.change not in _LOST:
+        return t.at_ms
+    return state.usable_ms if t.value is not None else None
+
+
+def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> str:
     match t.change:
         case Change.RISE:
             return f"{level.ja}を超過"
+        case Change.FALL if not t.confirmed:
+            return f"{levels.by_rank(t.from_rank).ja}超過は次の観測値で確認されませんでした（監視継続）"
         case Change.FALL:
             crossed = levels.by_rank(t.from_rank).ja
             now = f"、現在{level.ja}超過" if t.to_rank else ""
             return f"{crossed}を下回りました（監視継続）{now}"
         case Change.HELD:
-            return f"{level.ja}超過のまま観測不能（{time_ja(t.at_ms)}以後不明）"
+            return f"{level.ja}超過のまま観測不能（{time_ja(since_ms)}以後不明）"
         case Change.SILENT:
             return "未着（データが届いていません）"
         case Change.FAULTY:
@@ -93,16 +104,18 @@ def _what_ja(t: Transition, level: Level, levels: LevelTable) -> str:
             return "観測を再開しました"
 
 
-def _what_en(t: Transition, level: Level, levels: LevelTable) -> str:
+def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> str:
     match t.change:
         case Change.RISE:
             return f"{level.en} exceeded"
+        case Change.FALL if not t.confirmed:
+            return f"{levels.by_rank(t.from_rank).en} not borne out by the next observation, still watched"
         case Change.FALL:
             crossed = levels.by_rank(t.from_rank).en
             now = f"; now above {level.en}" if t.to_rank else ""
             return f"below {crossed}, still watched{now}"
         case Change.HELD:
-            return f"lost while above {level.en}; unknown since {time_en(t.at_ms)}"
+            return f"lost while above {level.en}; unknown since {time_en(since_ms)}"
         case Change.SILENT:
             return "silent, no data arrive"
         case Change.FAULTY:
