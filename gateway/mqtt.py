@@ -64,8 +64,9 @@ class Session:
         self._broker, self._subscribe = broker, list(subscribe)
         self._on_up, self._on_down = on_up, on_down
         self._on_message, self._on_published = on_message, on_published
-        self._connection = 0
-        self._attempts, self._down_since = 0, time.monotonic()
+        self._connection, self._dropped = 0, -1
+        self.attempts = 0  # failed ones since the last connection
+        self._complained, self._refused, self._down_since = False, False, time.monotonic()
         self.connected = threading.Event()
         self.subscribed = threading.Event()
         self._client = client = paho.Client(
@@ -102,7 +103,9 @@ class Session:
         self._client.loop_stop()
 
     def drop(self) -> None:
-        """Close the connection without a DISCONNECT and come again: what was not acknowledged is redelivered."""
+        """Close the connection without a DISCONNECT and come again: what was not acknowledged is redelivered. What
+        the socket still holds is not delivered any more; that, too, comes again."""
+        self._dropped = self._connection
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):  # already down: what was wanted
@@ -113,7 +116,7 @@ class Session:
         if not self.connected.is_set():
             return None
         info = self._client.publish(topic, payload, qos=1, retain=retain)
-        return info.mid if info.rc in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE) else None
+        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float = 10.0) -> bool:
         """QoS 1, until the broker acknowledged it. Not from a callback."""
@@ -135,14 +138,17 @@ class Session:
 
     def _connected(self, client: paho.Client, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
         if reason.is_failure:
+            self._refused = True
             self._complain(str(reason))
             return
-        if self._attempts:
-            outage = units.in_words(time.monotonic() - self._down_since)
-            log.info("connected to MQTT broker %s after %s, %d attempts", self._where, outage, self._attempts + 1)
+        if self._complained:
+            outage, tried = units.in_words(time.monotonic() - self._down_since), self.attempts + 1
+            log.info(
+                "connected to MQTT broker %s after %s, %d attempt%s", self._where, outage, tried, "s" * (tried > 1)
+            )
         else:
             log.info("connected to MQTT broker %s", self._where)
-        self._attempts = 0
+        self.attempts, self._complained = 0, False
         self._connection += 1
         self.connected.set()
         if self._subscribe:
@@ -163,27 +169,32 @@ class Session:
         self._complain("no answer or connection refused")
 
     def _complain(self, why: str) -> None:
-        if self._attempts == 0:
+        if not self._complained:
             log.warning(
                 "cannot reach MQTT broker %s (%s); retrying with up to %d s between", self._where, why, MAX_BACKOFF_S
             )
-        self._attempts += 1
+        self._complained = True
+        self.attempts += 1
 
     def _disconnected(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
-        was_up = self.connected.is_set()
+        was_up, refused = self.connected.is_set(), self._refused
+        self._connection += 1  # from here on, no longer at the next CONNACK: until that an old ack must not leave
+        self._refused = False
         self.connected.clear()
         self.subscribed.clear()
         if not was_up:
+            if reason.is_failure and not refused:
+                self._complain(str(reason))
             return
         self._down_since = time.monotonic()
         if reason.is_failure:
             log.warning("connection to MQTT broker %s lost (%s); reconnecting", self._where, reason)
-            self._attempts = 1
+            self._complained = True
         if self._on_down:
             self._on_down()
 
     def _message(self, _c: Any, _u: Any, m: paho.MQTTMessage) -> None:
-        if self._on_message:
+        if self._on_message and self._connection != self._dropped:
             try:
                 topic = m.topic
             except UnicodeDecodeError:
