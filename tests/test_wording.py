@@ -239,3 +239,12 @@ def test_a_steady_level_has_no_negative_zero() -> None:
     assert "-0.00" not in english(transition(Change.RISE, 0, 3, -0.004))
     flat = ChannelState(recent=tuple((T0 + i * MINUTE, 1.0 - i / 1e6) for i in range(3)))
     assert "-0.00" not in english(transition(Change.RISE, 0, 3), flat)
+
+
+def test_an_alarm_by_late_data_says_its_age_first() -> None:
+    """Backlog that crosses rank 3 or more within half an hour alarms with its age in the first line."""
+    late = transition(Change.RISE, 0, 4)
+    _, ja = wording.japanese(late, STATION, RISING, "m", LEVELS, 12 * MINUTE)
+    _, en = wording.english(late, STATION, RISING, "m", LEVELS, 12 * MINUTE)
+    assert ja.splitlines()[0].startswith("【12分前の観測】")
+    assert en.splitlines()[0].startswith("Measured 12 min ago. ")

@@ -62,7 +62,9 @@ def owed(
     now_ms: int,
 ) -> list[Owed]:
     """The notifications that a transition owes, keyed (episode, transition, recipient)."""
-    body = json.dumps(_body(t, station, channel, state, levels), ensure_ascii=False)
+    age_ms = now_ms - t.at_ms
+    late = t.change is Change.RISE and age_ms > channel.contract.late_after_s * 1000
+    body = json.dumps(_body(t, station, channel, state, levels, age_ms if late else None), ensure_ascii=False)
     wanted = [r for r in bridge.recipients if t.change in _ABOUT_DATA or max(t.from_rank, t.to_rank) >= r.min_rank]
     out = [Owed(f"{t.key}/{r.name}", r.medium, r.name, body, now_ms) for r in wanted]
     if bridge.alert_topic:
@@ -71,11 +73,16 @@ def owed(
 
 
 def _body(
-    t: Transition, station: Station, channel: Channel, state: ChannelState, levels: LevelTable
+    t: Transition,
+    station: Station,
+    channel: Channel,
+    state: ChannelState,
+    levels: LevelTable,
+    late_ms: int | None,
 ) -> dict[str, object]:
     level = levels.by_rank(t.to_rank)
-    subject_ja, text_ja = wording.japanese(t, station, state, channel.unit, levels)
-    subject_en, text_en = wording.english(t, station, state, channel.unit, levels)
+    subject_ja, text_ja = wording.japanese(t, station, state, channel.unit, levels, late_ms)
+    subject_en, text_en = wording.english(t, station, state, channel.unit, levels, late_ms)
     return {
         "key": t.key,
         "cap_identifier": f"suimon.{t.key.replace('/', '.')}",
@@ -86,6 +93,7 @@ def _body(
         "change": t.change,
         "from_rank": t.from_rank,
         "rank": t.to_rank,
+        "confirmed_rank": state.rank,
         "level": level.key,
         "level_table": levels.name,
         "name": {"ja": level.ja, "en": level.en},

@@ -44,34 +44,46 @@ def _trend(state: ChannelState, unit: str) -> str:
     return "" if per_hour is None else f" {arrow(per_hour)} {per_hour:+z.2f} {unit}/h"
 
 
-def japanese(t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable) -> tuple[str, str]:
-    """(subject, text)."""
+def japanese(
+    t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable, late_ms: int | None = None
+) -> tuple[str, str]:
+    """(subject, text). `late_ms` is the age of an observation that came late and alarms all the same."""
     level = levels.by_rank(t.to_rank)
     measured = _measured(t, state)
     what = _what_ja(t, level, levels, measured or t.at_ms)
     value = _value(t.value, unit) or "水位不明"
     subject = f"【{SENDER_JA}】{'未確認 ' * (not t.confirmed)}{station.name_ja} {what}"
     lines = [
-        f"{'【未確認】' * (not t.confirmed)}{station.name_ja}：{what}",
+        f"{_late_ja(late_ms)}{'【未確認】' * (not t.confirmed)}{station.name_ja}：{what}",
         f"{'最後の値' if t.change in _LOST else '水位'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
         f"観測時刻 {time_ja(measured) if measured is not None else '不明'}",
     ]
     return subject, "\n".join([*lines, DISCLAIMER_JA])
 
 
-def english(t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable) -> tuple[str, str]:
-    """(subject, text)."""
+def english(
+    t: Transition, station: Station, state: ChannelState, unit: str, levels: LevelTable, late_ms: int | None = None
+) -> tuple[str, str]:
+    """(subject, text). `late_ms` is the age of an observation that came late and alarms all the same."""
     level = levels.by_rank(t.to_rank)
     measured = _measured(t, state)
     what = _what_en(t, level, levels, measured or t.at_ms)
     value = _value(t.value, unit) or "level unknown"
     subject = f"[{SENDER_EN}] {'UNCONFIRMED ' * (not t.confirmed)}{station.name_en}: {what}"
     lines = [
-        f"{'UNCONFIRMED. ' * (not t.confirmed)}{station.name_en}: {what}",
+        f"{_late_en(late_ms)}{'UNCONFIRMED. ' * (not t.confirmed)}{station.name_en}: {what}",
         f"{'Last value' if t.change in _LOST else 'Level'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
         f"Measured {time_en(measured) if measured is not None else 'at an unknown time'}",
     ]
     return subject, "\n".join([*lines, DISCLAIMER_EN])
+
+
+def _late_ja(late_ms: int | None) -> str:
+    return "" if late_ms is None else f"【{max(1, round(late_ms / 60_000))}分前の観測】"
+
+
+def _late_en(late_ms: int | None) -> str:
+    return "" if late_ms is None else f"Measured {max(1, round(late_ms / 60_000))} min ago. "
 
 
 _LOST = (Change.HELD, Change.SILENT, Change.FAULTY)

@@ -171,12 +171,12 @@ class Work:
     def _statement(self, message: Message, device: Device) -> None:
         if not self.rules.registry.knows_device(*device):
             detail = f"{device[0]}/{device[1]}"
-            self.letters.append(pipeline.letter(message, *device, RejectCode.UNKNOWN_DEVICE, detail))
+            self._refuse(message, device, RejectCode.UNKNOWN_DEVICE, detail)
             return
         try:
             said = wire.decode_statement(message.payload)
         except ValueError as e:
-            self.letters.append(pipeline.letter(message, *device, RejectCode.BAD_STATEMENT, str(e)))
+            self._refuse(message, device, RejectCode.BAD_STATEMENT, str(e))
             return
         self.ledger(device).statement(said)
         self.statements.add(device)
@@ -190,13 +190,17 @@ class Work:
             wire.decode_json(message.payload)
             text = message.payload.decode()
         except ValueError as e:
-            self.letters.append(pipeline.letter(message, *device, RejectCode.BAD_STATEMENT, f"{kind}: {e}"[:200]))
+            self._refuse(message, device, RejectCode.BAD_STATEMENT, f"{kind}: {e}"[:200])
             return
         if self.rules.registry.knows_device(*device):
             self.notes.append(DeviceNote(*device, kind, text))
         else:
-            detail = f"{device[0]}/{device[1]}"
-            self.letters.append(pipeline.letter(message, *device, RejectCode.UNKNOWN_DEVICE, detail))
+            self._refuse(message, device, RejectCode.UNKNOWN_DEVICE, f"{device[0]}/{device[1]}")
+
+    def _refuse(self, message: Message, device: Device, code: RejectCode, detail: str) -> None:
+        """A whole message as a dead letter, counted."""
+        self.letters.append(pipeline.letter(message, *device, code, detail))
+        self.counts["rejected"] += 1
 
     # --- alerts ----------------------------------------------------------------------------------------------
 
@@ -252,7 +256,7 @@ class Work:
         place = (t.tenant, t.station)
         current = self.episode(place)
         if current is None:
-            current = Episode(t.tenant, t.station, t.episode, t.at_ms, t.to_rank)
+            current = Episode(t.tenant, t.station, t.episode, t.at_ms, 0)
         rank = max(current.max_rank, t.to_rank if t.confirmed else 0)
         self.episodes[place] = Episode(current.tenant, current.station, current.id, current.opened_ms, rank)
         self.transitions.append(t)

@@ -156,7 +156,7 @@ def _figures(db: sqlite3.Connection) -> dict[str, object]:
         "rejected": one("SELECT sum(b - a + 1) FROM ranges WHERE kind = 'rejected'"),
         "gone": one("SELECT sum(b - a + 1) FROM ranges WHERE kind NOT IN ('stored', 'rejected')"),
         "alerts_raised": one("SELECT count(*) FROM transitions WHERE change = 'rise' AND confirmed"),
-        "alerts_cleared": one("SELECT count(*) FROM transitions WHERE change = 'fall'"),
+        "alerts_cleared": one("SELECT count(*) FROM transitions WHERE change = 'fall' AND confirmed"),
         "peak": dict(peaks.fetchall()),
     }
 
