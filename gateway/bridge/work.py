@@ -90,7 +90,7 @@ class Work:
         self.jobs: list[notify.Outcome] = []
         self.cursors: dict[str, int] = {}
         self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
-        self.counts: Counter[str] = Counter()  # samples: accepted, rejected, duplicate
+        self.counts: Counter[str] = Counter()  # samples: accepted, rejected, duplicate; messages: refused
 
     # --- views over memory -----------------------------------------------------------------------------------
 
@@ -198,9 +198,9 @@ class Work:
             self._refuse(message, device, RejectCode.UNKNOWN_DEVICE, f"{device[0]}/{device[1]}")
 
     def _refuse(self, message: Message, device: Device, code: RejectCode, detail: str) -> None:
-        """A whole message as a dead letter, counted."""
+        """A message that carries no samples as a dead letter, counted apart from them."""
         self.letters.append(pipeline.letter(message, *device, code, detail))
-        self.counts["rejected"] += 1
+        self.counts["refused"] += 1
 
     # --- alerts ----------------------------------------------------------------------------------------------
 
