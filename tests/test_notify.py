@@ -41,10 +41,11 @@ def recipient(name: str = "duty", url: str = "", **more: Any) -> settings.Recipi
 # --- who is owed what ----------------------------------------------------------------------------------------------
 
 
-def owed_to(t: Transition, *recipients: settings.Recipient, alert_topic: bool = True) -> list[Owed]:
+def owed_to(t: Transition, *recipients: settings.Recipient, alert_topic: bool = True, late_ms: int = 5) -> list[Owed]:
     station, bridge = world.station(), world.bridge(Path("unused"), recipients=recipients, alert_topic=alert_topic)
     channel = station.channels["water_level"]
-    return notify.owed(t, station, channel, ChannelState(rank=t.to_rank, value=2.6), LEVELS, bridge, T0 + 5)
+    state = ChannelState(rank=t.to_rank if t.confirmed else t.from_rank, value=2.6)
+    return notify.owed(t, station, channel, state, LEVELS, bridge, T0 + late_ms)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_what_a_notification_says() -> None:
         "change": "rise",
         "from_rank": 0,
         "rank": 3,
+        "confirmed_rank": 0,
         "level": "evacuation",
         "level_table": "jp-2026",
         "name": {"ja": "避難判断水位", "en": "evacuation-judgement level"},
@@ -104,6 +106,16 @@ def test_what_a_notification_says() -> None:
         assert part["en"].count("Kasuga Bridge") == 1
     assert "2.60 m" in text[0]["ja"]
     assert "25 Nov 01:00 JST" in text[0]["en"]
+
+
+def test_an_observation_that_came_late_says_its_age_first() -> None:
+    """A rise that was measured longer ago than the contract allows begins with how long; one in time does not."""
+    late = json.loads(owed_to(transition(), late_ms=25 * 60_000)[0].body)["text"]
+    assert late["ja"].startswith("【25分前の観測】春日橋")
+    assert late["en"].startswith("Measured 25 min ago. Kasuga Bridge")
+    in_time = json.loads(owed_to(transition())[0].body)["text"]
+    assert in_time["ja"].startswith("春日橋")
+    assert in_time["en"].startswith("Kasuga Bridge")
 
 
 # --- media -------------------------------------------------------------------------------------------------------

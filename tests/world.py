@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -214,3 +215,8 @@ def http_server(answer: Callable[[Request], Reply], port: int = 0) -> Iterator[H
         yield server
     finally:
         server.stop()
+
+
+def post(url: str, body: bytes = b"") -> bytes:
+    with urllib.request.urlopen(url, body, timeout=30) as answer:
+        return bytes(answer.read())
