@@ -30,7 +30,7 @@ check: $(STAMP)  ## format, lint, types, architecture and unit tests: what must 
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests --ignore=tests/live --ignore=tests/bench -m "not live and not slow"
+	@$(BIN)/python -m pytest -q -n auto tests --ignore=tests/live --ignore=tests/bench -m "not live and not slow"
 
 fix: $(STAMP)  ## format and mend what can be mended by machine
 	@$(BIN)/ruff check --fix .
