@@ -8,18 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.process import (
-    ClockOption,
-    ConfigOption,
-    CrashOption,
-    clock_of,
-    crash_at,
-    refuse,
-    start_logging,
-    stop_on_signals,
-    unavailable,
-)
-from gateway.errors import ConfigError, Unavailable
+from gateway.cli import process
+from gateway.errors import Unavailable
 
 bridge_app = typer.Typer(help="From the broker to the store, InfluxDB and people.", no_args_is_help=True)
 
@@ -30,60 +20,53 @@ def _bridge() -> None:
 
 
 @bridge_app.command("run")
-def run(folder: Path = ConfigOption, sim_clock: Path | None = ClockOption, crash: str | None = CrashOption) -> None:
+def run(
+    folder: Path = process.ConfigOption,
+    sim_clock: Path | None = process.ClockOption,
+    crash: str | None = process.CrashOption,
+) -> None:
     """Store what the devices send, answer with receipts, raise alerts, until stopped."""
     from gateway import config
     from gateway.bridge.service import Service
 
-    start_logging()
-    try:
+    process.start_logging()
+    with process.told():
         bridge, registry = config.load_bridge(folder)
-        service = Service(
-            bridge, registry, clock_of(sim_clock, bridge.simulation, "bridge.yaml"), crash_at(crash, bridge.simulation)
-        )
-    except ConfigError as e:
-        raise refuse(e) from e
-    except Unavailable as e:
-        raise unavailable(e) from e
-    except ModuleNotFoundError as e:
-        raise unavailable(Exception(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'")) from e
-    stop_on_signals(service.stop)
+        clock = process.clock_of(sim_clock, bridge.simulation, "bridge.yaml")
+        try:
+            service = Service(bridge, registry, clock, process.crash_at(crash, bridge.simulation))
+        except ModuleNotFoundError as e:
+            raise Unavailable(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'") from e
+    process.stop_on_signals(service.stop)
     service.run()
     logging.info("stopped; samples: %s", service.summary())
 
 
 @bridge_app.command("backup")
 def backup(
-    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")], folder: Path = ConfigOption
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+    folder: Path = process.ConfigOption,
 ) -> None:
     """Copy the store to a file, also while the bridge runs."""
     from gateway import config, storefile
 
-    try:
+    with process.told():
         bridge, _ = config.load_bridge(folder)
         storefile.backup(bridge.store, file)
-    except ConfigError as e:
-        raise refuse(e) from e
-    except Unavailable as e:
-        raise unavailable(e) from e
     typer.echo(f"{bridge.store} is copied to {file}")
 
 
 @bridge_app.command("restore")
 def restore(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A backup.")], folder: Path = ConfigOption
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A backup.")],
+    folder: Path = process.ConfigOption,
 ) -> None:
     """Put a backup in the store's place, while the bridge is stopped. The devices then send again what it lacks and
     they still hold; the store that was there is kept beside it."""
     from gateway import config, storefile
 
-    try:
+    with process.told():
         bridge, _ = config.load_bridge(folder)
         kept = storefile.restore(file, bridge.store)
-    except ConfigError as e:
-        raise refuse(e) from e
-    except Unavailable as e:
-        raise unavailable(e) from e
-    typer.echo(
-        f"{bridge.store} is now {file}, under a new name of its own" + (f"; the former is {kept}" if kept else "")
-    )
+    former = f"; the former is {kept}" if kept else ""
+    typer.echo(f"{bridge.store} is now {file}, under a new name of its own{former}")

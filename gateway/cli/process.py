@@ -10,14 +10,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 import typer
 
 from gateway.clock import Clock, SimClock, SystemClock
-from gateway.errors import ConfigError, Problem
+from gateway.errors import ConfigError, Problem, Unavailable
 
 EXIT_CONFIG = 3
 EXIT_UNAVAILABLE = 4
@@ -87,6 +88,17 @@ def refuse(error: ConfigError) -> typer.Exit:
 def unavailable(error: Exception) -> typer.Exit:
     typer.echo(str(error), err=True)
     return typer.Exit(EXIT_UNAVAILABLE)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What cannot begin is told in a sentence and an exit code, not in a traceback."""
+    try:
+        yield
+    except ConfigError as e:
+        raise refuse(e) from e
+    except Unavailable as e:
+        raise unavailable(e) from e
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:
