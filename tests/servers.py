@@ -121,7 +121,12 @@ def victoria_metrics(folder: Path) -> Server:
     """Debian's VictoriaMetrics, single node."""
     program, port = require("victoria-metrics"), free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = [program, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=100y"]
+    arguments = [
+        program,
+        f"-storageDataPath={folder}/data",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-retentionPeriod=100y",
+    ]
     health = f"http://127.0.0.1:{port}/health"
     return Server("victoria-metrics", arguments, port, folder, lambda: http_ok(health))
 
