@@ -138,8 +138,9 @@ class DeviceLedger:
                 ledger.lose(at, n - 1, GoneReason.LOST_AT_KILL)
             at = n + 1
 
-    def receipt(self, store: str) -> wire.Receipt | None:
-        """The bridge's word on every log that the device lists; None before its first statement."""
+    def receipt(self, store: str, limit: int = wire.RECEIPT_RANGES) -> wire.Receipt | None:
+        """The bridge's word on every log that the device lists, in at most `limit` ranges each; None before its first
+        statement."""
         if self.opening is None:
             return None
         logs = []
@@ -147,7 +148,7 @@ class DeviceLedger:
             if ledger.held is None:
                 continue
             through = ledger.settled.through()
-            newest = ledger.settled.newest(wire.RECEIPT_RANGES, through)
+            newest = ledger.settled.newest(limit, through)
             logs.append(wire.ReceiptLog(name, through, newest, ledger.rejected))
         return wire.Receipt(store, self.opening, logs)
 

@@ -8,13 +8,14 @@ settled is not written to the card: each opening begins by not believing it, unt
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,6 +40,8 @@ CREATE TABLE gone (log_id INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NU
 """
 MAX_LOGS = 200
 RECLAIM_ROWS = 1000  # rows freed in one go when space is needed
+# What the file itself is guilty of. Anything else (locked, no room, no permission) may pass, and must cost no data.
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 _encode_body = msgspec.json.encode
 _decode_body = msgspec.json.Decoder(list[tuple[str, str, str, float | None, str | None]]).decode
@@ -47,6 +50,7 @@ _decode_body = msgspec.json.Decoder(list[tuple[str, str, str, float | None, str 
 def _open(path: Path) -> sqlite3.Connection:
     """Raises sqlite3.Error where the file is not a sound spool."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # a rotten text spoils its own row and no other
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # NORMAL may lose committed rows at a power cut
@@ -66,35 +70,35 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _open_or_set_aside(path: Path) -> sqlite3.Connection:
-    """A damaged file is renamed with the date and a new one begun: the agent never refuses to start."""
+    """A damaged file is renamed with the date and a new one begun: damage never keeps the agent from starting."""
     try:
         return _open(path)
-    except sqlite3.DatabaseError as e:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    except sqlite3.Error as e:
+        code = getattr(e, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none: our own, from quick_check
+        if code not in DAMAGE and code & 0xFF not in DAMAGE:
+            raise
+        aside = _free_name(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
         log.error("the spool %s is damaged (%s); set aside as %s, a new one is begun", path, e, aside.name)
         for suffix in ("", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
-        try:
-            return _open(path)
-        except sqlite3.Error as again:
-            raise Unavailable(f"cannot begin a spool at {path}: {again}") from again
+        return _open(path)
+
+
+def _free_name(path: Path, stamp: str) -> Path:
+    """A device without a clock of its own may meet the same second again."""
+    names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
+    return next(name for name in names if not name.exists())
 
 
 class Spool:
     """Open one per process. Methods may be called from any thread. Raises Unavailable where no spool can be had."""
 
-    def __init__(self, path: Path, max_bytes: int, now_ms: int) -> None:
-        self._path, self._max_bytes = path, max_bytes
-        self._lock = threading.RLock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file_lock = storefile.lock(path, "agent")
-        self._db = _open_or_set_aside(path)
-        self.opening = secrets.token_hex(6)
-        cursor = self._db.execute("INSERT INTO logs (log, opened_ms) VALUES (?, ?)", (self.opening, now_ms))
-        self._log_id = int(cursor.lastrowid or 0)
+    def __init__(self, path: Path, max_bytes: int, now_ms: int, reclaim_rows: int = RECLAIM_ROWS) -> None:
+        self._max_bytes, self._reclaim_rows = max_bytes, reclaim_rows
+        self._lock = threading.RLock()  # held while the card writes
+        self._numbers = threading.Lock()  # held for a moment: a slow card must not keep a sensor from being read
         self._seq = 0
         self._pending: deque[Sample] = deque()
         # What the card holds, oldest log first: name -> (id, oldest, next). The opening's own log stands last.
@@ -102,24 +106,56 @@ class Spool:
         self._settled: dict[str, RangeSet] = {}
         self._through: dict[str, int] = {}
         self._full = False
-        self._load()
+        self.opening = secrets.token_hex(6)
+        self._file_lock = storefile.lock(path, "agent")
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self._file_lock)
+            try:
+                self._db = _open_or_set_aside(path)
+                undo.callback(self._db.close)
+                self._load(now_ms)
+            except (sqlite3.Error, OSError) as e:
+                raise Unavailable(f"cannot use the spool {path}: {e}") from e
+            undo.pop_all()
 
-    def _load(self) -> None:
-        sql = """SELECT l.log, l.id, min(s.seq), max(s.seq) FROM logs l JOIN samples s ON s.log_id = l.id
-                 GROUP BY l.id ORDER BY l.id"""
-        for name, log_id, oldest, newest in self._db.execute(sql).fetchall():
-            self._held[name] = (log_id, oldest, newest + 1)
-        self._held[self.opening] = (self._log_id, 1, 1)
-        kept = tuple(entry[0] for entry in self._held.values())
-        marks = ",".join("?" * len(kept))
-        for table, column in (("logs", "id"), ("gone", "log_id")):  # logs of which no row is left
-            self._db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", kept)  # noqa: S608
+    def _load(self, now_ms: int) -> None:
+        """Begin a log, and find what the card holds of earlier ones."""
+        sql = """SELECT log, id, (SELECT min(seq) FROM samples WHERE log_id = id),
+                 (SELECT max(seq) FROM samples WHERE log_id = id), (SELECT max(b) FROM gone WHERE log_id = id)
+                 FROM logs ORDER BY id"""
+        empty = []
+        for name, log_id, oldest, newest, given_up in self._db.execute(sql).fetchall():
+            next_ = max(newest or 0, given_up or 0) + 1
+            if next_ > 1:
+                self._held[name] = (log_id, oldest or next_, next_)
+                empty += [] if oldest else [name]
+        for name in empty[: max(0, len(self._held) + 1 - MAX_LOGS)]:  # listed only for the reason why it is empty
+            del self._held[name]
+        with self._transaction():
+            cursor = self._db.execute("INSERT INTO logs (log, opened_ms) VALUES (?, ?)", (self.opening, now_ms))
+            self._log_id = int(cursor.lastrowid or 0)
+            self._held[self.opening] = (self._log_id, 1, 1)
+            kept = tuple(entry[0] for entry in self._held.values())
+            marks = ",".join("?" * len(kept))
+            for table, column in (("logs", "id"), ("gone", "log_id")):  # logs of which no row is left
+                self._db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", kept)  # noqa: S608
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     # --- samples in --------------------------------------------------------------------------------------------
 
     def append(self, observed_ms: int, clk: ClockState, readings: Iterable[Reading]) -> Sample:
         """Give a sample its number. Durable at the next commit."""
-        with self._lock:
+        with self._numbers:
             self._seq += 1
             sample = Sample(self.opening, self._seq, observed_ms, clk, tuple(readings))
             self._pending.append(sample)
@@ -128,34 +164,40 @@ class Spool:
     def commit(self) -> int:
         """Make what was appended durable; returns how many samples. Raises sqlite3.Error; then they stay pending."""
         with self._lock:
-            batch = list(self._pending)
+            with self._numbers:
+                batch = list(self._pending)
             if not batch:
                 return 0
             self._make_room()
-            self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany(
-                    "INSERT INTO samples VALUES (?,?,?,?,?)",
-                    [(self._log_id, s.seq, s.observed_ms, s.clk.value, _body(s.readings)) for s in batch],
-                )
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            for _ in batch:
-                self._pending.popleft()
+                self._insert(batch)
+            except sqlite3.OperationalError as e:
+                # The card is fuller than our ceiling says: what is settled gives way, unless the file had room.
+                free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+                if e.sqlite_errorcode != sqlite3.SQLITE_FULL or free or not self._reclaim_oldest():
+                    raise
+                self._insert(batch)
+            with self._numbers:
+                for _ in batch:
+                    self._pending.popleft()
             log_id, oldest, next_ = self._held[self.opening]
             oldest = batch[0].seq if oldest == next_ else oldest
             self._held[self.opening] = (log_id, oldest, batch[-1].seq + 1)
             return len(batch)
 
+    def _insert(self, batch: list[Sample]) -> None:
+        rows = [(self._log_id, s.seq, s.observed_ms, s.clk.value, _body(s.readings)) for s in batch]
+        with self._transaction():
+            self._db.executemany("INSERT INTO samples VALUES (?,?,?,?,?)", rows)
+
     def close(self) -> None:
-        """Commit and close."""
+        """Commit and close, whether or not the card takes it."""
         with self._lock:
-            self.commit()
-            self._db.close()
-            os.close(self._file_lock)
+            try:
+                self.commit()
+            finally:
+                self._db.close()
+                os.close(self._file_lock)
 
     # --- receipts ----------------------------------------------------------------------------------------------
 
@@ -169,6 +211,7 @@ class Spool:
                 settled.add(1, entry.through)
                 for a, b in entry.settled:
                     settled.add(a, b)
+                settled.changes.clear()  # they are for a copy on disk; here they would only grow
                 self._through[entry.log] = max(self._through.get(entry.log, 0), entry.through)
 
     def unsettle(self) -> None:
@@ -218,8 +261,12 @@ class Spool:
             sql = """SELECT seq, observed_ms, clk, body FROM samples
                      WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"""
             for a, b in passed.missing(oldest, next_ - 1):
-                rows = self._db.execute(sql, (log_id, a, b, limit - len(out))).fetchall()
-                out += [Sample(name, seq, at, ClockState(clk), _readings(body)) for seq, at, clk, body in rows]
+                for row in self._db.execute(sql, (log_id, a, b, limit - len(out))).fetchall():
+                    try:
+                        out.append(_sample(name, *row))
+                    except (TypeError, ValueError) as e:
+                        log.error("sample %d of log %s is damaged on the card (%s); given up", row[0], name, e)
+                        self._delete(name, row[0], row[0], GoneReason.DAMAGED)
                 if len(out) >= limit:
                     break
             return out
@@ -249,67 +296,93 @@ class Spool:
             return int((pages - free) * size)
 
     def _make_room(self) -> None:
-        """Below the ceiling, do nothing. At it, the oldest reclaimable rows go; where none is left, the oldest
-        unsettled ones, declared gone."""
-        if not self._over():
-            return
-        for name in list(self._held):
-            while self._over() and self._reclaim(name):
-                pass
-        if self.used_bytes() >= self._max_bytes:
-            self._thin(GoneReason.NO_SPACE)
-        elif self._over():
-            self._thin(GoneReason.LOG_LIMIT)
+        """At the ceiling of bytes the oldest reclaimable rows go; where none is left, the oldest unsettled ones,
+        declared gone. At the ceiling of logs the oldest wholly settled one goes; where none is, the oldest."""
+        while self.used_bytes() >= self._max_bytes:
+            if not self._reclaim_oldest() and not self._give_up_oldest():
+                break
+        closed = [name for name in self._with_rows() if name != self.opening]
+        for _ in range(len(closed) + 1 - MAX_LOGS):
+            whole = next((name for name in closed if not self.unsettled(name, 1, RangeSet())), None)
+            if whole is None:
+                while self._give_up(closed[0], GoneReason.LOG_LIMIT):
+                    pass
+            else:
+                while self._reclaim(whole):
+                    pass
+            closed.remove(whole or closed[0])
 
-    def _over(self) -> bool:
-        logs = sum(oldest < next_ for _, oldest, next_ in self._held.values())
-        return self.used_bytes() >= self._max_bytes or logs > MAX_LOGS
+    def _with_rows(self) -> list[str]:
+        return [name for name, (_, oldest, next_) in self._held.items() if oldest < next_]
+
+    def _reclaim_oldest(self) -> bool:
+        """Delete the oldest settled rows of the oldest log that has any; whether any went."""
+        return any(self._reclaim(name) for name in self._with_rows())
 
     def _reclaim(self, name: str) -> bool:
         """Delete the oldest settled rows of a log; whether any went."""
-        log_id, oldest, next_ = self._held[name]
+        log_id, oldest, _ = self._held.get(name, (0, 0, 0))
+        sql = """SELECT min(seq), max(seq) FROM
+                 (SELECT seq FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)"""
         for a, b in self._settled.get(name, RangeSet()):
-            first, last = max(a, oldest), min(b, next_ - 1)
-            if first <= last:
-                self._delete(name, log_id, first, min(last, first + RECLAIM_ROWS - 1))
+            first, last = self._db.execute(sql, (log_id, max(a, oldest), b, self._reclaim_rows)).fetchone()
+            if first is not None:
+                # A hole is declared: to another store, to which the rows are not settled, nothing else would tell it.
+                self._delete(name, first, last, GoneReason.NO_SPACE if first > oldest else None)
                 return True
         return False
 
-    def _thin(self, reason: GoneReason) -> None:
-        """Give up the oldest rows of the oldest log. Said in the next statement, with its reason."""
-        name = next((n for n, (_, oldest, next_) in self._held.items() if oldest < next_), None)
-        if name is None:
-            return
-        log_id, oldest, next_ = self._held[name]
-        last = next_ - 1 if reason is GoneReason.LOG_LIMIT else min(next_ - 1, oldest + RECLAIM_ROWS - 1)
+    def _give_up_oldest(self) -> bool:
+        """Thin the oldest log; whether there was one."""
+        return any(self._give_up(name, GoneReason.NO_SPACE) for name in self._with_rows())
+
+    def _give_up(self, name: str, reason: GoneReason) -> bool:
+        """Give up the oldest rows of a log. Said in the next statement, with its reason. Whether any went."""
+        log_id, oldest, _ = self._held.get(name, (0, 0, 0))
+        sql = "SELECT max(seq) FROM (SELECT seq FROM samples WHERE log_id = ? ORDER BY seq LIMIT ?)"
+        (last,) = self._db.execute(sql, (log_id, self._reclaim_rows)).fetchone()
+        if last is None:
+            return False
         if not self._full:
             log.error("the spool is full: the oldest samples that the bridge does not have are given up (%s)", reason)
             self._full = True
-        self._db.execute("INSERT OR REPLACE INTO gone VALUES (?,?,?,?)", (log_id, oldest, last, reason.value))
-        self._delete(name, log_id, oldest, last)
+        self._delete(name, oldest, last, reason)
+        return True
 
-    def _delete(self, name: str, log_id: int, first: int, last: int) -> None:
-        self._db.execute("DELETE FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ?", (log_id, first, last))
-        left = self._db.execute("SELECT min(seq), max(seq) FROM samples WHERE log_id = ?", (log_id,)).fetchone()
-        if left[0] is not None:
-            next_ = self._held[name][2] if name == self.opening else left[1] + 1
-            self._held[name] = (log_id, left[0], next_)
-        elif name == self.opening:
-            next_ = self._held[name][2]
-            self._held[name] = (log_id, next_, next_)
-        elif self._db.execute("SELECT 1 FROM gone WHERE log_id = ? LIMIT 1", (log_id,)).fetchone():
-            next_ = self._held[name][2]  # stays listed, empty, so that the reason is told
-            self._held[name] = (log_id, next_, next_)
-        else:
+    def _delete(self, name: str, first: int, last: int, reason: GoneReason | None) -> None:
+        """Delete rows and, where there is a reason, declare their numbers gone: both or neither."""
+        log_id, _, next_ = self._held[name]
+        with self._transaction():
+            if reason is not None:
+                self._declare(log_id, first, last, reason)
+            self._db.execute("DELETE FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ?", (log_id, first, last))
+        (oldest,) = self._db.execute("SELECT min(seq) FROM samples WHERE log_id = ?", (log_id,)).fetchone()
+        told = "SELECT 1 FROM gone WHERE log_id = ? LIMIT 1"
+        if oldest is None and name != self.opening and self._db.execute(told, (log_id,)).fetchone() is None:
             del self._held[name]
+        else:  # an empty log stays listed where a reason is to be told
+            self._held[name] = (log_id, oldest or next_, next_)
+
+    def _declare(self, log_id: int, first: int, last: int, reason: GoneReason) -> None:
+        """One range with the one before, where nothing is held between, so that statements stay small."""
+        before = "SELECT a, reason FROM gone WHERE log_id = ? AND a <= ? ORDER BY a DESC LIMIT 1"
+        held = "SELECT 1 FROM samples WHERE log_id = ? AND seq >= ? AND seq < ? LIMIT 1"
+        a, why = self._db.execute(before, (log_id, first)).fetchone() or (0, None)
+        if why == reason and self._db.execute(held, (log_id, a, first)).fetchone() is None:
+            first = a
+        self._db.execute("INSERT OR REPLACE INTO gone VALUES (?,?,?,?)", (log_id, first, last, reason.value))
 
 
 def _body(readings: Iterable[Reading]) -> str:
     return _encode_body([(r.station, r.channel, r.unit, r.value, r.fault) for r in readings]).decode()
 
 
-def _readings(body: str) -> tuple[Reading, ...]:
-    return tuple(
+def _sample(name: str, seq: int, observed_ms: int, clk: str, body: str) -> Sample:
+    """Raises TypeError or ValueError where the row cannot be read."""
+    if not isinstance(observed_ms, int):
+        raise TypeError("its time is not a number")
+    readings = (
         Reading(station, channel, unit, value, FaultCode(fault) if fault else None)
         for station, channel, unit, value, fault in _decode_body(body)
     )
+    return Sample(name, seq, observed_ms, ClockState(clk), tuple(readings))

@@ -1,17 +1,20 @@
 """Publishes what the spool holds: live samples at once, everything unsettled as backlog, and the device's word on
 itself. A PUBACK ends a flight; only a receipt settles a sample.
 
-Times in here are real (monotonic) seconds: a link's time-outs do not run on a simulated clock.
+Times in here are real (monotonic) seconds: a link's time-outs do not run on a simulated clock. Clock and transport
+are given, and `step` is one turn of the loop, so that all of it can be driven without a network and without threads.
 """
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway import settings, wire
 from gateway.edge.spool import Spool
@@ -32,6 +35,37 @@ IDLE_S = 0.2
 Key = tuple[str, int]  # log, seq
 
 
+class Transport(Protocol):
+    """What the uplink needs of an MQTT session. `publish` returns a message id, None where it was not taken."""
+
+    connected: threading.Event
+
+    def start(self) -> None: ...
+
+    def stop(self, farewell: tuple[str, bytes] | None = None) -> None: ...
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None: ...
+
+    def ack(self, delivery: Delivery) -> None: ...
+
+
+class Connect(Protocol):
+    """Makes a transport. The callbacks are those of `mqtt.Session`, and as short."""
+
+    def __call__(
+        self,
+        broker: settings.Broker,
+        client_id: str,
+        *,
+        will: tuple[str, bytes],
+        subscribe: Sequence[str],
+        inflight: int,
+        on_up: Callable[[Transport], None],
+        on_message: Callable[[Delivery], None],
+        on_published: Callable[[int], None],
+    ) -> Transport: ...
+
+
 @dataclass(slots=True)
 class _Flight:
     """One sample on its way. `order` rises with each publish; `settle_by` is None until the PUBACK."""
@@ -39,24 +73,35 @@ class _Flight:
     topic: str
     order: int
     mid: int
+    resend_s: float
     settle_by: float | None = None
-    resend_s: float = RESEND_FIRST_S
 
 
 class Uplink:
     """One per agent. `birth` and `status` are JSON texts, published at each connect."""
 
-    def __init__(self, edge: settings.Edge, spool: Spool, birth: bytes, status: Callable[[str, str], bytes]) -> None:
+    def __init__(
+        self,
+        edge: settings.Edge,
+        spool: Spool,
+        birth: bytes,
+        status: Callable[[str, str], bytes],
+        connect: Connect = Session,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._edge, self._spool, self._birth, self._status = edge, spool, birth, status
+        self._now = now
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._flights: dict[Key, _Flight] = {}
         self._flying: dict[str, RangeSet] = {}  # the numbers of `_flights`, by log
         self._by_mid: dict[int, list[Key]] = {}
-        # What the network thread heard. It only notes: paho calls back with its own locks held, and taking ours
-        # there while another thread publishes would be a deadlock.
-        self._heard_of: deque[int | Delivery] = deque()
-        self._backing_off: dict[Key, float] = {}
+        # What the network thread heard: a PUBACK, a message, None for a connection. It only notes: paho calls back
+        # with its own locks held, and taking ours there while another thread publishes would be a deadlock.
+        self._heard_of: deque[int | Delivery | None] = deque()
+        self._sampled: deque[Sample] = deque()  # to be published live; a sensor's thread does not wait for the lock
+        self._resend_s = RESEND_FIRST_S  # the patience with the next backlog; one for all, so that it needs no memory
+        self._card_failures = 0
         self._order = 0
         self._store: str | None = None  # the store that the bridge announces
         self._bridge_online = False
@@ -64,7 +109,7 @@ class Uplink:
         self._last_receipt: wire.Receipt | None = None
         self._statement_due = 0.0
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
-        self.session = Session(
+        self.session = connect(
             edge.broker,
             f"{edge.tenant}:{edge.device}",  # no slash: rumqttd panics at one
             will=(self._topic("status"), status("offline", "connection lost")),
@@ -90,12 +135,55 @@ class Uplink:
         self.session.stop(farewell=(self._topic("status"), self._status("offline", "stopped")))
 
     def live(self, sample: Sample) -> None:
-        """Publish a sample at once where that is possible; otherwise it is backlog."""
+        """Publish a sample at once where that is possible; otherwise it is backlog. Waits for nothing."""
+        self._sampled.append(sample)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._publish_live()
+            finally:
+                self._lock.release()
+        else:
+            self._wake.set()
+
+    def step(self) -> None:
+        """One turn: what was heard, then what is due."""
         with self._lock:
-            if len(self._by_mid) < LIVE_IN_FLIGHT:
-                self._send("data", [sample], None)
+            while self._heard_of:
+                self._listen(self._heard_of.popleft())
+            self._publish_live()
+            if not self.session.connected.is_set():
+                return
+            self._give_up_waiting()
+            self._state()
+            while not self._stop.is_set() and self._backlog():
+                self._publish_live()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(IDLE_S)
+            self._wake.clear()
+            self._turn()
+
+    def _turn(self) -> None:
+        """A step that outlives a card which fails."""
+        try:
+            self.step()
+        except sqlite3.Error as e:
+            if self._card_failures == 0:
+                log.error("the spool cannot be used (%s); live samples only, until it can", e)
+            self._card_failures += 1
+        else:
+            if self._card_failures:
+                log.info("the spool can be used again after %d failures", self._card_failures)
+            self._card_failures = 0
 
     # --- sending ---------------------------------------------------------------------------------------------
+
+    def _publish_live(self) -> None:
+        while self._sampled:
+            sample = self._sampled.popleft()
+            if len(self._by_mid) < LIVE_IN_FLIGHT and (sample.log, sample.seq) not in self._flights:
+                self._send("data", [sample], None)
 
     def _send(self, kind: str, samples: list[Sample], span: wire.Span | None) -> bool:
         """Publish one pack; under the lock. Whether it went out."""
@@ -104,35 +192,23 @@ class Uplink:
             return False
         self._order += 1
         keys = [(s.log, s.seq) for s in samples]
+        resend_s = RESEND_FIRST_S if kind == "data" else self._resend_s
         for key in keys:
-            resend_s = self._backing_off.get(key, RESEND_FIRST_S)
-            self._flights[key] = _Flight(kind, self._order, mid, resend_s=resend_s)
+            self._flights[key] = _Flight(kind, self._order, mid, resend_s)
             self._flying.setdefault(key[0], RangeSet()).add(key[1])
         self._by_mid[mid] = keys
         return True
 
     def _landed(self, key: Key) -> _Flight:
         """The flight is over, one way or another."""
-        self._flying[key[0]].remove(key[1])
+        flying = self._flying[key[0]]
+        flying.remove(key[1])
+        flying.changes.clear()  # they are for a copy on disk; here they would only grow
         return self._flights.pop(key)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.wait(IDLE_S)
-            self._wake.clear()
-            with self._lock:
-                while self._heard_of:
-                    self._listen(self._heard_of.popleft())
-                if not self.session.connected.is_set():
-                    continue
-                self._give_up_waiting()
-                self._state()
-                while not self._stop.is_set() and self._backlog():
-                    pass
 
     def _state(self) -> None:
         """The spool statement: when due."""
-        now = time.monotonic()
+        now = self._now()
         if now < self._statement_due:
             return
         self.session.publish(self._topic("spool"), wire.encode(self._spool.statement()), retain=True)
@@ -141,11 +217,11 @@ class Uplink:
 
     def _give_up_waiting(self) -> None:
         """A flight whose receipt is overdue becomes backlog again, with twice the patience."""
-        now = time.monotonic()
+        now = self._now()
         overdue = [k for k, f in self._flights.items() if f.settle_by is not None and f.settle_by <= now]
         for key in overdue:
             flight = self._landed(key)
-            self._backing_off[key] = min(flight.resend_s * 2, RESEND_MAX_S)
+            self._resend_s = max(self._resend_s, min(flight.resend_s * 2, RESEND_MAX_S))
         if overdue:
             self._statement_due = 0.0
 
@@ -186,11 +262,10 @@ class Uplink:
 
     # --- network thread ----------------------------------------------------------------------------------------
 
-    def _up(self, session: Session) -> None:
+    def _up(self, session: Transport) -> None:
         session.publish(self._topic("status"), self._status("online", ""), retain=True)
         session.publish(self._topic("birth"), self._birth, retain=True)
-        with self._lock:
-            self._statement_due = 0.0
+        self._heard_of.append(None)
         self._wake.set()
 
     def _published(self, mid: int) -> None:
@@ -204,9 +279,12 @@ class Uplink:
 
     # --- what was heard, on our own thread and under the lock ------------------------------------------------------
 
-    def _listen(self, what: int | Delivery) -> None:
+    def _listen(self, what: int | Delivery | None) -> None:
+        if what is None:
+            self._statement_due = self._now()
+            return
         if isinstance(what, int):
-            self._flight_ended(self._by_mid.pop(what, []))
+            self._flight_ended(what, self._by_mid.pop(what, []))
             return
         try:
             if what.topic == wire.BRIDGE_STATUS:
@@ -216,12 +294,12 @@ class Uplink:
         except ValueError as e:
             log.warning("%s cannot be read: %s", what.topic, str(e)[:200])
 
-    def _flight_ended(self, keys: list[Key]) -> None:
+    def _flight_ended(self, mid: int, keys: list[Key]) -> None:
         """PUBACK: the broker's word. By configuration only, it is taken for the bridge's."""
-        now = time.monotonic()
+        now = self._now()
         for key in keys:
             flight = self._flights.get(key)
-            if flight is not None:
+            if flight is not None and flight.mid == mid:
                 flight.settle_by = now + flight.resend_s
         if self._edge.delivery == "puback":
             by_log: dict[str, list[tuple[int, int]]] = {}
@@ -234,16 +312,17 @@ class Uplink:
 
     def _presence(self, status: wire.BridgeStatus) -> None:
         was_online, self._bridge_online = self._bridge_online, status.state == "online"
+        if self._bridge_online and not was_online:
+            self._statement_due = 0.0
         if self._store != status.store:
             # Another store knows nothing of what the last one had: everything is unsettled again.
             self._store, self._heard = status.store, False
+            self._statement_due = 0.0
             self._spool.unsettle()
             for key in [k for k, f in self._flights.items() if f.settle_by is not None]:
                 self._landed(key)
             if self._last_receipt is not None:
                 self._receipt(self._last_receipt)
-        if self._bridge_online and not was_online:
-            self._statement_due = 0.0
 
     def _receipt(self, receipt: wire.Receipt) -> None:
         self._last_receipt = receipt
@@ -260,6 +339,7 @@ class Uplink:
     def _land(self, receipt: wire.Receipt) -> None:
         """Flights that the receipt settles are over. One that it passes over, although something published later on
         the same topic is settled, was dropped on the way and is backlog at once."""
+        now = self._now()
         newest: dict[str, int] = {}
         known: dict[str, int] = {}
         for entry in receipt.logs:
@@ -268,12 +348,13 @@ class Uplink:
             if self._spool.is_settled(*key):
                 newest[flight.topic] = max(newest.get(flight.topic, 0), flight.order)
                 self._landed(key)
-                self._backing_off.pop(key, None)
         for key, flight in list(self._flights.items()):
             named = key[0] in known and key[1] >= known[key[0]]
             if named and flight.settle_by is not None and flight.order < newest.get(flight.topic, 0):
                 self._landed(key)
-                self._statement_due = min(self._statement_due, time.monotonic() + 1.0)
-        self._backing_off.clear()  # any receipt shows that the way is open
+                self._statement_due = min(self._statement_due, now + 1.0)
+        self._resend_s = RESEND_FIRST_S  # any receipt shows that the way is open
         for flight in self._flights.values():
             flight.resend_s = RESEND_FIRST_S
+            if flight.settle_by is not None:
+                flight.settle_by = min(flight.settle_by, now + RESEND_FIRST_S)

@@ -1,0 +1,110 @@
+"""The bridge's loop: commit, acknowledge, receipt, in this order; what the disk refuses leaves no trace and comes
+again."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.bridge.receiver import Arrival
+from gateway.bridge.service import Service
+from gateway.clock import SystemClock
+from gateway.mqtt import Delivery
+from tests import world
+from tests.world import DEVICE, LOG, TENANT
+
+DEV = (TENANT, DEVICE)
+
+
+class Tracks:
+    """What had happened when. Stands where a session takes acknowledgements, and where a crash would be marked."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self.service: Service | None = None
+        self.events: list[tuple[str, int, int, bool]] = []  # what; rows and settled numbers on the disk; receipt due
+
+    def note(self, what: str) -> None:
+        assert self.service is not None
+        with contextlib.closing(sqlite3.connect(f"file:{self._store}?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT count(*) FROM observations").fetchone()[0]
+            settled = db.execute("SELECT coalesce(sum(b - a + 1), 0) FROM ranges").fetchone()[0]
+        self.events.append((what, rows, settled, bool(self.service._receipts._due)))
+
+    def ack(self, delivery: Delivery) -> None:
+        self.note(f"ack {delivery.mid}")
+
+
+@pytest.fixture
+def tracks(tmp_path: Path) -> Tracks:
+    return Tracks(tmp_path / "store.db")
+
+
+@pytest.fixture
+def service(tmp_path: Path, tracks: Tracks) -> Iterator[Service]:
+    """Never started: there is no broker, and its loop's one turn is called by the test."""
+    settings = world.bridge(tmp_path / "store.db")
+    tracks.service = service = Service(settings, world.registry(), SystemClock(), tracks.note)
+    try:
+        yield service
+    finally:
+        service._store.close()
+
+
+def arrivals(tracks: Tracks) -> list[Arrival]:
+    """A statement and two live samples."""
+    payloads = [("spool", world.statement(1, 1)), *(("data", world.pack(world.sample(n, 1.0))) for n in (1, 2))]
+    return [
+        Arrival(world.message(payload, kind), Delivery("", payload, False, mid, 1, 1), tracks)  # type: ignore[arg-type]
+        for mid, (kind, payload) in enumerate(payloads, 1)
+    ]
+
+
+def test_commit_then_acknowledge_then_receipt(service: Service, tracks: Tracks) -> None:
+    """When a message is acknowledged its rows are on the disk, for any reader; only after that is a receipt due."""
+    assert service._settle(arrivals(tracks))
+    assert tracks.events == [
+        ("taken", 0, 0, False),
+        ("committed", 2, 2, False),
+        ("ack 1", 2, 2, False),
+        ("ack 2", 2, 2, False),
+        ("ack 3", 2, 2, False),
+        ("acknowledged", 2, 2, False),
+    ]
+    assert set(service._receipts._due) == {DEV}
+    receipt = service._memory.ledgers[DEV].receipt(service.store_id)
+    assert receipt is not None
+    assert [(e.log, e.through) for e in receipt.logs] == [(LOG, 2)]
+
+
+def test_what_the_disk_refuses_is_neither_acknowledged_nor_promised(service: Service, tracks: Tracks) -> None:
+    """Memory is as before, no receipt is due, and the same messages are taken again when the disk can be written."""
+    assert service._settle(arrivals(tracks)[:2])
+    service._receipts._due.clear()
+    tracks.events.clear()
+    before = service._memory.ledgers[DEV].receipt(service.store_id)
+    service._store._db.execute("PRAGMA query_only = ON")
+    batch = arrivals(tracks)
+    for _ in range(3):
+        assert not service._settle(batch)
+    assert tracks.events == [("taken", 1, 1, False)] * 3
+    assert service._memory.ledgers[DEV].receipt(service.store_id) == before
+    assert service._receipts._due == {}
+    service._store._db.execute("PRAGMA query_only = OFF")
+    assert service._settle(batch)
+    assert [what for what, *_ in tracks.events[3:]] == ["taken", "committed", "ack 1", "ack 2", "ack 3", "acknowledged"]
+    assert tracks.events[-1][1:] == (2, 2, False)
+    assert service.counts["duplicate"] == 1
+
+
+def test_a_duplicate_makes_a_receipt_due(service: Service, tracks: Tracks) -> None:
+    """And so does a statement that says nothing new: else a receipt that was lost once is lost for ever."""
+    assert service._settle(arrivals(tracks))
+    for again in (arrivals(tracks)[1:2], arrivals(tracks)[:1]):
+        service._receipts._due.clear()
+        assert service._settle(again)
+        assert set(service._receipts._due) == {DEV}
