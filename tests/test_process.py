@@ -11,7 +11,6 @@ import pytest
 from gateway.clock import SimClock
 from tests import readme
 
-
 pytestmark = pytest.mark.slow  # each starts a process
 
 
