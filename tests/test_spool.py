@@ -301,7 +301,7 @@ def test_two_damaged_files_of_one_second_are_both_kept(path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("rot", [bytes(60), b"\xff" * 60, b'[["a","b","c",1'])
+@pytest.mark.parametrize("rot", [bytes(60), b"\xff" * 60, b'[["a","b","c",1'], ids=["zeros", "noise", "torn"])
 def test_a_damaged_row_is_given_up_alone(path: Path, rot: bytes) -> None:
     """Zeros or noise within a row that no check of the file sees cost that sample and no other, and are declared."""
     with opened(path) as spool:
