@@ -26,7 +26,7 @@ from tests.world import HANG, HttpServer, Reply, Request, add, http_server, obse
 NOW = world.T0 + 999_000
 TIMEOUT_S = 30.0  # of one request: only where a test wants it is it ever reached
 SHORT_S = 0.2
-BACKOFF_S = (0.01,)
+BACKOFF_S = (0.002,)
 
 # --- one line ------------------------------------------------------------------------------------------------------
 
@@ -331,6 +331,7 @@ def test_too_large_a_batch_goes_in_smaller_ones(
     assert_account(store, bridge, database)
 
 
+@pytest.mark.slow
 def test_retry_after_is_kept(to: settings.Influx, store: Path, bridge: Bridge, server: HttpServer) -> None:
     """The server's own time to wait is waited, though the back-off is shorter."""
     answers = itertools.chain([Reply(429, b"", {"Retry-After": "1"})], itertools.repeat(OK))

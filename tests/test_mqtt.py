@@ -187,6 +187,7 @@ def test_an_absent_broker_is_one_message_and_one_more_when_it_is_there(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_port_that_closes_at_once_is_said_as_well(caplog: pytest.LogCaptureFixture) -> None:
     """Something listens but is no broker: that is not silence, and still one message."""
     calls: list[str] = []

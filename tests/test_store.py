@@ -491,7 +491,7 @@ def _apply(ledger: DeviceLedger, step: tuple[Any, ...]) -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(STEP, max_size=8)), max_size=8))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_the_ledger_is_reloaded_as_it_was(batches: list[tuple[bool, list[tuple[Any, ...]]]]) -> None:
     """Whatever is settled, lost or forgotten, in whatever batches, some of which are dropped as after a failed
     commit: the ledger in memory, the one loaded from the file and a plain account of numbers agree."""
