@@ -56,12 +56,13 @@ class Session:
         will: tuple[str, bytes] | None = None,
         subscribe: Sequence[str] = (),
         inflight: int = 20,
+        level: int = logging.INFO,
         on_up: Callable[[Session], None] | None = None,
         on_down: Callable[[], None] | None = None,
         on_message: Callable[[Delivery], None] | None = None,
         on_published: Callable[[int], None] | None = None,
     ) -> None:
-        self._broker, self._subscribe = broker, list(subscribe)
+        self._broker, self._subscribe, self._level = broker, list(subscribe), level
         self._on_up, self._on_down = on_up, on_down
         self._on_message, self._on_published = on_message, on_published
         self._connection, self._dropped = 0, -1
@@ -143,11 +144,10 @@ class Session:
             return
         if self._complained:
             outage, tried = units.in_words(time.monotonic() - self._down_since), self.attempts + 1
-            log.info(
-                "connected to MQTT broker %s after %s, %d attempt%s", self._where, outage, tried, "s" * (tried > 1)
-            )
+            plural = "s" * (tried > 1)
+            self._say(logging.INFO, "connected to MQTT broker %s after %s, %d attempt%s", outage, tried, plural)
         else:
-            log.info("connected to MQTT broker %s", self._where)
+            self._say(logging.INFO, "connected to MQTT broker %s")
         self.attempts, self._complained = 0, False
         self._connection += 1
         self.connected.set()
@@ -170,9 +170,8 @@ class Session:
 
     def _complain(self, why: str) -> None:
         if not self._complained:
-            log.warning(
-                "cannot reach MQTT broker %s (%s); retrying with up to %d s between", self._where, why, MAX_BACKOFF_S
-            )
+            text = "cannot reach MQTT broker %s (%s); retrying with up to %d s between"
+            self._say(logging.WARNING, text, why, MAX_BACKOFF_S)
         self._complained = True
         self.attempts += 1
 
@@ -188,7 +187,7 @@ class Session:
             return
         self._down_since = time.monotonic()
         if reason.is_failure:
-            log.warning("connection to MQTT broker %s lost (%s); reconnecting", self._where, reason)
+            self._say(logging.WARNING, "connection to MQTT broker %s lost (%s); reconnecting", reason)
             self._complained = True
         if self._on_down:
             self._on_down()
@@ -204,6 +203,11 @@ class Session:
     def _published(self, _c: Any, _u: Any, mid: int, reason: ReasonCode, _p: Any) -> None:
         if self._on_published and not reason.is_failure:
             self._on_published(mid)
+
+    def _say(self, level: int, text: str, *arguments: object) -> None:
+        """The news of a connection; a second session of one process says it on a lower level, so that people read it
+        once."""
+        log.log(level if self._level == logging.INFO else self._level, text, self._where, *arguments)
 
     @property
     def _where(self) -> str:

@@ -99,7 +99,7 @@ class Recipient:
 
     name: str
     medium: Literal["console", "webhook"]
-    url: str = ""
+    url: str = field(default="", repr=False)  # a webhook's address is often its secret
     token: str | None = field(default=None, repr=False)
     timeout_s: float = 10.0
     min_rank: int = 2

@@ -63,6 +63,7 @@ class Receiver:
             f"{bridge.client_id}-backlog",
             persistent=True,
             subscribe=[f"{root}/backlog"],
+            level=logging.DEBUG,
             on_message=lambda d: self._arrived("backlog", self.backlog, d),
         )
 

@@ -6,6 +6,7 @@ their outcomes back to this loop, the only writer of the store.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway import settings, wire
+from gateway import pipeline, settings, wire
 from gateway.bridge import influx
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.receipts import Receipts
@@ -22,6 +23,7 @@ from gateway.bridge.receiver import Arrival, Receiver
 from gateway.bridge.store import Store
 from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
+from gateway.errors import RejectCode
 from gateway.model import ClockState, DeadLetter, Message
 from gateway.mqtt import Session
 from gateway.stations import Registry
@@ -167,8 +169,17 @@ class Service:
     def _set_aside(self, arrivals: list[Arrival], why: Exception) -> None:
         """One message that the database refuses alone: a dead letter, so that it is not met again for ever."""
         log.error("a message is refused by the database (%s): dead letter", why)
-        work = unstorable([a.message for a in arrivals], self._memory, self._rules())
-        self._write(work)
+        try:
+            self._write(unstorable([a.message for a in arrivals], self._memory, self._rules()))
+        except REFUSALS as e:
+            # Not even as a letter of its own: keep that it was there, and what it was by its digest.
+            log.error("nor as a dead letter (%s): its digest is kept", e)
+            work = Work(self._memory, self._rules())
+            for message in (a.message for a in arrivals):
+                digest = hashlib.sha256(message.payload).hexdigest().encode()
+                bare = Message(ascii(message.topic), digest, message.received_ms)
+                work.letters.append(pipeline.letter(bare, "", "", RejectCode.UNSTORABLE, "digest of the payload"))
+            self._write(work)
         self.receiver.done(arrivals)
         self._finish_batch()
 

@@ -431,7 +431,7 @@ def test_the_bridges_status_follows_it(settings_: settings.Bridge, registry: Reg
 def test_a_broker_that_is_absent_at_the_start_is_waited_for(
     tmp_path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each of the two sessions says it once, nothing ends, and when the broker is there all goes its way."""
+    """It is said once for both sessions, nothing ends, and when the broker is there all goes its way."""
     caplog.set_level(logging.INFO)
     port = free_port()
     given = world.bridge(tmp_path / "store.db", port)
@@ -444,9 +444,9 @@ def test_a_broker_that_is_absent_at_the_start_is_waited_for(
             device.say("data", pack(sample(1, 1.5, now_ms())))
             device.settled(lambda log: log["through"] == 1)
             device.end()
-    said = [r.getMessage() for r in caplog.records if r.name == mqtt.__name__]
-    assert sum("cannot reach MQTT broker" in x for x in said) == 2
-    assert sum("connected to MQTT broker" in x for x in said) == 2
+    said = [r.getMessage() for r in caplog.records if r.name == mqtt.__name__ and r.levelno >= logging.INFO]
+    assert sum("cannot reach MQTT broker" in x for x in said) == 1
+    assert sum("connected to MQTT broker" in x for x in said) == 1
     assert "Traceback" not in caplog.text
 
 
@@ -480,7 +480,7 @@ def test_a_store_that_cannot_be_written_bounds_memory_and_loses_nothing(
     """Messages are held up to the limit; beyond it the connection is let go, so that the broker keeps them. When the
     store can be written again every one of them is stored once, settled and acknowledged, and where the limit was not
     reached, without a new connection."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)  # the backlog session says its connections there
     given = world.bridge(settings_.store, settings_.broker.port, max_held_bytes=limit, keepalive_s=4)
     start = now_ms()
 

@@ -1,7 +1,8 @@
 """Every command of the README runs, in order, in a folder that holds the README's own configuration.
 
-Adapted for the test: demos are shorter, an address of InfluxDB is that of a real server started here, commands that
-serve until they are stopped are stopped after a while, and `make test` (which runs this) is only planned, not run.
+Adapted for the test: demos are shorter, ports are free ones, an address of InfluxDB is that of a real server started
+here, commands that serve until they are stopped are stopped after a while, and `make test` (which runs this) is only
+planned, not run.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def test_a_command_of_the_readme_runs(line: str, folder: Path, request: pytest.F
         words = shlex.split(line.removeprefix(SUIMON).replace("--seconds 20", "--seconds 8"))
         if "--influx-url" in words:
             words[words.index("--influx-url") + 1] = request.getfixturevalue("influx_url")
+        words = [str(servers.free_port()) if word == "5020" else word for word in words]
         command = [sys.executable, "-m", "gateway", *words]
         serve(command, folder) if " ".join(words[:2]) in SERVING else run(command, folder)
 
