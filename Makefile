@@ -21,6 +21,7 @@ $(STAMP): pyproject.toml uv.lock
 	  { echo "Suimon needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try 'make PYTHON=python3.11 $(MAKECMDGOALS)'." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "Python's venv is missing. On Debian and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) from the lock file, once ..." >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.7"
 	@$(BIN)/uv sync --frozen --all-extras --quiet --python $(BIN)/python

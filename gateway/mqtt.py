@@ -140,7 +140,7 @@ class Session:
     def _connected(self, client: paho.Client, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
         if reason.is_failure:
             self._refused = True
-            self._complain(str(reason))
+            self._complain(f"it refuses us: {reason}; check username and password_file")
             return
         if self._complained:
             outage, tried = units.in_words(time.monotonic() - self._down_since), self.attempts + 1

@@ -156,6 +156,8 @@ def backup(store: Path, target: Path) -> None:
     """A consistent copy, also while the bridge writes. Raises Unavailable."""
     if target.exists():
         raise Unavailable(f"{target} exists. Name another file.")
+    if not target.absolute().parent.is_dir():
+        raise Unavailable(f"cannot write {target}: there is no folder {target.parent}")
     source = connect(store)
     copy = sqlite3.connect(target)
     try:

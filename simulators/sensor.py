@@ -47,6 +47,10 @@ class Source(Protocol):
         """The values of the next read, canonical units, by their names in the profile."""
         ...
 
+    def look(self, now_ms: int) -> Mapping[str, float]:
+        """The values as they are now, without counting as a read."""
+        ...
+
 
 class RiverSource:
     """A sensor in a simulated river, with a battery that follows the sun a little."""
@@ -59,6 +63,8 @@ class RiverSource:
         by_day = abs(now_ms % 86_400_000 / 86_400_000 - 4 / 24)  # noon in Japan is 03:00 UTC, the peak comes later
         battery = 12.9 - 0.8 * min(by_day, 1 - by_day)
         return {LEVEL: self._series.level(self._station, now_ms), BATTERY: battery}
+
+    look = measure  # a river does not mind being looked at
 
 
 class ReplaySource:
@@ -79,6 +85,11 @@ class ReplaySource:
         row = self._rows[min(self._next, last)]
         self._next += 1
         return {LEVEL: row.value, BATTERY: 12.5}
+
+    def look(self, now_ms: int) -> Mapping[str, float]:
+        if self._by_time:
+            return self.measure(now_ms)
+        return {LEVEL: self._rows[min(max(self._next - 1, 0), len(self._rows) - 1)].value, BATTERY: 12.5}
 
 
 def check_fits(profile: Profile, recording: Recording) -> None:
@@ -167,6 +178,7 @@ class Sensor:
         if function != _FUNCTIONS[self.profile.function] or writes:
             return ExcCodes.ILLEGAL_FUNCTION
         if not address <= self._counter_at < address + count:
+            self._look(registers, start)
             return None
         mode = self._current_mode()
         served = mode not in (FaultCode.NO_ANSWER, FaultCode.REFUSED)
@@ -178,6 +190,14 @@ class Sensor:
             # With `ignore_missing_devices` the server leaves a request for an absent device unanswered.
             raise NoSuchIdException(self.station)
         return ExcCodes.DEVICE_FAILURE if mode is FaultCode.REFUSED else None
+
+    def _look(self, registers: list[int], start: int) -> None:
+        """A reader that does not ask for the counter still gets the truth of now; it stands in no account."""
+        now = {n: v for n, v in self._source.look(self._clock.now_ms()).items() if self.profile.value(n)}
+        words = encode(self.profile, now)
+        assert isinstance(words, dict)
+        for at, word in words.items():
+            registers[at - start] = word
 
     def _read(self, mode: Mode) -> dict[int, int]:
         """One read: measured, counted and on record. Returns the registers."""

@@ -56,6 +56,8 @@ class Constant:
     def measure(self, now_ms: int) -> Mapping[str, float]:
         return {"water_level": 1.23449, "battery_voltage": 12.6, "unknown_to_the_profile": 1.0}
 
+    look = measure
+
 
 def recording(*values: float, step_s: int = 900) -> Recording:
     rows = tuple(Row(ORIGIN + i * step_s * 1000, v, line=i + 2) for i, v in enumerate(values))
@@ -420,3 +422,16 @@ def _wait(condition: Callable[[], bool], patience_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.005)
+
+
+def test_a_reader_that_does_not_ask_for_the_counter_sees_the_level_and_stands_in_no_account(tmp_path: Path) -> None:
+    """A sensor model of somebody else may be tried on the simulated registers."""
+    clock = SimClock.create(tmp_path / "clock", ORIGIN, 1.0)
+    sensor = Sensor("gauge", PROFILE, Constant())
+    with run.running([sensor], clock, tmp_path / "served"):
+        client = ModbusTcpClient("127.0.0.1", port=sensor.port)
+        assert client.connect()
+        assert client.read_holding_registers(12, count=1).registers == [1234]
+        client.close()
+    assert sensor.counter == 0
+    assert (tmp_path / "served" / "gauge.jsonl").read_text() == ""

@@ -61,8 +61,8 @@ def english(t: Transition, state: ChannelState = RISING, unit: str = "m") -> str
             "a refuted rise",
             transition(Change.FALL, 5, 0, 0.8, confirmed=False),
             ChannelState(),
-            """【水位情報】未確認 鴨川新橋 氾濫開始相当水位超過は次の観測値で確認されませんでした（監視継続）
-【未確認】鴨川新橋：氾濫開始相当水位超過は次の観測値で確認されませんでした（監視継続）
+            """【水位情報】未確認 鴨川新橋 氾濫開始相当水位超過は次の観測値では確認できませんでした（監視継続）
+【未確認】鴨川新橋：氾濫開始相当水位超過は次の観測値では確認できませんでした（監視継続）
 水位 0.80 m
 観測時刻 11月25日(火) 01:00
 観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
@@ -71,8 +71,8 @@ def english(t: Transition, state: ChannelState = RISING, unit: str = "m") -> str
             "a fall names what was left and what still stands",
             transition(Change.FALL, 4, 2, 3.0),
             ChannelState(),
-            """【水位情報】鴨川新橋 氾濫危険水位を下回りました（監視継続）、現在氾濫注意水位超過
-鴨川新橋：氾濫危険水位を下回りました（監視継続）、現在氾濫注意水位超過
+            """【水位情報】鴨川新橋 氾濫危険水位を下回りました（監視継続）。氾濫注意水位は超過中
+鴨川新橋：氾濫危険水位を下回りました（監視継続）。氾濫注意水位は超過中
 水位 3.00 m
 観測時刻 11月25日(火) 01:00
 観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
@@ -83,7 +83,7 @@ def english(t: Transition, state: ChannelState = RISING, unit: str = "m") -> str
             DIED,
             """【水位情報】鴨川新橋 氾濫危険水位超過のまま観測不能（11月25日(火) 00:40以後不明）
 鴨川新橋：氾濫危険水位超過のまま観測不能（11月25日(火) 00:40以後不明）
-最後の値 4.20 m
+最終観測値 4.20 m
 観測時刻 11月25日(火) 00:40
 観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
         ),
@@ -93,7 +93,7 @@ def english(t: Transition, state: ChannelState = RISING, unit: str = "m") -> str
             ChannelState(),
             """【水位情報】鴨川新橋 未着（データが届いていません）
 鴨川新橋：未着（データが届いていません）
-最後の値 水位不明
+最終観測値 水位不明
 観測時刻 不明
 観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
         ),
@@ -248,3 +248,17 @@ def test_an_alarm_by_late_data_says_its_age_first() -> None:
     _, en = wording.english(late, STATION, RISING, "m", LEVELS, 12 * MINUTE)
     assert ja.splitlines()[0].startswith("【12分前の観測】")
     assert en.splitlines()[0].startswith("Measured 12 min ago. ")
+
+
+def test_a_held_rank_whose_last_value_was_below_it_says_so() -> None:
+    """A rank falls late by rule; a gauge lost in that time must not be said to have been above the level."""
+    lost = transition(Change.HELD, 4, 4, value=0.49)
+    assert "監視継続中に観測不能（最終観測値は同水位未満" in japanese(lost, DIED)
+    assert "still watched" in english(lost, DIED)
+    assert "above" not in english(lost, DIED)
+
+
+def test_a_gauge_that_is_back_says_which_rank_still_stands() -> None:
+    """Data again does not mean that the danger is over."""
+    assert "観測を再開しました（氾濫危険水位の監視継続中）" in japanese(transition(Change.RESTORED, 4, 4))
+    assert "観測を再開しました\n" in japanese(transition(Change.RESTORED, 0, 0))

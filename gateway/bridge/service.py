@@ -64,6 +64,7 @@ class Service:
         self._last_commit_ms = self._memory.last_commit_ms
         self._disk_failures = 0
         self._ticked = 0.0
+        self._told: set[tuple[str, str, str]] = set()
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
         self.counts: Counter[str] = Counter()
         self.receiver = Receiver(bridge, self._memory.store, clock.now_ms, self._announce)
@@ -91,7 +92,9 @@ class Service:
 
     def run(self) -> None:
         """Serve until stopped."""
-        log.info("store %s (%s), %d stations", self._bridge.store, self._memory.store, len(self._registry.stations))
+        stations = len(self._registry.stations)
+        plural = "s" * (stations != 1)
+        log.info("store %s (%s), %d station%s", self._bridge.store, self._memory.store, stations, plural)
         if self._drain:
             assert self._bridge.influx is not None
             log.info("points go to %s", influx.describe(self._bridge.influx))
@@ -214,11 +217,25 @@ class Service:
         self.counts += work.counts
         for device, live in work.due.items():
             self._due[device] = live or self._due.get(device, False)
+        self._tell(work)
         if work.owed:
             for deliverer in self._deliverers:
                 deliverer.wake()
         if work.observations and self._drain:
             self._drain.wake()
+
+    def _tell(self, work: Work) -> None:
+        """What a person reading the log must find: every transition, and the first dead letter of each kind."""
+        for t in work.transitions:
+            value = "no value" if t.value is None else f"{t.value:.2f}"
+            ranks = f"rank {t.from_rank} to {t.to_rank}"
+            log.info("%s/%s: %s, %s at %s (%s)", t.station, t.channel, t.change, ranks, value, t.key)
+        for x in work.letters:
+            kind = (x.tenant, x.device, x.code)
+            if kind not in self._told and len(self._told) < 1000:
+                self._told.add(kind)
+                whose, why = f"{x.tenant}/{x.device}", f"{x.code.sentence} ({x.detail})"
+                log.warning("dead letter from %s: %s; further ones of this kind are only counted", whose, why)
 
     def _write_inbox(self) -> None:
         """At the end: what was sent or drained since the last batch."""

@@ -50,12 +50,12 @@ def japanese(
     """(subject, text). `late_ms` is the age of an observation that came late and alarms all the same."""
     level = levels.by_rank(t.to_rank)
     measured = _measured(t, state)
-    what = _what_ja(t, level, levels, measured or t.at_ms)
+    what = _what_ja(t, level, levels, measured or t.at_ms, _still_watched(t, station))
     value = _value(t.value, unit) or "水位不明"
     subject = f"【{SENDER_JA}】{'未確認 ' * (not t.confirmed)}{station.name_ja} {what}"
     lines = [
         f"{_late_ja(late_ms)}{'【未確認】' * (not t.confirmed)}{station.name_ja}：{what}",
-        f"{'最後の値' if t.change in _LOST else '水位'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
+        f"{'最終観測値' if t.change in _LOST else '水位'} {value}{'' if t.change in _LOST else _trend(state, unit)}",
         f"観測時刻 {time_ja(measured) if measured is not None else '不明'}",
     ]
     return subject, "\n".join([*lines, DISCLAIMER_JA])
@@ -67,7 +67,7 @@ def english(
     """(subject, text). `late_ms` is the age of an observation that came late and alarms all the same."""
     level = levels.by_rank(t.to_rank)
     measured = _measured(t, state)
-    what = _what_en(t, level, levels, measured or t.at_ms)
+    what = _what_en(t, level, levels, measured or t.at_ms, _still_watched(t, station))
     value = _value(t.value, unit) or "level unknown"
     subject = f"[{SENDER_EN}] {'UNCONFIRMED ' * (not t.confirmed)}{station.name_en}: {what}"
     lines = [
@@ -96,16 +96,25 @@ def _measured(t: Transition, state: ChannelState) -> int | None:
     return state.usable_ms if t.value is not None else None
 
 
-def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> str:
+def _still_watched(t: Transition, station: Station) -> bool:
+    """The rank stands by the rule of falls although the last value was below it: the text must not contradict it."""
+    channel = station.channels.get(t.channel)
+    limits = [x.value for x in channel.in_force(t.at_ms) if x.rank == t.to_rank] if channel else []
+    return bool(limits) and t.value is not None and t.value < min(limits)
+
+
+def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int, below: bool) -> str:
     match t.change:
         case Change.RISE:
             return f"{level.ja}を超過"
         case Change.FALL if not t.confirmed:
-            return f"{levels.by_rank(t.from_rank).ja}超過は次の観測値で確認されませんでした（監視継続）"
+            return f"{levels.by_rank(t.from_rank).ja}超過は次の観測値では確認できませんでした（監視継続）"
         case Change.FALL:
             crossed = levels.by_rank(t.from_rank).ja
-            now = f"、現在{level.ja}超過" if t.to_rank else ""
+            now = f"。{level.ja}は超過中" if t.to_rank else ""
             return f"{crossed}を下回りました（監視継続）{now}"
+        case Change.HELD if below:
+            return f"{level.ja}の監視継続中に観測不能（最終観測値は同水位未満、{time_ja(since_ms)}以後不明）"
         case Change.HELD:
             return f"{level.ja}超過のまま観測不能（{time_ja(since_ms)}以後不明）"
         case Change.SILENT:
@@ -113,10 +122,10 @@ def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> 
         case Change.FAULTY:
             return "故障（計器が値を出していません）"
         case Change.RESTORED:
-            return "観測を再開しました"
+            return "観測を再開しました" + (f"（{level.ja}の監視継続中）" if t.to_rank else "")
 
 
-def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> str:
+def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, below: bool) -> str:
     match t.change:
         case Change.RISE:
             return f"{level.en} exceeded"
@@ -126,6 +135,9 @@ def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> 
             crossed = levels.by_rank(t.from_rank).en
             now = f"; now above {level.en}" if t.to_rank else ""
             return f"below {crossed}, still watched{now}"
+        case Change.HELD if below:
+            watched = f"lost while {level.en} was still watched, the last value being below it"
+            return f"{watched}; unknown since {time_en(since_ms)}"
         case Change.HELD:
             return f"lost while above {level.en}; unknown since {time_en(since_ms)}"
         case Change.SILENT:
@@ -133,4 +145,4 @@ def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int) -> 
         case Change.FAULTY:
             return "faulty, the gauge gives no value"
         case Change.RESTORED:
-            return "observations have resumed"
+            return "observations have resumed" + (f", {level.en} still watched" if t.to_rank else "")

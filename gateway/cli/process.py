@@ -53,7 +53,7 @@ def start_logging() -> None:
         level=logging.INFO,
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
     threading.excepthook = _thread_died
 

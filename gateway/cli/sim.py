@@ -212,7 +212,7 @@ def _profile(folder: Path, name: str) -> Profile:
     if problems:
         raise refuse(ConfigError(problems))
     if name not in profiles:
-        _refuse(f"unknown profile '{name}'.{fields.did_you_mean(name, profiles)} (one of {', '.join(profiles)})")
+        _refuse(f"unknown profile '{name}'{fields.instead(name, profiles)}")
     return profiles[name]
 
 

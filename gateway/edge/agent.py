@@ -67,7 +67,7 @@ class Agent:
         """Sample and publish until stopped; then commit, and leave the rest in the spool."""
         hours = self.capacity_hours()
         log.info(
-            "device %s/%s, %d sensors, log %s; offline capacity %s",
+            "device %s/%s, sensors: %d, log %s; offline capacity %s",
             self._edge.tenant,
             self._edge.device,
             len(self._edge.sensors),
