@@ -134,6 +134,10 @@ class Life:
         ledger = bridge.ledger()
         for name, entry in ledger.logs.items():
             assert not entry.settled.missing(1, entry.top), f"the account of {name} does not close: {entry}"
+        for entry in device.spool.statement().logs:
+            for a, b, reason in entry.gone:
+                told = {n: fate.get((entry.log, n)) for n in range(a, b + 1)}
+                assert set(told.values()) <= {"stored", "rejected", reason}, f"{entry.log}: not for its reason: {told}"
         for log, seq in lost - fate.keys():  # not even known to be missing: only of what was never committed or shown
             entry_or_none = ledger.logs.get(log)
             assert entry_or_none is None or seq > entry_or_none.top

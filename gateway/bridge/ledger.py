@@ -56,6 +56,15 @@ class LogLedger:
             self.kind(reason).add(first, last)
             self.settled.add(first, last)
 
+    def explain(self, a: int, b: int, reason: str) -> None:
+        """Numbers that the device itself gave up, with its reason, also where ours was a guess."""
+        guessed = self.kinds.get(GoneReason.LOST_AT_KILL)
+        if guessed and reason != GoneReason.LOST_AT_KILL:
+            for first, last in RangeSet(guessed.missing(a, b)).missing(a, b):  # what is guessed of them
+                guessed.remove(first, last)
+                self.kind(reason).add(first, last)
+        self.lose(a, b, reason)
+
     def forget_gone(self) -> None:
         """A new opening computes afresh what is gone: an old card image may hold it again."""
         for name, ranges in self.kinds.items():
@@ -117,7 +126,7 @@ class DeviceLedger:
             ledger.held = (entry.oldest, entry.next)
             ledger.top = max(ledger.top, entry.next - 1)
             for a, b, reason in entry.gone:
-                ledger.lose(a, min(b, ledger.top), _reason(reason))
+                ledger.explain(a, min(b, ledger.top), _reason(reason))
             ledger.lose(1, entry.oldest - 1, GoneReason.LOST_AT_KILL)
             if name != said.opening:
                 ledger.lose(entry.next, ledger.top, GoneReason.LOST_AT_KILL)
