@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from gateway import storefile
+from gateway.bridge.ledger import STORED, DeviceLedger
+from gateway.errors import GoneReason
+from gateway.wire import Span, Statement, StatementLog
 from tests.forgetful import DEVICE, Bridge, Broker, Device, Key
 
 STEPS = 350
@@ -162,3 +165,22 @@ def test_the_account_closes_after_any_life(tmp_path: Path, seed: int, ranges: in
     holds is at the bridge, all that is not is accounted for, and the device comes to rest. With receipts of at most
     64 and of at most 2 ranges."""
     live(tmp_path / "life", seed, ranges)
+
+
+def test_the_reason_that_the_device_states_stands() -> None:
+    """A span that overtakes the statement lets the bridge guess; the device's own word, when it comes, replaces the
+    guess, and nothing that arrived."""
+    ledger = DeviceLedger()
+    ledger.statement(Statement("b", [StatementLog("a", 1, 20), StatementLog("b", 1, 1)]))
+    ledger.log("a").settle(3, STORED)
+    ledger.span("a", Span(1, 9, "s1", "b"), {8, 9}, "s1")
+    gone = [(2, 6, "no_space"), (11, 12, "damaged")]
+    ledger.statement(Statement("b", [StatementLog("a", 8, 20, gone), StatementLog("b", 1, 1)]))
+    kinds = {kind: list(ranges) for kind, ranges in ledger.logs["a"].kinds.items()}
+    assert kinds == {
+        STORED: [(3, 3)],
+        GoneReason.LOST_AT_KILL: [(1, 1), (7, 7)],
+        GoneReason.NO_SPACE: [(2, 2), (4, 6)],
+        GoneReason.DAMAGED: [(11, 12)],
+    }
+    assert list(ledger.logs["a"].settled) == [(1, 7), (11, 12)]

@@ -483,11 +483,11 @@ def test_the_oldest_settled_rows_go_first(path: Path) -> None:
         filled(spool, 10)
         assert rows(spool, first) == list(range(1001, 1501))
         assert len(rows(spool, second)) == 3000
-        while first in spool.logs():
+        for _ in range(30):
             filled(spool, 100)
-        filled(spool, 1000)
+        assert first not in spool.logs()
         assert unsettled(spool, second) == list(range(1, 1001))
-        assert spool.statement().logs[0].gone == []
+        assert all(a > 1000 for e in spool.statement().logs for a, _, _ in e.gone)
 
 
 def test_a_full_spool_reclaims_behind_what_is_unsettled(path: Path) -> None:

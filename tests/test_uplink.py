@@ -240,6 +240,23 @@ def test_a_sample_that_already_left_as_backlog_is_not_sent_live_too(edge: Edge) 
     assert edge.turn() == []
 
 
+def test_the_network_thread_only_notes(edge: Edge) -> None:
+    """Its callbacks come with the library's own locks held: while our lock is taken they return all the same."""
+    edge.ready()
+
+    def network() -> None:
+        edge.transport.puback(1, 2, 3)
+        edge.bridge("offline")
+        edge.receipt(1)
+        edge.transport.up()
+
+    with edge.uplink._lock:
+        thread = threading.Thread(target=network)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 # --- what settles --------------------------------------------------------------------------------------------------
 
 
@@ -571,6 +588,10 @@ def test_without_a_receipt_it_is_sent_again_later_and_later(edge: Edge) -> None:
     edge.turn()
     wait, sent = resent_after(edge, sent)
     assert (wait, [m.numbers for m in sent]) == (60, [[2, 3]])
+    edge.receipt(3)
+    edge.turn()
+    edge.fill(1)
+    assert resent_after(edge, edge.turn())[0] == 60
 
 
 def test_a_receipt_shortens_the_wait_that_is_under_way(edge: Edge) -> None:
