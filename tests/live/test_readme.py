@@ -12,7 +12,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,11 +70,13 @@ def run(command: list[str], folder: Path, expect: tuple[int, ...] = (0,)) -> Non
 
 
 def serve(command: list[str], folder: Path) -> None:
-    """Start, see that it stays, stop it in order."""
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        time.sleep(4)
-        assert process.poll() is None, process.communicate()[0]
+    """Start, see that it serves by its first words, stop it in order."""
+    said = folder / "said.log"
+    with said.open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
+        words = ("offline capacity", "1 station", "127.0.0.1:")  # of the agent, the bridge, the simulated sensors
+        servers.wait_for("its first words", lambda: any(w in said.read_text() for w in words) or process.poll(), 60)
+        assert process.poll() is None, said.read_text()
         process.send_signal(signal.SIGTERM)
-        output = process.communicate(timeout=30)[0]
-    assert process.returncode == 0, output
-    assert "Traceback" not in output
+        process.wait(30)
+    assert process.returncode == 0, said.read_text()
+    assert "Traceback" not in said.read_text()
