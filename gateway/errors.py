@@ -68,6 +68,23 @@ class GoneReason(_Described):
     DAMAGED = "damaged", "the spool file was damaged"
 
 
+class NoticeCode(_Described):
+    """A condition of the house itself that staff are told of: when it begins and when it ends."""
+
+    SPOOL_DAMAGED = "spool_damaged", "a damaged spool file was set aside and a new one begun"
+    SPOOL_HALF = "spool_half", "half of the spool is filled with samples that have no receipt"
+    SPOOL_NEARLY_FULL = "spool_nearly_full", "four fifths of the spool are filled with samples that have no receipt"
+    SPOOL_THINNED = "spool_thinned", "the spool is full: samples were given up and declared gone"
+    CARD_REFUSES = "card_refuses", "the device's card cannot be written; samples wait in memory"
+    DEVICE_CLOCK = "device_clock", "the device's clock was not set since it started"
+    BRIDGE_CLOCK = "bridge_clock", "the bridge's clock is not believed; times in the future are not judged"
+    NO_DATA = "no_data", "connected to the broker, but nothing arrives from any device"
+    STORE_NEARLY_FULL = "store_nearly_full", "the store has reached 80 % of its ceiling; backlog is paused"
+    STORE_FULL = "store_full", "the store has reached 95 % of its ceiling; readings are thinned"
+    DISK_FULL = "disk_full", "the bridge's disk is full; the reserve was freed for alerts"
+    INFLUX_WAITS = "influx_waits", "InfluxDB does not take points; they wait in the store"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One mistake in the configuration: where it is and what would be right. Lines and columns count from 1."""

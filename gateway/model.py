@@ -45,14 +45,30 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was read by a clock that nobody sets: milliseconds since this boot. Only within the same boot can
+    it be turned into an age."""
+
+    boot: str
+    uptime_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """What a device read at one moment. Identity: (tenant, device, log, seq) alone."""
+    """What a device read at one moment. Identity: (tenant, device, log, seq) alone.
+
+    `moment` stands where the device's clock was not set at the reading: then `observed_ms` is only what that clock
+    showed, and nothing is said about the true time until the sample is dated. `raised` marks a reading of the raised
+    interval, which is given up last.
+    """
 
     log: str
     seq: int
     observed_ms: int
     clk: ClockState
     readings: tuple[Reading, ...]
+    moment: Moment | None = None
+    raised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.errors import Unavailable
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -77,8 +77,27 @@ CREATE TABLE cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL, at_ms IN
 
 REMEDY = "Restore a backup with 'suimon bridge restore', or move it away to begin a new one."
 
-# MIGRATIONS[n] takes a store of version n to n + 1.
-MIGRATIONS: dict[int, str] = {}
+# MIGRATIONS[n] takes a store of version n to n + 1; SCHEMA is version 1, and a new file goes the same way.
+MIGRATIONS: dict[int, str] = {
+    1: """
+-- What page and CLI ask of the bridge, the only writer: applied in its next batch, and answered.
+CREATE TABLE requests (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body TEXT NOT NULL, asked_by TEXT NOT NULL,
+  asked_ms INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'asked', answer TEXT, done_ms INTEGER);
+CREATE INDEX requests_asked ON requests (id) WHERE state = 'asked';
+
+-- Conditions of the house itself; ended_ms is NULL while one lasts. An empty device: the bridge's own.
+CREATE TABLE notices (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, code TEXT NOT NULL, tenant TEXT NOT NULL,
+  device TEXT NOT NULL, detail TEXT NOT NULL, since_ms INTEGER NOT NULL, ended_ms INTEGER);
+CREATE INDEX notices_open ON notices (code) WHERE ended_ms IS NULL;
+
+-- Rows that the store gave up above its ceiling before InfluxDB had them: how many, of which channel and time.
+CREATE TABLE thinned (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel_id INTEGER NOT NULL REFERENCES channels (id), from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL, rows INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+""",
+}
 
 
 def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
@@ -131,7 +150,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
         raise Unavailable(f"{path} has version {version}; this suimon knows {VERSION}. Install a newer suimon.")
     if version == VERSION:
         return
-    steps = [SCHEMA] if version == 0 else [MIGRATIONS[v] for v in range(version, VERSION)]
+    steps = ([SCHEMA] if version == 0 else []) + [MIGRATIONS[v] for v in range(version or 1, VERSION)]
     db.executescript(f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;")
     sync_folder(path.parent)
 

@@ -392,10 +392,15 @@ class StatementLog(msgspec.Struct, frozen=True):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """What the device still holds, per log, and the present opening."""
+    """What the device still holds, per log, and the present opening. `notices` are the conditions of the device that
+    staff must know of, as long as they last; `used` the share of the spool's room that unsettled samples fill; `hours`
+    for how long it can still be offline. Readers that do not know these three leave them alone."""
 
     opening: str
     logs: list[StatementLog]
+    notices: list[str] = []
+    used: float | None = None
+    hours: float | None = None
 
 
 class BridgeStatus(msgspec.Struct, frozen=True):

@@ -400,7 +400,7 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(path: Path) -> Non
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(Unavailable, match=r"store\.db has version 99; this suimon knows 1\. Install a newer suimon"):
+    with pytest.raises(Unavailable, match=r"store\.db has version 99; this suimon knows 2\. Install a newer suimon"):
         Store(path)
     with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
