@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import FaultCode, GoneReason, RejectCode
+from gateway.errors import FaultCode, GoneReason, NoticeCode, RejectCode
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob("*.py")])
@@ -20,7 +20,7 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
     {"model", "errors"},
-    {"units", "ranges", "stations", "profiles", "wire", "qc", "alerting", "codecs", "pipeline"},
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "alerting", "codecs", "pipeline"},
 ]
 LAYERS = [
     *CORE,
@@ -217,7 +217,12 @@ def test_names() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "codes"),
-    [("Reject codes", RejectCode), ("Fault codes", FaultCode), ("Gone reasons", GoneReason)],
+    [
+        ("Reject codes", RejectCode),
+        ("Fault codes", FaultCode),
+        ("Gone reasons", GoneReason),
+        ("Notice codes", NoticeCode),
+    ],
 )
 def test_codes_are_documented(heading: str, codes: type[RejectCode] | type[FaultCode] | type[GoneReason]) -> None:
     """The table of the document is the enumeration: the same codes in the same order, with the same sentence."""

@@ -404,7 +404,7 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(path: Path) -> Non
         Store(path)
     with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
-        db.execute("PRAGMA user_version = 1")
+        db.execute("PRAGMA user_version = 2")
     Store(path).close()
 
 
