@@ -8,12 +8,12 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import shutil
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gateway.disk import DISK, Disk
 from gateway.errors import Unavailable
 
 VERSION = 2
@@ -100,15 +100,14 @@ CREATE TABLE thinned (
 }
 
 
-def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, write: bool = False, disk: Disk = DISK) -> sqlite3.Connection:
     """A connection with the settings that the promises rest on. Autocommit: transactions are begun by name.
 
     Raises Unavailable where the file cannot be opened.
     """
-    uri = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
     db = None
     try:
-        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10.0)
+        db = disk.connect(path, write=write)
         db.execute("PRAGMA busy_timeout = 10000")
         if write:
             db.execute("PRAGMA journal_mode = WAL")
@@ -129,12 +128,12 @@ def unusable(path: Path, error: sqlite3.Error) -> Unavailable:
     return Unavailable(f"the store {path} is damaged ({error}). {REMEDY}")
 
 
-def rows(path: Path, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+def rows(path: Path, sql: str, parameters: tuple[object, ...] = (), disk: Disk = DISK) -> list[Any]:
     """Read and close at once: an open reader lets the write-ahead log grow without bound.
 
     Raises Unavailable where the file cannot be read now.
     """
-    db = connect(path)
+    db = connect(path, disk=disk)
     try:
         return db.execute(sql, parameters).fetchall()
     except sqlite3.OperationalError as e:
@@ -143,7 +142,7 @@ def rows(path: Path, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]
         db.close()
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
+def migrate(db: sqlite3.Connection, path: Path, disk: Disk = DISK) -> None:
     """Bring the file to this version, in one transaction. Raises Unavailable for a file of a later version."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
@@ -152,7 +151,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
         return
     steps = ([SCHEMA] if version == 0 else []) + [MIGRATIONS[v] for v in range(version or 1, VERSION)]
     db.executescript(f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;")
-    sync_folder(path.parent)
+    disk.sync_folder(path.parent)
 
 
 def lock(path: Path, whose: str) -> int:
@@ -171,14 +170,14 @@ def lock(path: Path, whose: str) -> int:
     return fd
 
 
-def backup(store: Path, target: Path) -> None:
+def backup(store: Path, target: Path, disk: Disk = DISK) -> None:
     """A consistent copy, also while the bridge writes. Raises Unavailable."""
     if target.exists():
         raise Unavailable(f"{target} exists. Name another file.")
     if not target.absolute().parent.is_dir():
         raise Unavailable(f"cannot write {target}: there is no folder {target.parent}")
-    source = connect(store)
-    copy = sqlite3.connect(target)
+    source = connect(store, disk=disk)
+    copy = disk.connect(target)
     try:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, readable anywhere
@@ -187,10 +186,10 @@ def backup(store: Path, target: Path) -> None:
     finally:
         copy.close()
         source.close()
-    sync_folder(target.absolute().parent)
+    disk.sync_folder(target.absolute().parent)
 
 
-def restore(source: Path, store: Path) -> Path | None:
+def restore(source: Path, store: Path, disk: Disk = DISK) -> Path | None:
     """Put a backup in the store's place; returns where the former store was moved, if there was one.
 
     The restored store gets a new identity: by that the devices learn that what they were told by the old one no
@@ -199,15 +198,15 @@ def restore(source: Path, store: Path) -> Path | None:
     held = lock(store, "bridge")
     try:
         new = store.with_name(store.name + ".restoring")
-        shutil.copyfile(source, new)
+        disk.copy(source, new)
         try:
-            db = sqlite3.connect(new, isolation_level=None)
+            db = disk.connect(new)
             if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("quick_check failed")
             db.execute("UPDATE meta SET value = ? WHERE key = 'store'", (secrets.token_hex(8),))
             db.close()
         except sqlite3.Error as e:
-            new.unlink()
+            disk.remove(new)
             raise Unavailable(f"{source} is not a sound backup of a store: {e}") from e
         kept = None
         if store.exists():
@@ -215,21 +214,12 @@ def restore(source: Path, store: Path) -> Path | None:
             for suffix in ("", "-wal", "-shm"):  # the write-ahead log belongs to its file
                 part = store.with_name(store.name + suffix)
                 if part.exists():
-                    part.rename(kept.with_name(kept.name + suffix))
-        new.rename(store)
-        sync_folder(store.parent)
+                    disk.rename(part, kept.with_name(kept.name + suffix))
+        disk.rename(new, store)
+        disk.sync_folder(store.parent)
         return kept
     finally:
         os.close(held)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new file's name durable: its folder must reach the disk as well."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 # --- read queries ------------------------------------------------------------------------------------------------

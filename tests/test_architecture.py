@@ -24,6 +24,7 @@ CORE = [
 ]
 LAYERS = [
     *CORE,
+    {"disk"},
     {"settings", "clock", "mqtt", "storefile"}
     | {"yamlfile", "fields", "schema", "validation", "stationfile", "profilefile", "processfile", "config"},
     {"edge", "bridge", "web"},

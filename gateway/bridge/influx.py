@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gateway import settings, storefile, units
+from gateway.disk import DISK, Disk
 from gateway.errors import RejectCode, Unavailable
 from gateway.model import DeadLetter
 
@@ -168,8 +169,9 @@ class Drain:
         progress: Callable[[int, list[DeadLetter]], None],
         now_ms: Callable[[], int],
         backoff_s: Sequence[float] = BACKOFF_S,
+        disk: Disk = DISK,
     ) -> None:
-        self._to, self._writer, self._store = to, writer, store
+        self._to, self._writer, self._store, self._disk = to, writer, store, disk
         self._progress, self._now_ms, self._backoff_s = progress, now_ms, backoff_s
         self._wake, self._stop = threading.Event(), threading.Event()
         self.position = 0
@@ -178,7 +180,7 @@ class Drain:
         self._thread = threading.Thread(target=self._run, name="influx", daemon=True)
 
     def start(self) -> None:
-        found = storefile.rows(self._store, "SELECT position FROM cursors WHERE name = ?", (CURSOR,))
+        found = storefile.rows(self._store, "SELECT position FROM cursors WHERE name = ?", (CURSOR,), self._disk)
         self.position = found[0][0] if found else 0
         self._wake.set()
         self._thread.start()
@@ -208,7 +210,7 @@ class Drain:
     def _read(self) -> list[Point]:
         """What comes next; nothing where the store cannot be read now."""
         try:
-            points = storefile.rows(self._store, storefile.POINTS, (self.position, self._to.batch))
+            points = storefile.rows(self._store, storefile.POINTS, (self.position, self._to.batch), self._disk)
         except Unavailable as e:
             if self._readable:
                 log.error("points wait: %s", e)

@@ -19,6 +19,7 @@ from typing import Protocol
 from gateway import settings, storefile, wire
 from gateway.alerting import ChannelState
 from gateway.bridge import wording
+from gateway.disk import DISK, Disk
 from gateway.errors import Unavailable
 from gateway.model import Change, Transition
 from gateway.stations import Channel, LevelTable, Station
@@ -198,8 +199,9 @@ class Deliverer:
         report: Callable[[Outcome], None],
         now_ms: Callable[[], int],
         backoff_s: Sequence[float] = BACKOFF_S,
+        disk: Disk = DISK,
     ) -> None:
-        self.name, self._backoff_s = name, backoff_s
+        self.name, self._backoff_s, self._disk = name, backoff_s, disk
         self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
         self._done: set[int] = set()
         self._readable = True
@@ -229,7 +231,7 @@ class Deliverer:
     def _owed(self) -> list[tuple[int, str, str, int]]:
         """Owed rows that were not sent by this process; none where the store cannot be read now."""
         try:
-            rows = storefile.rows(self._store, storefile.OWED, (self.name, 1000))
+            rows = storefile.rows(self._store, storefile.OWED, (self.name, 1000), self._disk)
         except Unavailable as e:
             if self._readable:
                 log.error("notifications to %s wait: %s", self.name, e)

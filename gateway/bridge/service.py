@@ -23,6 +23,7 @@ from gateway.bridge.receiver import Arrival, Receiver
 from gateway.bridge.store import Store
 from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
+from gateway.disk import DISK, Disk
 from gateway.errors import RejectCode
 from gateway.model import ClockState, DeadLetter, Message
 from gateway.mqtt import Session
@@ -52,11 +53,16 @@ class Service:
     """One bridge. `run` returns when `stop` was called; it raises what must end the process."""
 
     def __init__(
-        self, bridge: settings.Bridge, registry: Registry, clock: Clock, mark: Callable[[str], None] = lambda _: None
+        self,
+        bridge: settings.Bridge,
+        registry: Registry,
+        clock: Clock,
+        mark: Callable[[str], None] = lambda _: None,
+        disk: Disk = DISK,
     ) -> None:
         """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent."""
         self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
-        self._store = Store(bridge.store, bridge.letter_bytes_per_device)
+        self._store = Store(bridge.store, bridge.letter_bytes_per_device, disk)
         self._memory: Memory = self._store.load()
         self._stopping = threading.Event()
         self._inbox = _Inbox()
@@ -70,13 +76,16 @@ class Service:
         self.receiver = Receiver(bridge, self._memory.store, clock.now_ms, self._announce)
         self._receipts = Receipts(self._memory, self._publish_receipt)
         self._deliverers = [
-            Deliverer(r.name, medium_of(r), bridge.store, self._report, clock.now_ms) for r in bridge.recipients
+            Deliverer(r.name, medium_of(r), bridge.store, self._report, clock.now_ms, disk=disk)
+            for r in bridge.recipients
         ]
         if bridge.alert_topic:
             medium = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
-            self._deliverers.append(Deliverer(ALERT_TOPIC, medium, bridge.store, self._report, clock.now_ms))
+            self._deliverers.append(Deliverer(ALERT_TOPIC, medium, bridge.store, self._report, clock.now_ms, disk=disk))
         self._drain = (
-            influx.Drain(bridge.influx, influx.writer_of(bridge.influx), bridge.store, self._drained, clock.now_ms)
+            influx.Drain(
+                bridge.influx, influx.writer_of(bridge.influx), bridge.store, self._drained, clock.now_ms, disk=disk
+            )
             if bridge.influx
             else None
         )

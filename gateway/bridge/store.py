@@ -17,6 +17,7 @@ from gateway import storefile
 from gateway.alerting import ChannelState
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.work import Device, Episode, Memory, Series, Work
+from gateway.disk import DISK, Disk
 from gateway.errors import RejectCode, Unavailable
 from gateway.model import DeadLetter, Observation
 from gateway.ranges import RangeSet
@@ -31,13 +32,13 @@ _INSERT = """INSERT INTO observations
 Row = tuple[object, ...]
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    db = storefile.connect(path, write=True)
+def _open(path: Path, disk: Disk) -> sqlite3.Connection:
+    db = storefile.connect(path, write=True, disk=disk)
     try:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(" ".join(found.split())[:200])
-        storefile.migrate(db, path)
+        storefile.migrate(db, path, disk)
         db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (secrets.token_hex(8),))
     except sqlite3.Error as e:
         db.close()
@@ -51,12 +52,12 @@ def _open(path: Path) -> sqlite3.Connection:
 class Store:
     """Opens, loads and writes the store. Raises Unavailable where the file cannot be used."""
 
-    def __init__(self, path: Path, letter_bytes: int = 10_000_000) -> None:
+    def __init__(self, path: Path, letter_bytes: int = 10_000_000, disk: Disk = DISK) -> None:
         self.path = path
         self._letter_bytes = letter_bytes
         self._lock = storefile.lock(path, "bridge")
         try:
-            self._db = _open(path)
+            self._db = _open(path, disk)
         except Unavailable:
             os.close(self._lock)
             raise

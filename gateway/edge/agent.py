@@ -15,6 +15,7 @@ import msgspec
 
 from gateway import __version__, settings, units, wire
 from gateway.clock import Clock
+from gateway.disk import DISK, Disk
 from gateway.edge.buses.modbus_tcp import ModbusTcp
 from gateway.edge.spool import Spool
 from gateway.edge.uplink import Uplink
@@ -48,11 +49,12 @@ class Agent:
         profiles: Mapping[str, Profile],
         clock: Clock,
         mark: Callable[[str], None] = lambda _: None,
+        disk: Disk = DISK,
     ) -> None:
         """`mark` is called at the points where a crash matters: read, spooled, published, committed."""
         self._edge, self._profiles, self._clock, self._mark = edge, profiles, clock, mark
         self._stop = threading.Event()
-        self.spool = Spool(edge.spool.path, edge.spool.max_bytes, clock.now_ms())
+        self.spool = Spool(edge.spool.path, edge.spool.max_bytes, clock.now_ms(), disk=disk)
         self._since_ms = clock.now_ms()
         self._boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
         self._uplink = Uplink(edge, self.spool, wire.encode(self.birth()), self._status)

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from gateway import storefile, wire
+from gateway.disk import DISK, Disk
 from gateway.errors import FaultCode, GoneReason, Unavailable
 from gateway.model import ClockState, Reading, Sample
 from gateway.ranges import RangeSet
@@ -47,9 +48,9 @@ _encode_body = msgspec.json.encode
 _decode_body = msgspec.json.Decoder(list[tuple[str, str, str, float | None, str | None]]).decode
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, disk: Disk) -> sqlite3.Connection:
     """Raises sqlite3.Error where the file is not a sound spool."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    db = disk.connect(path)
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # a rotten text spoils its own row and no other
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -62,17 +63,17 @@ def _open(path: Path) -> sqlite3.Connection:
             raise Unavailable(f"{path} was written by a newer suimon (version {version}). Install that version.")
         if version == 0:
             db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-            storefile.sync_folder(path.parent)
+            disk.sync_folder(path.parent)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _open_or_set_aside(path: Path) -> sqlite3.Connection:
+def _open_or_set_aside(path: Path, disk: Disk) -> sqlite3.Connection:
     """A damaged file is renamed with the date and a new one begun: damage never keeps the agent from starting."""
     try:
-        return _open(path)
+        return _open(path, disk)
     except sqlite3.Error as e:
         code = getattr(e, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none: our own, from quick_check
         if code not in DAMAGE and code & 0xFF not in DAMAGE:
@@ -82,8 +83,8 @@ def _open_or_set_aside(path: Path) -> sqlite3.Connection:
         for suffix in ("", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
             if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-        return _open(path)
+                disk.rename(part, aside.with_name(aside.name + suffix))
+        return _open(path, disk)
 
 
 def _free_name(path: Path, stamp: str) -> Path:
@@ -95,7 +96,9 @@ def _free_name(path: Path, stamp: str) -> Path:
 class Spool:
     """Open one per process. Methods may be called from any thread. Raises Unavailable where no spool can be had."""
 
-    def __init__(self, path: Path, max_bytes: int, now_ms: int, reclaim_rows: int = RECLAIM_ROWS) -> None:
+    def __init__(
+        self, path: Path, max_bytes: int, now_ms: int, reclaim_rows: int = RECLAIM_ROWS, disk: Disk = DISK
+    ) -> None:
         self._max_bytes, self._reclaim_rows = max_bytes, reclaim_rows
         self._lock = threading.RLock()  # held while the card writes
         self._numbers = threading.Lock()  # held for a moment: a slow card must not keep a sensor from being read
@@ -111,7 +114,7 @@ class Spool:
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file_lock)
             try:
-                self._db = _open_or_set_aside(path)
+                self._db = _open_or_set_aside(path, disk)
                 undo.callback(self._db.close)
                 self._load(now_ms)
             except (sqlite3.Error, OSError) as e:
