@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -39,6 +39,14 @@ class Delivery:
     mid: int
     qos: int
     connection: int
+
+
+def tls_context(tls: settings.Tls) -> ssl.SSLContext:
+    """Whom we believe, and who we are. Raises OSError for files that cannot be used."""
+    context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
+    if tls.cert_file:
+        context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
+    return context
 
 
 class Session:
@@ -78,18 +86,12 @@ class Session:
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls is not None:
-            self._set_tls(broker.tls)
+            client.tls_set_context(tls_context(broker.tls))
         if will is not None:
             client.will_set(will[0], will[1], qos=1, retain=True)
         client.on_connect, client.on_connect_fail = self._connected, self._failed
         client.on_disconnect, client.on_message = self._disconnected, self._message
         client.on_publish, client.on_subscribe = self._published, self._subscribe_answered
-
-    def _set_tls(self, tls: settings.Tls) -> None:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        if tls.cert_file:
-            context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
-        self._client.tls_set_context(context)
 
     def start(self) -> None:
         """Connect in the background and keep connected. Returns at once; an absent broker is retried."""
@@ -212,3 +214,65 @@ class Session:
     @property
     def _where(self) -> str:
         return f"{self._broker.host}:{self._broker.port}"
+
+
+# --- one look, for the doctor ------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Probe:
+    """What a login of a few seconds found. `answered`: a broker spoke MQTT with us; `refused`: subscriptions that it
+    did not grant; `echoed`: our own word came back."""
+
+    answered: bool = False
+    logged_in: bool = False
+    reason: str = "no answer"
+    refused: list[str] = field(default_factory=list)
+    echoed: bool = False
+
+
+def probe(broker: settings.Broker, client_id: str, topics: Sequence[str], echo: str | None, timeout_s: float) -> Probe:
+    """Log in with a clean session, subscribe to `topics` and, where `echo` names a topic, publish there and listen.
+    Every step is waited for at most `timeout_s`. Never raises for what the broker or the network does."""
+    found = Probe()
+    answered, granted, heard = threading.Event(), threading.Event(), threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
+    wanted = [*topics, *([echo] if echo else [])]
+
+    def connected(_c: paho.Client, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
+        found.answered, found.logged_in, found.reason = True, not reason.is_failure, str(reason)
+        answered.set()
+
+    def subscribed(_c: paho.Client, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
+        found.refused = [t for t, r in zip(wanted, reasons, strict=False) if r.is_failure]
+        granted.set()
+
+    def message(_c: paho.Client, _u: Any, m: paho.MQTTMessage) -> None:
+        if m.topic == echo:
+            heard.set()
+
+    client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, message
+    client.on_connect_fail = lambda _c, _u: answered.set()
+    if broker.username is not None:
+        client.username_pw_set(broker.username, broker.password)
+    try:
+        if broker.tls is not None:
+            client.tls_set_context(tls_context(broker.tls))
+        client.connect_timeout = timeout_s
+        client.connect(broker.host, broker.port, broker.keepalive_s)
+    except (OSError, ValueError) as e:
+        found.reason = str(getattr(e, "strerror", None) or e)
+        return found
+    client.loop_start()
+    try:
+        if answered.wait(timeout_s) and found.logged_in and wanted:
+            client.subscribe([(topic, 1) for topic in wanted])
+            if not granted.wait(timeout_s):
+                found.refused = wanted
+            elif echo:
+                client.publish(echo, b"{}", qos=1)
+                found.echoed = heard.wait(timeout_s)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    return found

@@ -154,3 +154,11 @@ def in_words(duration_s: float) -> str:
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def in_bytes(size: float) -> str:
+    """512000000 -> '512 MB'; decimal, as configuration writes it."""
+    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size:.0f} bytes"

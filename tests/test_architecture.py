@@ -28,7 +28,7 @@ LAYERS = [
     {"settings", "clock", "mqtt", "storefile"}
     | {"yamlfile", "fields", "schema", "validation", "stationfile", "profilefile", "processfile", "config"},
     {"edge", "bridge", "web"},
-    {"demo", "cli", "__main__"},
+    {"demo", "doctor", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = ["gateway/bridge/ledger.py", "gateway/bridge/wording.py", "gateway/bridge/work.py"]

@@ -8,6 +8,7 @@ from gateway import __version__
 from gateway.cli.bridge import bridge_app
 from gateway.cli.check import check
 from gateway.cli.demo import demo
+from gateway.cli.doctor import doctor
 from gateway.cli.edge import edge_app
 from gateway.cli.sim import sim_app
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(demo)
+app.command()(doctor)
 app.add_typer(edge_app, name="edge")
 app.add_typer(bridge_app, name="bridge")
 app.add_typer(sim_app, name="sim")

@@ -1,0 +1,144 @@
+"""`suimon doctor`: what keeps this house from working, each with a remedy."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.process import ConfigOption
+
+if TYPE_CHECKING:
+    from gateway import settings
+    from gateway.config import Folder
+    from gateway.doctor import Finding
+
+EXIT_ILL = 1
+_SIGNS = {"ok": "ok   ", "warn": "WARN ", "fail": "FAIL ", "skipped": "skip "}
+
+
+def doctor(
+    folder: Path = ConfigOption,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look for what keeps agent or bridge from working: configuration, clock, disk, files, broker, TLS, InfluxDB,
+    sensors' buses, recipients. Sends no alert and changes nothing. Exit code 1 where something fails."""
+    findings = []
+    for finding in examine(folder):
+        findings.append(finding)
+        if not json_output:
+            typer.echo(_line(finding))
+    ill = [f for f in findings if f.state == "fail"]
+    doubtful = [f for f in findings if f.state == "warn"]
+    if json_output:
+        document = {"version": 1, "healthy": not ill, "findings": [asdict(f) for f in findings]}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(f"{len(findings)} looked at, {len(ill)} failing, {len(doubtful)} doubtful.")
+    if ill:
+        raise typer.Exit(EXIT_ILL)
+
+
+def _line(f: Finding) -> str:
+    remedy = f"\n       {f.remedy}" if f.remedy else ""
+    return f"{_SIGNS[f.state]} {f.name:11} {f.place}: {f.message}{remedy}"
+
+
+def examine(folder: Path) -> Iterator[Finding]:
+    """Every finding, as it is made. A configuration with mistakes is the only finding: nothing else can be known."""
+    from gateway import config
+    from gateway.clock import SystemClock
+    from gateway.doctor import Finding, State, clock
+
+    found = config.inspect(folder)
+    if found.problems:
+        message = f"{len(found.problems)} problem{'s' * (len(found.problems) != 1)}: {found.problems[0]}"
+        yield Finding("config", str(folder), State.FAIL, message, f"'suimon check {folder}' shows all")
+        return
+    yield Finding("config", str(folder), State.OK, "no problems")
+    yield clock(SystemClock(), believed=found.bridge is not None and found.bridge.trust_clock == "always")
+    yield from _secrets(found)
+    if found.edge:
+        yield from _edge(found.edge)
+    if found.bridge:
+        yield from _bridge(found.bridge)
+
+
+def _secrets(found: Folder) -> Iterator[Finding]:
+    from gateway import yamlfile
+    from gateway.config import BRIDGE, EDGE
+    from gateway.doctor import secret
+
+    for name in (EDGE, BRIDGE):
+        if (found.path / name).exists():
+            for file in sorted(set(_files(yamlfile.read(found.path / name, name).mapping(())))):
+                yield secret(found.path / file)
+
+
+def _files(value: Any) -> Iterator[str]:
+    """The secret files that a configuration names."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("password_file", "token_file", "key_file") and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _files(inner)
+
+
+def _broker(to: settings.Broker, client_id: str, topics: list[str], echo: bool) -> Iterator[Finding]:
+    from gateway import doctor as look
+
+    reached = look.reach("network", to.host, to.port, "Is the broker up, and does a firewall let us out?")
+    yield reached
+    if reached.state != "ok":
+        return
+    if to.tls:
+        finding = look.tls(to)
+        yield finding
+        if finding.state == "fail":
+            return
+    yield look.broker(to, client_id, topics, echo)
+
+
+def _edge(edge: settings.Edge) -> Iterator[Finding]:
+    from gateway import doctor as look
+    from gateway import wire
+    from gateway.edge import spool
+
+    yield from look.disk(edge.spool.path, edge.spool.max_bytes)
+    yield look.database("spool", edge.spool.path, spool.VERSION)
+    for name, bus in edge.buses.items():
+        yield look.reach(
+            f"bus {name}", bus.host, bus.port, "Is the sensor powered, its address right, the cable whole?"
+        )
+    to = edge.broker
+    if look.is_running(edge.spool.path):
+        # The same login would take the running agent's place for a moment wherever a broker goes by user names.
+        place, message = (
+            f"{to.host}:{to.port}",
+            "the agent is running and holds this login; its log tells how it stands",
+        )
+        yield look.Finding("broker", place, look.State.SKIPPED, message)
+        return
+    topics = [wire.topic(edge.tenant, edge.device, "receipt"), wire.BRIDGE_STATUS]
+    yield from _broker(to, f"{edge.tenant}:{edge.device}", topics, echo=False)
+
+
+def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
+    from gateway import doctor as look
+    from gateway import storefile, wire
+
+    yield from look.disk(bridge.store, None)
+    yield look.database("store", bridge.store, storefile.VERSION)
+    topics = [f"{wire.ROOT}/+/+/{kind}" for kind in wire.FROM_DEVICE]
+    yield from _broker(bridge.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=True)
+    if bridge.influx:
+        yield from look.influx(bridge.influx)
+    for recipient in bridge.recipients:
+        if recipient.medium == "webhook":
+            yield look.url(f"to {recipient.name}", recipient.url)
