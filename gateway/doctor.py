@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import secrets
 import socket
 import sqlite3
@@ -137,7 +138,10 @@ def filesystem(folder: Path) -> str:
 
 
 def _user() -> str:
-    return os.environ.get("USER") or str(os.getuid())
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
+        return str(os.getuid())
 
 
 # --- our files ---------------------------------------------------------------------------------------------------
