@@ -78,6 +78,7 @@ class NoticeCode(_Described):
     CARD_REFUSES = "card_refuses", "the device's card cannot be written; samples wait in memory"
     DEVICE_CLOCK = "device_clock", "the device's clock was not set since it started"
     BRIDGE_CLOCK = "bridge_clock", "the bridge's clock is not believed; times in the future are not judged"
+    NO_BROKER = "no_broker", "the broker cannot be reached; no station's data arrive"
     NO_DATA = "no_data", "connected to the broker, but nothing arrives from any device"
     STORE_NEARLY_FULL = "store_nearly_full", "the store has reached 80 % of its ceiling; backlog is paused"
     STORE_FULL = "store_full", "the store has reached 95 % of its ceiling; readings are thinned"

@@ -244,4 +244,4 @@ def _recipient(document: Document, path: Path, folder: FilePath) -> settings.Rec
             if getattr(row, key) is not None:
                 document.add((*path, key), f"the medium console has no {key}. Leave it out", at_key=True)
     token = _secret(document, (*path, "token_file"), row.token_file, folder)
-    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, row.min_rank)
+    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, row.min_rank, row.notices)

@@ -167,6 +167,7 @@ class Recipient(Row):
     token_file: f.Text | None = None
     timeout: f.Duration = 10.0
     min_rank: Annotated[int, Field(ge=1, le=5)] = 2
+    notices: bool = True
 
 
 class Notify(Row):

@@ -95,7 +95,8 @@ class Influx:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One address in one medium. Only transitions that touch `min_rank` or more, and silences, reach it."""
+    """One address in one medium. Only transitions that touch `min_rank` or more, and silences, reach it; conditions of
+    the house itself where `notices` is true."""
 
     name: str
     medium: Literal["console", "webhook"]
@@ -103,6 +104,7 @@ class Recipient:
     token: str | None = field(default=None, repr=False)
     timeout_s: float = 10.0
     min_rank: int = 2
+    notices: bool = True
 
 
 @dataclass(frozen=True, slots=True)

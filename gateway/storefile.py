@@ -92,6 +92,10 @@ CREATE TABLE notices (
   device TEXT NOT NULL, detail TEXT NOT NULL, since_ms INTEGER NOT NULL, ended_ms INTEGER);
 CREATE INDEX notices_open ON notices (code) WHERE ended_ms IS NULL;
 
+-- The latest statement's share of the spool that has no receipt, and the hours the device can still be offline.
+ALTER TABLE devices ADD COLUMN used REAL;
+ALTER TABLE devices ADD COLUMN hours REAL;
+
 -- Rows that the store gave up above its ceiling before InfluxDB had them: how many, of which channel and time.
 CREATE TABLE thinned (
   id INTEGER PRIMARY KEY AUTOINCREMENT, channel_id INTEGER NOT NULL REFERENCES channels (id), from_ms INTEGER NOT NULL,

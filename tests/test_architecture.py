@@ -31,7 +31,7 @@ LAYERS = [
     {"demo", "doctor", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}
-PURE_IN_BRIDGE = ["gateway/bridge/ledger.py", "gateway/bridge/wording.py", "gateway/bridge/work.py"]
+PURE_IN_BRIDGE = [f"gateway/bridge/{x}.py" for x in ("ledger", "notices", "noticewords", "wording", "work")]
 
 # What the core may not know, as modules and as calls.
 OUTSIDE = {

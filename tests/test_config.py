@@ -104,7 +104,7 @@ def test_the_bridge() -> None:
         store=GOOD / "data/store.db",
         broker=broker,
         influx=influx,
-        recipients=(desk, Recipient("screen", "console")),
+        recipients=(desk, Recipient("screen", "console", notices=False)),
         trust_clock="always",
         future_tolerance_s=120.0,
         max_payload=65_536,

@@ -204,7 +204,7 @@ MISTAKES = [
     (
         "bridge.yaml",
         "a console with URL",
-        "{medium: console}",
+        "{medium: console, notices: false}",
         '{medium: console, url: "http://x"}',
         "9:31 the medium console has no url. Leave it out",
     ),

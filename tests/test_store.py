@@ -23,7 +23,7 @@ from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notify import Outcome, Owed
 from gateway.bridge.store import Store
 from gateway.bridge.work import DeviceNote, Episode, Memory, Work
-from gateway.errors import GoneReason, RejectCode, Unavailable
+from gateway.errors import GoneReason, NoticeCode, RejectCode, Unavailable
 from gateway.model import Change, Condition, DeadLetter, Flag, Transition
 from tests import world
 from tests.world import DEVICE, LOG, STATION, T0, TENANT, observation
@@ -85,7 +85,8 @@ def a_day(work: Work) -> None:
     """Something of everything that a batch can hold."""
     ledger = work.ledger(DEV)
     ledger.statement(wire.decode_statement(world.statement(3, 9)))
-    work.statements.add(DEV)
+    work.statements[DEV] = wire.decode_statement(world.statement(3, 9))
+    work.notice(NoticeCode.DISK_FULL, True, detail="1 MB")
     for seq in (3, 4, 6):
         ledger.log(LOG).settle(seq, STORED)
     ledger.reject(LOG, 7, RejectCode.TIME_FUTURE)
@@ -108,6 +109,7 @@ def comparable(memory: Memory) -> dict[str, Any]:
         "newest": memory.newest,
         "states": memory.states,
         "episodes": memory.episodes,
+        "notices": memory.notices,
         "ledgers": {device: (ledger.opening, _logs(ledger)) for device, ledger in memory.ledgers.items()},
     }
 

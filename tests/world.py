@@ -90,9 +90,15 @@ def observation(seq: int, value: float | None = 1.0, **changes: Any) -> Observat
 
 
 def work(
-    memory: Memory, bridge: settings.Bridge, now_ms: int = T0, reg: Registry | None = None, subscribed: bool = False
+    memory: Memory,
+    bridge: settings.Bridge,
+    now_ms: int = T0,
+    reg: Registry | None = None,
+    subscribed: bool = False,
+    steady_s: float = 0,
 ) -> Work:
-    return Work(memory, Rules(reg or registry(), bridge, now_ms, None, T0 if subscribed else None))
+    steady_ms = round(steady_s * 1000)
+    return Work(memory, Rules(reg or registry(), bridge, now_ms, None, T0 if subscribed else None, steady_ms))
 
 
 def add(path: Path, observations: Iterable[Observation], reg: Registry | None = None) -> None:

@@ -8,7 +8,9 @@ paused session is lost after about two keepalives anyway. Nothing is lost by tha
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +46,8 @@ class Receiver:
         self._queues: dict[str, deque[Arrival]] = {"live": deque(), "backlog": deque()}
         self._stopped = False
         self.subscribed_ms: int | None = None
+        self._connected_s: float | None = None  # monotonic, as `_heard_s`
+        self._heard_s = -math.inf  # the newest message that a device sent just now: not a retained one
         self._offline = wire.encode(wire.BridgeStatus("offline", store))
         self._on_live_up = on_live_up
         root = f"{wire.ROOT}/+/+"
@@ -97,6 +101,20 @@ class Receiver:
             self._held -= sum(len(a.delivery.payload) for a in arrivals)
             self._ready.notify_all()
 
+    def connected_for_s(self) -> float | None:
+        """How long there is a connection; None while there is none."""
+        since = self._connected_s
+        return None if since is None else time.monotonic() - since
+
+    def unheard_for_s(self) -> float:
+        """How long no device has sent anything; infinite where none has yet."""
+        return time.monotonic() - self._heard_s
+
+    def reconnect(self) -> None:
+        """Connect and subscribe anew, in case the broker has forgotten what we asked for."""
+        self.live.drop()
+        self.backlog.drop()
+
     def wake(self) -> None:
         """Let `take` return early."""
         with self._ready:
@@ -105,11 +123,11 @@ class Receiver:
     # --- network threads ---------------------------------------------------------------------------------------
 
     def _up(self, session: Session) -> None:
-        self.subscribed_ms = self._now_ms()
+        self.subscribed_ms, self._connected_s = self._now_ms(), time.monotonic()
         self._on_live_up(session)
 
     def _down(self) -> None:
-        self.subscribed_ms = None
+        self.subscribed_ms = self._connected_s = None
 
     def _arrived(self, queue: str, session: Session, d: Delivery) -> None:
         with self._ready:
@@ -120,6 +138,8 @@ class Receiver:
                 )
                 session.drop()
                 return
+            if not d.retained:
+                self._heard_s = time.monotonic()
             self._held += len(d.payload)
             message = Message(d.topic, d.payload, self._now_ms(), d.retained)
             self._queues[queue].append(Arrival(message, d, session))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway import pipeline, settings, wire
-from gateway.bridge import influx
+from gateway.bridge import influx, notices, noticewords
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
@@ -24,7 +24,7 @@ from gateway.bridge.store import Store
 from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
-from gateway.errors import RejectCode
+from gateway.errors import NoticeCode, RejectCode
 from gateway.model import ClockState, DeadLetter, Message
 from gateway.mqtt import Session
 from gateway.stations import Registry
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 1000  # messages in one transaction
 TICK_S = 0.25  # real time between looks at silence
+NO_DATA_S = 300.0  # without a word from any device: each sends a statement every minute
 RETRY_S = 1.0  # after a commit that the disk refused
 
 # Content that the database refuses, as opposed to a disk that does not work now.
@@ -201,8 +202,21 @@ class Service:
             work.take(message)
         if time.monotonic() - self._ticked >= TICK_S:
             work.tick()
+            self._conditions(work)
             self._ticked = time.monotonic()
         self._write(work)
+
+    def _conditions(self, work: Work) -> None:
+        """The bridge's own conditions, as they are now."""
+        work.notice(NoticeCode.BRIDGE_CLOCK, work.rules.future_ms is None)
+        connected_s = self.receiver.connected_for_s()
+        work.notice(NoticeCode.NO_BROKER, connected_s is None)
+        if connected_s is None or not self._memory.ledgers:
+            return
+        unheard_s = self.receiver.unheard_for_s()
+        if (NoticeCode.NO_DATA, "", "") not in self._memory.notices:
+            unheard_s = min(unheard_s, connected_s)
+        work.notice(NoticeCode.NO_DATA, unheard_s >= NO_DATA_S)
 
     def _write(self, work: Work) -> None:
         """One transaction; memory follows only after COMMIT returned."""
@@ -239,6 +253,11 @@ class Service:
             value = "no value" if t.value is None else f"{t.value:.2f}"
             ranks = f"rank {t.from_rank} to {t.to_rank}"
             log.info("%s/%s: %s, %s at %s (%s)", t.station, t.channel, t.change, ranks, value, t.key)
+        for notice in work.notices.values():
+            subject, _ = noticewords.english(notices.said(notice, self._registry))
+            log.log(logging.INFO if notice.ended_ms else logging.WARNING, "%s (%s)", subject, notice.key)
+            if notice.code is NoticeCode.NO_DATA and notice.ended_ms is None:
+                self.receiver.reconnect()  # a lost subscription looks like this
         for x in work.letters:
             kind = (x.tenant, x.device, x.code)
             if kind not in self._told and len(self._told) < 1000:
@@ -260,7 +279,8 @@ class Service:
         future = (
             now + round(self._bridge.future_tolerance_s * 1000) if trusted and now >= self._last_commit_ms else None
         )
-        return Rules(self._registry, self._bridge, now, future, self.receiver.subscribed_ms)
+        steady_ms = round(time.monotonic() * 1000)
+        return Rules(self._registry, self._bridge, now, future, self.receiver.subscribed_ms, steady_ms)
 
     # --- called by other threads -----------------------------------------------------------------------------
 

@@ -16,9 +16,10 @@ import msgspec
 from gateway import storefile
 from gateway.alerting import ChannelState
 from gateway.bridge.ledger import DeviceLedger, LogLedger
+from gateway.bridge.notices import Notice
 from gateway.bridge.work import Device, Episode, Memory, Series, Work
 from gateway.disk import DISK, Disk
-from gateway.errors import RejectCode, Unavailable
+from gateway.errors import NoticeCode, RejectCode, Unavailable
 from gateway.model import DeadLetter, Observation
 from gateway.ranges import RangeSet
 from gateway.stations import HEALTH_CHANNELS, Registry
@@ -86,6 +87,11 @@ class Store:
         memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
         rows = db.execute("SELECT tenant, station, id, opened_ms, max_rank FROM episodes WHERE closed_ms IS NULL")
         memory.episodes = {(t, s): Episode(t, s, i, at, rank) for t, s, i, at, rank in rows}
+        rows = db.execute(
+            "SELECT code, tenant, device, detail, since_ms FROM notices WHERE ended_ms IS NULL ORDER BY id"
+        )
+        open_ = [Notice(NoticeCode(code), *rest) for code, *rest in rows if code in NoticeCode._value2member_map_]
+        memory.notices = {n.condition: n for n in open_}
         memory.ledgers = self._load_ledgers()
         return memory
 
@@ -121,6 +127,7 @@ class Store:
             self._write_letters(work.letters)
             self._write_alerts(work, channels)
             self._write_devices(work)
+            self._write_notices(work)
             self._write_jobs(work)
             db.execute("COMMIT")
         except BaseException:
@@ -286,11 +293,12 @@ class Store:
         )
 
     def _write_devices(self, work: Work) -> None:
-        for tenant, device in work.statements:
+        for (tenant, device), said in work.statements.items():
             self._db.execute(
-                """INSERT INTO devices (tenant, device, opening, statement_ms) VALUES (?,?,?,?)
-                   ON CONFLICT DO UPDATE SET opening = excluded.opening, statement_ms = excluded.statement_ms""",
-                (tenant, device, work.ledgers[(tenant, device)].opening, work.rules.now_ms),
+                """INSERT INTO devices (tenant, device, opening, statement_ms, used, hours) VALUES (?,?,?,?,?,?)
+                   ON CONFLICT DO UPDATE SET opening = excluded.opening, statement_ms = excluded.statement_ms,
+                   used = excluded.used, hours = excluded.hours""",
+                (tenant, device, said.opening, work.rules.now_ms, said.used, said.hours),
             )
         for note in work.notes:
             column = "birth" if note.kind == "birth" else "status"
@@ -299,6 +307,16 @@ class Store:
                     ON CONFLICT DO UPDATE SET {column} = excluded.{column}""",  # noqa: S608 - one of two words
                 (note.tenant, note.device, note.text),
             )
+
+    def _write_notices(self, work: Work) -> None:
+        self._db.executemany(
+            """INSERT INTO notices (key, code, tenant, device, detail, since_ms, ended_ms) VALUES (?,?,?,?,?,?,?)
+               ON CONFLICT (key) DO UPDATE SET ended_ms = excluded.ended_ms""",
+            [
+                (n.key, n.code.value, n.tenant, n.device, n.detail, n.since_ms, n.ended_ms)
+                for n in work.notices.values()
+            ],
+        )
 
     def _write_jobs(self, work: Work) -> None:
         now = work.rules.now_ms

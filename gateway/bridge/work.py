@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from gateway import alerting, pipeline, settings, wire
 from gateway.alerting import ChannelState
-from gateway.bridge import notify
+from gateway.bridge import notices, notify
 from gateway.bridge.ledger import STORED, DeviceLedger
-from gateway.errors import RejectCode
+from gateway.bridge.notices import Condition, Notice, Pending
+from gateway.errors import NoticeCode, RejectCode
 from gateway.model import DeadLetter, Message, Observation, Transition
 from gateway.stations import Channel, Registry, Station
 
@@ -40,7 +41,10 @@ class Episode:
 @dataclass(slots=True)
 class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
-    `episodes` the open one of each station, `last_commit_ms` the bridge's clock at its last commit of observations."""
+    `episodes` the open one of each station, `notices` the conditions that staff were told of and that last,
+    `last_commit_ms` the bridge's clock at its last commit of observations.
+
+    `pending` is no mirror: changes of conditions that have not lasted long enough, which no disk holds."""
 
     store: str
     last_commit_ms: int = 0
@@ -48,18 +52,22 @@ class Memory:
     states: dict[Series, ChannelState] = field(default_factory=dict)
     newest: dict[Series, int] = field(default_factory=dict)
     episodes: dict[Place, Episode] = field(default_factory=dict)
+    notices: dict[Condition, Notice] = field(default_factory=dict)
+    pending: dict[Condition, Pending] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a batch is judged by, fixed for its duration. `future_ms` as in `pipeline.Judgement`; `subscribed_ms` is
-    since when the bridge has listened, None while it does not."""
+    since when the bridge has listened, None while it does not; `steady_ms` a clock that nobody sets, by which is judged
+    how long a condition lasts."""
 
     registry: Registry
     bridge: settings.Bridge
     now_ms: int
     future_ms: int | None
     subscribed_ms: int | None
+    steady_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +94,15 @@ class Work:
         self.transitions: list[Transition] = []
         self.owed: list[notify.Owed] = []
         self.notes: list[DeviceNote] = []
-        self.statements: set[Device] = set()
+        self.statements: dict[Device, wire.Statement] = {}
+        self.notices: dict[str, Notice] = {}  # by key: what began or ended
+        self.lasting: dict[Condition, Notice | None] = {}
         self.jobs: list[notify.Outcome] = []
         self.cursors: dict[str, int] = {}
         self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
-        self.counts: Counter[str] = Counter()  # samples: accepted, rejected, duplicate; messages: refused
+        self.counts: Counter[str] = (
+            Counter()
+        )  # samples: accepted, rejected, duplicate; messages: refused; unknown_notices
 
     # --- views over memory -----------------------------------------------------------------------------------
 
@@ -122,6 +134,7 @@ class Work:
                 self.letters,
                 self.owed,
                 self.notes,
+                self.notices,
                 self.jobs,
                 self.cursors,
             )
@@ -179,8 +192,9 @@ class Work:
             self._refuse(message, device, RejectCode.BAD_STATEMENT, str(e))
             return
         self.ledger(device).statement(said)
-        self.statements.add(device)
+        self.statements[device] = said
         self.due.setdefault(device, False)
+        self._device_notices(device, said)
 
     def _note(self, message: Message, device: Device, kind: str) -> None:
         """Birth and status are kept as they are; replies belong to commands, which are not sent yet."""
@@ -225,6 +239,7 @@ class Work:
     def tick(self) -> None:
         """Let time pass for every watched channel."""
         now, since = self.rules.now_ms, self.rules.subscribed_ms
+        self._settle_notices()
         for station in self.rules.registry.stations.values():
             for channel in station.watched:
                 self._step(
@@ -276,6 +291,45 @@ class Work:
                 current.tenant, current.station, current.id, current.opened_ms, current.max_rank, self.rules.now_ms
             )
 
+    # --- notices ---------------------------------------------------------------------------------------------
+
+    def notice(self, code: NoticeCode, on: bool, tenant: str = "", device: str = "", detail: str = "") -> None:
+        """Whether a condition of the house lasts now; without tenant and device it is the bridge's own. To be called
+        as often as one likes: only a change that has lasted (`notices.TELLING`) writes anything."""
+        condition, memory = (code, tenant, device), self.memory
+        told = self.lasting.get(condition, memory.notices.get(condition))
+        if on == (told is not None):
+            memory.pending.pop(condition, None)
+            return
+        begun = Pending(on, detail, self.rules.now_ms, self.rules.steady_ms)
+        waiting = memory.pending.setdefault(condition, begun)
+        if not waiting.lasted(code, self.rules.steady_ms):
+            return
+        begins = Notice(code, tenant, device, waiting.detail, waiting.since_ms)
+        new = begins if told is None else told.ended(waiting.since_ms)
+        self.notices[new.key] = new
+        self.lasting[condition] = None if told else new
+        self.owed += notices.owed(new, self.rules.registry, self.rules.bridge, self.rules.now_ms)
+
+    def _settle_notices(self) -> None:
+        """Let time pass for what has not lasted long enough; nobody speaks for a device that was taken away."""
+        for (code, tenant, name), waiting in list(self.memory.pending.items()):
+            self.notice(code, waiting.on, tenant, name, waiting.detail)
+        for code, tenant, name in list(self.memory.notices):
+            if name and not self.rules.registry.knows_device(tenant, name):
+                self.notice(code, False, tenant, name)
+
+    def _device_notices(self, device: Device, said: wire.Statement) -> None:
+        """What the device says of itself lasts until a statement no longer says so."""
+        stated = {NoticeCode(code) for code in said.notices if code in notices.FROM_DEVICES}
+        if unknown := sum(code not in notices.FROM_DEVICES for code in said.notices):
+            self.counts["unknown_notices"] += unknown
+        share = "" if said.used is None else f"{said.used:.0%}".replace("%", " %")
+        hours = "" if said.hours is None else f"{said.hours:.0f} h"
+        for code in notices.FROM_DEVICES:
+            detail = ", ".join(x for x in (share, hours) if x) if code in notices.WITH_SHARE else ""
+            self.notice(code, code in stated, *device, detail)
+
     def swap_in(self) -> None:
         """Make memory what was just committed. Only to be called after COMMIT returned."""
         for ledger in self.ledgers.values():
@@ -291,6 +345,11 @@ class Work:
                 self.memory.episodes[place] = episode
             else:
                 self.memory.episodes.pop(place, None)
+        for condition, notice in self.lasting.items():
+            if notice is not None:
+                self.memory.notices[condition] = notice
+            else:
+                self.memory.notices.pop(condition, None)
 
 
 def unstorable(messages: Iterable[Message], memory: Memory, rules: Rules) -> Work:

@@ -74,7 +74,11 @@ def events(store: Path, after: int) -> list[Event]:
     out = []
     for row_id, body in rows:
         about = msgspec.json.decode(body)
-        out.append(Event(row_id, about["observed_ms"], about["subject"]["ja"], about["subject"]["en"]))
+        out.append(
+            Event(
+                row_id, about.get("observed_ms", about.get("since_ms")), about["subject"]["ja"], about["subject"]["en"]
+            )
+        )
     return out
 
 

@@ -1,0 +1,195 @@
+"""What people read of the house's own conditions, in Japanese and English: place, what, value, since when, remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.bridge.wording import time_en, time_ja
+from gateway.errors import NoticeCode
+from gateway.stations import Station
+
+SENDER_JA, SENDER_EN = "設備", "Equipment"
+BRIDGE_JA, BRIDGE_EN = "監視サーバー", "Bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What lasts, what to do about it, and what is said when it is over."""
+
+    what: str
+    remedy: str
+    over: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A notice as far as its words need it. `stations` are those of the device; none: the bridge itself."""
+
+    code: NoticeCode
+    device: str
+    stations: Sequence[Station]
+    detail: str
+    since_ms: int
+    ended_ms: int | None
+
+
+JA: dict[NoticeCode, Words] = {
+    NoticeCode.SPOOL_DAMAGED: Words(
+        "保存ファイルが壊れたため別名で退避し、新しいファイルで記録を続けています",
+        "SDカードの劣化が疑われます。次の巡回でカードを交換し、退避したファイルは消さずに保管してください。",
+        "保存ファイルは正常です",
+    ),
+    NoticeCode.SPOOL_HALF: Words(
+        "未送達の観測データが保存容量の5割に達しました",
+        "通信回線と監視サーバーの受信状況を確認してください。データはまだ失われていません。",
+        "未送達の観測データが保存容量の5割を下回りました",
+    ),
+    NoticeCode.SPOOL_NEARLY_FULL: Words(
+        "未送達の観測データが保存容量の8割に達しました",
+        "満杯になると古いデータから間引かれます。至急、通信回線と監視サーバーの受信状況を確認してください。",
+        "未送達の観測データが保存容量の8割を下回りました",
+    ),
+    NoticeCode.SPOOL_THINNED: Words(
+        "保存容量が満杯になり、古い観測データを間引いています",
+        "通信を復旧するか、spool の max_size を増やしてください。失われた範囲は suimon gaps で確認できます。",
+        "観測データの間引きは止まりました",
+    ),
+    NoticeCode.CARD_REFUSES: Words(
+        "SDカードに書き込めません。観測データはメモリーにだけあり、停電すると失われます",
+        "電源を切らずに、カードの空き容量と状態を確認し、交換してください。",
+        "SDカードに再び書き込めるようになりました",
+    ),
+    NoticeCode.DEVICE_CLOCK: Words(
+        "起動してから時計が一度も合っていません。水位は未確認の扱いになります",
+        "観測装置の時刻同期（NTPまたはGPS）と通信回線を確認してください。",
+        "時計が合いました",
+    ),
+    NoticeCode.BRIDGE_CLOCK: Words(
+        "サーバーの時計を信用できません。未来の時刻の観測値も受け入れています",
+        "サーバーの時刻同期（timedatectl で確認）を直してください。",
+        "サーバーの時計は正常に戻りました",
+    ),
+    NoticeCode.NO_BROKER: Words(
+        "MQTTブローカーに接続できず、どの観測所のデータも受け取れません",
+        "ブローカーが動いているか、ネットワークとパスワードが正しいかを確認してください。その間の水位は不明です。",
+        "MQTTブローカーに再び接続しました",
+    ),
+    NoticeCode.NO_DATA: Words(
+        "ブローカーに接続していますが、どの観測装置からもデータが届きません",
+        "ブローカーのアクセス権（ACL）と、観測装置側の通信回線を確認してください。その間の水位は不明です。",
+        "観測装置からのデータが再び届いています",
+    ),
+    NoticeCode.STORE_NEARLY_FULL: Words(
+        "データベースが上限の8割に達し、過去分の受信を止めています（現在の観測は続いています）",
+        "InfluxDBへの書き込みが進んでいるかを確認するか、上限を増やしてください。過去分は観測装置に残っています。",
+        "データベースに余裕が戻り、過去分の受信を再開しました",
+    ),
+    NoticeCode.STORE_FULL: Words(
+        "データベースが上限の9割5分に達し、古い観測データを間引いています",
+        "至急、InfluxDBを復旧するか、上限を増やしてください。",
+        "データベースの間引きは止まりました",
+    ),
+    NoticeCode.DISK_FULL: Words(
+        "サーバーのディスクが満杯です。警報用の予備領域で動いています",
+        "至急、ディスクの空きを作ってください。観測データは観測装置に残ります。",
+        "ディスクに空きが戻りました",
+    ),
+    NoticeCode.INFLUX_WAITS: Words(
+        "InfluxDBに書き込めず、観測データはサーバー内で待っています（警報は通常どおりです）",
+        "InfluxDBの稼働、トークン、保存先の名前を確認してください。",
+        "InfluxDBへの書き込みを再開しました",
+    ),
+}
+
+EN: dict[NoticeCode, Words] = {
+    NoticeCode.SPOOL_DAMAGED: Words(
+        "the spool file was damaged; it was set aside and a new one begun",
+        "The card may be wearing out: replace it at the next visit, and keep the file that was set aside.",
+        "the spool file is sound",
+    ),
+    NoticeCode.SPOOL_HALF: Words(
+        "half of the spool is filled with samples that have no receipt",
+        "Look at the link and at what the bridge receives. Nothing is lost so far.",
+        "less than half of the spool is filled again",
+    ),
+    NoticeCode.SPOOL_NEARLY_FULL: Words(
+        "four fifths of the spool are filled with samples that have no receipt",
+        "Once it is full, old samples are thinned. Look at the link and at what the bridge receives, now.",
+        "less than four fifths of the spool are filled again",
+    ),
+    NoticeCode.SPOOL_THINNED: Words(
+        "the spool is full and old samples are thinned",
+        "Restore the link, or raise the spool's max_size. 'suimon gaps' shows what was given up.",
+        "no more samples are thinned",
+    ),
+    NoticeCode.CARD_REFUSES: Words(
+        "the card cannot be written; samples are held in memory alone and a power cut would lose them",
+        "Do not switch the device off. Look at the card's free space and state, and replace it.",
+        "the card can be written again",
+    ),
+    NoticeCode.DEVICE_CLOCK: Words(
+        "the device's clock was not set since it started; its levels count as unconfirmed",
+        "Look at the device's time synchronisation (NTP or GPS) and its link.",
+        "the device's clock is set",
+    ),
+    NoticeCode.BRIDGE_CLOCK: Words(
+        "the clock is not believed; observations from the future are taken as they are",
+        "Mend the server's time synchronisation; 'timedatectl' shows it.",
+        "the clock is believed again",
+    ),
+    NoticeCode.NO_BROKER: Words(
+        "the MQTT broker cannot be reached, so no station's data arrive",
+        "See whether the broker runs, and whether network and password are right. Levels are unknown meanwhile.",
+        "connected to the MQTT broker again",
+    ),
+    NoticeCode.NO_DATA: Words(
+        "connected to the broker, but nothing arrives from any device",
+        "Look at the broker's ACL and at the devices' link. Levels are unknown meanwhile.",
+        "data arrive from the devices again",
+    ),
+    NoticeCode.STORE_NEARLY_FULL: Words(
+        "the store has reached 80 % of its ceiling; backlog is paused, live observations go on",
+        "See whether InfluxDB takes points, or raise the ceiling. Backlog stays on the devices.",
+        "the store has room again; backlog goes on",
+    ),
+    NoticeCode.STORE_FULL: Words(
+        "the store has reached 95 % of its ceiling; old readings are thinned",
+        "Bring InfluxDB back or raise the ceiling, now.",
+        "no more readings are thinned",
+    ),
+    NoticeCode.DISK_FULL: Words(
+        "the disk is full; alerts run on the space kept in reserve",
+        "Make room on the disk, now. Readings stay on the devices.",
+        "the disk has room again",
+    ),
+    NoticeCode.INFLUX_WAITS: Words(
+        "InfluxDB takes no points; they wait in the store. Alerts are not affected",
+        "See whether InfluxDB runs, and whether token and bucket are right.",
+        "InfluxDB takes points again",
+    ),
+}
+
+
+def japanese(said: Said) -> tuple[str, str]:
+    """(subject, text)"""
+    words, value = JA[said.code], f"（{said.detail}）" * bool(said.detail)
+    names = "・".join(s.name_ja for s in said.stations)
+    place = f"{names}（{said.device}）" if said.stations else said.device or BRIDGE_JA
+    if said.ended_ms is not None:
+        since = f"{time_ja(said.since_ms)} から {time_ja(said.ended_ms)} まで：{words.what}"
+        return f"【{SENDER_JA}】{place} {words.over}", f"{place}：{words.over}\n{since}"
+    subject = f"【{SENDER_JA}】{place} {words.what}{value}"
+    return subject, f"{place}：{words.what}{value}\n{time_ja(said.since_ms)} から\n{words.remedy}"
+
+
+def english(said: Said) -> tuple[str, str]:
+    """(subject, text)"""
+    words, value = EN[said.code], f" ({said.detail})" * bool(said.detail)
+    names = ", ".join(s.name_en for s in said.stations)
+    place = f"{names} ({said.device})" if said.stations else said.device or BRIDGE_EN
+    if said.ended_ms is not None:
+        since = f"From {time_en(said.since_ms)} to {time_en(said.ended_ms)}: {words.what}"
+        return f"[{SENDER_EN}] {place}: {words.over}", f"{place}: {words.over}\n{since}"
+    subject = f"[{SENDER_EN}] {place}: {words.what}{value}"
+    return subject, f"{place}: {words.what}{value}\nSince {time_en(said.since_ms)}\n{words.remedy}"
