@@ -18,7 +18,8 @@ import pytest
 from pymodbus.client import ModbusTcpClient
 from typer.testing import CliRunner
 
-from gateway.cli.sim import sim_app, simulators_module, simulators_package
+from gateway.cli.process import simulators_module, simulators_package
+from gateway.cli.sim import sim_app
 from gateway.clock import SimClock
 from simulators import scenario
 

@@ -31,7 +31,7 @@ def test_a_bad_configuration_is_told_and_nothing_is_started(tmp_path: Path, noun
 
 
 @pytest.mark.parametrize("noun", ["bridge", "edge"])
-@pytest.mark.parametrize("tool", ["--sim-clock", "--crash-at"])
+@pytest.mark.parametrize("tool", ["--sim-clock", "--crash-at", "--record-disk"])
 def test_the_tools_of_a_simulation_are_refused_outside_one(tmp_path: Path, noun: str, tool: str) -> None:
     """A process that people rely on runs on the real clock, and cannot be told to kill itself."""
     config = readme.write_configuration(tmp_path)

@@ -24,6 +24,7 @@ def run(
     folder: Path = process.ConfigOption,
     sim_clock: Path | None = process.ClockOption,
     crash: str | None = process.CrashOption,
+    journal: Path | None = process.DiskOption,
 ) -> None:
     """Store what the devices send, answer with receipts, raise alerts, until stopped."""
     from gateway import config
@@ -33,8 +34,9 @@ def run(
     with process.told():
         bridge, registry = config.load_bridge(folder)
         clock = process.clock_of(sim_clock, bridge.simulation, "bridge.yaml")
+        disk = process.disk_of(journal, bridge.simulation)
         try:
-            service = Service(bridge, registry, clock, process.crash_at(crash, bridge.simulation))
+            service = Service(bridge, registry, clock, process.crash_at(crash, bridge.simulation), disk)
         except ModuleNotFoundError as e:
             raise Unavailable(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'") from e
     process.stop_on_signals(service.stop)

@@ -22,6 +22,7 @@ def run(
     folder: Path = process.ConfigOption,
     sim_clock: Path | None = process.ClockOption,
     crash: str | None = process.CrashOption,
+    journal: Path | None = process.DiskOption,
 ) -> None:
     """Sample the sensors, spool and publish, until stopped."""
     from gateway import config
@@ -31,7 +32,8 @@ def run(
     with process.told():
         edge, profiles = config.load_edge(folder)
         clock = process.clock_of(sim_clock, edge.simulation, "edge.yaml")
-        agent = Agent(edge, profiles, clock, process.crash_at(crash, edge.simulation))
+        disk = process.disk_of(journal, edge.simulation)
+        agent = Agent(edge, profiles, clock, process.crash_at(crash, edge.simulation), disk)
     process.stop_on_signals(agent.stop)
     agent.run()
     logging.info("stopped; %d samples wait in the spool", agent.waiting)

@@ -4,6 +4,8 @@ process non-zero, so that its supervisor starts it again instead of a half of it
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import itertools
 import logging
 import os
@@ -13,11 +15,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
+from typing import Any
 
 import typer
 
 from gateway.clock import Clock, SimClock, SystemClock
+from gateway.disk import DISK, Disk
 from gateway.errors import ConfigError, Problem, Unavailable
 
 EXIT_CONFIG = 3
@@ -27,6 +31,10 @@ ConfigOption = typer.Option(Path(), "--config", "-c", help="The folder with the 
 ClockOption = typer.Option(None, "--sim-clock", hidden=True, help="Shared clock of a simulation.")
 CrashOption = typer.Option(
     None, "--crash-at", hidden=True, help="MARK:N, kill this process at the N-th pass; simulation only."
+)
+
+DiskOption = typer.Option(
+    None, "--record-disk", hidden=True, help="Journal of the disk, for power cuts; simulation only."
 )
 
 
@@ -45,6 +53,30 @@ def crash_at(text: str | None, simulation: bool) -> Callable[[str], None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return mark
+
+
+def simulators_package() -> ModuleType:
+    """The simulators: inside this package where it was installed from a wheel, beside it in the repository."""
+    for name in ("gateway._simulators", "simulators"):
+        if importlib.util.find_spec(name) is not None:
+            return importlib.import_module(name)
+    raise ModuleNotFoundError("the simulators are neither in this installation nor in this repository")
+
+
+def simulators_module(name: str) -> Any:
+    """One module of it: `scenario`, `recordings`, `run`, …"""
+    return importlib.import_module(f"{simulators_package().__name__}.{name}")
+
+
+def disk_of(journal: Path | None, simulation: bool) -> Disk:
+    """The real disk, or one that records in a journal what was written and what was synced, so that the tests can cut
+    the power of this process. Raises ConfigError outside a simulation, Unavailable without the package it needs."""
+    if journal is None:
+        return DISK
+    if not simulation:
+        raise ConfigError([Problem("--record-disk", 1, 1, "", "refused outside a simulation ('simulation: true')")])
+    recording: Disk = simulators_module("faults.disk").recording(journal)
+    return recording
 
 
 def start_logging() -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from gateway import config, fields, units
-from gateway.cli.process import EXIT_CONFIG, refuse, unavailable
+from gateway.cli.process import EXIT_CONFIG, refuse, simulators_module, unavailable
 from gateway.clock import SimClock
 from gateway.errors import ConfigError, Problem, Unavailable
 from gateway.profiles import Profile
@@ -39,19 +36,6 @@ ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 ReadyFile = Annotated[Path | None, typer.Option("--ready", hidden=True)]
 ConfirmStore = Annotated[Path | None, typer.Option("--confirm-store", hidden=True)]
 ConfirmSql = Annotated[str, typer.Option("--confirm-sql", hidden=True)]
-
-
-def simulators_package() -> ModuleType:
-    """The simulators: inside this package where it was installed from a wheel, beside it in the repository."""
-    for name in ("gateway._simulators", "simulators"):
-        if importlib.util.find_spec(name) is not None:
-            return importlib.import_module(name)
-    raise ModuleNotFoundError("the simulators are neither in this installation nor in this repository")
-
-
-def simulators_module(name: str) -> Any:
-    """One module of it: `scenario`, `recordings`, `run`, …"""
-    return importlib.import_module(f"{simulators_package().__name__}.{name}")
 
 
 @dataclass(frozen=True)

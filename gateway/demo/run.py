@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from gateway import config, storefile
-from gateway.cli.process import EXIT_CONFIG, EXIT_UNAVAILABLE
-from gateway.cli.sim import simulators_module
+from gateway.cli.process import EXIT_CONFIG, EXIT_UNAVAILABLE, simulators_module
 from gateway.clock import SimClock
 from gateway.demo import account as accounts
 from gateway.demo import influxdb, screen
