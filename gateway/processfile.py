@@ -15,6 +15,8 @@ from gateway.profiles import Profile
 from gateway.validation import loosely, validate
 from gateway.yamlfile import Document, Path
 
+MIN_STORE = 64_000_000  # the write-ahead log and the reserve alone may take a third of it
+MIN_KEEP_S = 86_400.0
 MAX_IN_FLIGHT = 5000  # samples of backlog without a receipt (wire contract, receipts, rule 7)
 
 
@@ -178,6 +180,12 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     influx = _influx(document, ("influx",), folder) if document.mapping(()).get("influx") is not None else None
     if judged:
         _known(document, ("level_table",), judged.level_table, "level table", tables)
+    if judged and judged.store and judged.store.max_size < MIN_STORE:
+        message = f"{judged.store.max_size} bytes hold no store. Write at least {MIN_STORE // 1_000_000}MB"
+        document.add(("store", "max_size"), message)
+    if judged and judged.store and judged.store.keep < MIN_KEEP_S:
+        message = "page and alerts read the store: readings are kept for at least a day. Write for example '365d'"
+        document.add(("store", "keep"), message)
     if judged and judged.limits and judged.limits.held < judged.limits.payload:
         message = f"{judged.limits.held} bytes cannot hold one payload of {judged.limits.payload} bytes"
         document.add(("limits", "held"), message)
@@ -196,6 +204,8 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         max_payload=row.limits.payload,
         max_held_bytes=row.limits.held,
         letter_bytes_per_device=row.limits.letters_per_device,
+        store_max_bytes=row.store.max_size,
+        store_keep_s=row.store.keep,
         simulation=row.simulation,
     )
 

@@ -145,6 +145,8 @@ class Sensor(Row):
 
 class Store(Row):
     path: f.Text = "store.db"
+    max_size: f.Size = 10_000_000_000
+    keep: f.Duration = 365 * 86_400.0
 
 
 class Influx(Row):

@@ -110,7 +110,7 @@ class Recipient:
 @dataclass(frozen=True, slots=True)
 class Bridge:
     """bridge.yaml. `trust_clock` always: the future is judged even where the system cannot say that its clock is
-    synchronised."""
+    synchronised. The store stays below `store_max_bytes`; readings are kept for `store_keep_s`, where there is room."""
 
     store: Path
     broker: Broker
@@ -124,4 +124,6 @@ class Bridge:
     max_payload: int = 262_144
     max_held_bytes: int = 33_554_432
     letter_bytes_per_device: int = 10_000_000
+    store_max_bytes: int = 10_000_000_000
+    store_keep_s: float = 365 * 86_400.0
     simulation: bool = False

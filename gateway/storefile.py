@@ -100,6 +100,17 @@ ALTER TABLE devices ADD COLUMN hours REAL;
 CREATE TABLE thinned (
   id INTEGER PRIMARY KEY AUTOINCREMENT, channel_id INTEGER NOT NULL REFERENCES channels (id), from_ms INTEGER NOT NULL,
   to_ms INTEGER NOT NULL, rows INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+
+-- What a channel measured last, of rows that are gone: else the next one would not know of a gap.
+ALTER TABLE channels ADD COLUMN newest_ms INTEGER;
+
+-- When InfluxDB had accepted everything up to a row; a few a day.
+CREATE TABLE cursor_marks (position INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
+
+-- Dead letters beyond the number of rows kept, by code. An empty device: of devices too many to be named.
+CREATE TABLE letters_folded (
+  tenant TEXT NOT NULL, device TEXT NOT NULL, code TEXT NOT NULL, count INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, PRIMARY KEY (tenant, device, code)) WITHOUT ROWID;
 """,
 }
 
@@ -116,7 +127,7 @@ def connect(path: Path, *, write: bool = False, disk: Disk = DISK) -> sqlite3.Co
         if write:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA journal_size_limit = 67108864")
+            db.execute("PRAGMA journal_size_limit = 16777216")
             db.execute("PRAGMA foreign_keys = OFF")  # ids are ours; the check would cost every insert
     except sqlite3.Error as e:
         if db is not None:
@@ -240,4 +251,7 @@ LATEST = """
 SELECT c.tenant, c.station, c.channel, c.quantity, s.state
 FROM channels c JOIN channel_states s ON s.channel_id = c.id"""
 
-LETTERS = "SELECT code, sum(count) FROM dead_letters GROUP BY code ORDER BY code"
+LETTERS = """
+SELECT code, sum(count) FROM
+  (SELECT code, count FROM dead_letters UNION ALL SELECT code, count FROM letters_folded)
+GROUP BY code ORDER BY code"""

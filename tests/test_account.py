@@ -21,7 +21,10 @@ def folder(tmp_path: Path) -> Path:
     db = storefile.connect(tmp_path / "store.db", write=True)
     storefile.migrate(db, tmp_path / "store.db")
     for i, (channel, quantity) in enumerate((("water_level", "water_level"), ("read_counter", "count")), 1):
-        db.execute("INSERT INTO channels VALUES (?,?,?,?,?)", (i, "t", "s", channel, quantity))
+        db.execute(
+            "INSERT INTO channels (id, tenant, station, channel, quantity) VALUES (?,?,?,?,?)",
+            (i, "t", "s", channel, quantity),
+        )
     db.execute("INSERT INTO logs (id, tenant, device, log, top, rejected) VALUES (1, 't', 'd', 'l', 10, '[]')")
     db.execute("INSERT INTO ranges VALUES (1, 'stored', 1, 10)")
     for n in range(1, 11):

@@ -239,6 +239,20 @@ MISTAKES = [
     ),
     (
         "bridge.yaml",
+        "a ceiling that holds no store",
+        "{path: data/store.db}",
+        "{path: data/store.db, max_size: 10MB}",
+        "2:40 10000000 bytes hold no store. Write at least 64MB",
+    ),
+    (
+        "bridge.yaml",
+        "readings kept for hours",
+        "{path: data/store.db}",
+        "{path: data/store.db, keep: 12h}",
+        ("2:36 page and alerts read the store: readings are kept for at least a day. Write for example '365d'"),
+    ),
+    (
+        "bridge.yaml",
         "an unknown trust",
         "trust: always",
         "trust: never",
@@ -311,3 +325,16 @@ def test_the_port_follows_tls(tls: str, port: int) -> None:
     assert edge is not None
     assert edge.broker.port == port
     assert (edge.broker.tls is None) == (tls == "false")
+
+
+def test_the_store_is_bounded_by_size_and_days() -> None:
+    """Ten gigabytes and a year, unless told otherwise."""
+    text = (GOOD / "bridge.yaml").read_text()
+    for store, expected in (
+        ("{path: data/store.db}", (10_000_000_000, 365 * 86_400.0)),
+        ("{path: data/store.db, max_size: 2GB, keep: 90d}", (2_000_000_000, 90 * 86_400.0)),
+    ):
+        document = yamlfile.parse(text.replace("{path: data/store.db}", store).encode(), "bridge.yaml")
+        bridge = processfile.bridge(document, GOOD, config.level_tables())
+        assert bridge is not None
+        assert (bridge.store_max_bytes, bridge.store_keep_s) == expected

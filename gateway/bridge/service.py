@@ -20,6 +20,8 @@ from gateway.bridge import influx, notices, noticewords
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
+from gateway.bridge.room import Room
+from gateway.bridge.room import statement as room_in_days
 from gateway.bridge.store import Store
 from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
@@ -65,11 +67,13 @@ class Service:
         self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
         self._store = Store(bridge.store, bridge.letter_bytes_per_device, disk)
         self._memory: Memory = self._store.load()
+        self.room = Room(self._store.db, bridge)
         self._stopping = threading.Event()
         self._inbox = _Inbox()
         self._retry: deque[list[Arrival]] = deque()
         self._last_commit_ms = self._memory.last_commit_ms
         self._disk_failures = 0
+        self._roomless = False
         self._ticked = 0.0
         self._told: set[tuple[str, str, str]] = set()
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
@@ -105,6 +109,7 @@ class Service:
         stations = len(self._registry.stations)
         plural = "s" * (stations != 1)
         log.info("store %s (%s), %d station%s", self._bridge.store, self._memory.store, stations, plural)
+        log.info("%s", room_in_days(self._bridge, self._registry))
         if self._drain:
             assert self._bridge.influx is not None
             log.info("points go to %s", influx.describe(self._bridge.influx))
@@ -133,16 +138,30 @@ class Service:
     # --- the writer loop -------------------------------------------------------------------------------------
 
     def _once(self) -> None:
-        arrivals = self._retry.popleft() if self._retry else self.receiver.take(BATCH, TICK_S)
-        if not self._settle(arrivals):
+        arrivals = self._retry.popleft() if self._retry else self.receiver.take(BATCH, 0 if self._roomless else TICK_S)
+        settled = self._settle(arrivals)
+        if not settled:
             self._retry.appendleft(arrivals)
+        self._roomless = self._make_room()
+        if not settled and not self._roomless:
             self._stopping.wait(RETRY_S)
+
+    def _make_room(self) -> bool:
+        """One small step, so that a live message waits for no more than that. True: there is more to do."""
+        rules = self._rules()
+        try:
+            more = self.room.step(rules.now_ms, rules.future_ms is not None)
+        except sqlite3.Error as e:
+            self.room.refused(e)
+            return False
+        return more
 
     def _settle(self, arrivals: list[Arrival]) -> bool:
         """Commit, then acknowledge, then receipts. False: the disk refused; the same messages are to be tried again."""
         try:
             self._commit([a.message for a in arrivals])
         except sqlite3.OperationalError as e:
+            self.room.refused(e)
             if self._disk_failures == 0:
                 log.error(
                     "the store %s cannot be written (%s); messages are kept and tried again", self._bridge.store, e
@@ -211,6 +230,8 @@ class Service:
         work.notice(NoticeCode.BRIDGE_CLOCK, work.rules.future_ms is None)
         connected_s = self.receiver.connected_for_s()
         work.notice(NoticeCode.NO_BROKER, connected_s is None)
+        for code, on in self.room.conditions().items():
+            work.notice(code, on)
         if connected_s is None or not self._memory.ledgers:
             return
         unheard_s = self.receiver.unheard_for_s()
@@ -236,6 +257,7 @@ class Service:
                 if self._inbox.cursors.get(name) == position:
                     del self._inbox.cursors[name]
         work.swap_in()
+        self.room.committed(len(work.observations))
         self._last_commit_ms = max(self._last_commit_ms, work.rules.now_ms)
         self.counts += work.counts
         for device, live in work.due.items():

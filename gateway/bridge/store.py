@@ -3,18 +3,18 @@ durable."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from gateway import storefile
 from gateway.alerting import ChannelState
+from gateway.bridge import letterbox, prune
+from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
 from gateway.bridge.work import Device, Episode, Memory, Series, Work
@@ -65,6 +65,11 @@ class Store:
         self._channels: dict[Series, int] = {}
         self._logs: dict[tuple[str, str, str], int] = {}
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The writer's connection, for what else belongs to the writer: making room."""
+        return self._db
+
     def close(self) -> None:
         self._db.close()
         os.close(self._lock)
@@ -75,12 +80,14 @@ class Store:
         """What is committed, as the next batch needs it."""
         db = self._db
         memory = Memory(db.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()[0])
-        rows = db.execute("SELECT id, tenant, station, channel FROM channels")
-        self._channels = {(t, s, c): i for i, t, s, c in rows}
+        known = db.execute("SELECT id, tenant, station, channel, newest_ms FROM channels").fetchall()
+        self._channels = {(t, s, c): i for i, t, s, c, _ in known}
+        pruned = {(t, s, c): at or 0 for _, t, s, c, at in known}
         names = {i: series for series, i in self._channels.items()}
         newest = "SELECT max(observed_ms) FROM observations WHERE channel_id = ?"  # one step in the index each
         found = {series: db.execute(newest, (i,)).fetchone()[0] for i, series in names.items()}
-        memory.newest = {series: at for series, at in found.items() if at is not None}
+        newest_of = {series: max(at or 0, pruned[series]) for series, at in found.items()}
+        memory.newest = {series: at for series, at in newest_of.items() if at}
         last = db.execute("SELECT received_ms FROM observations ORDER BY id DESC LIMIT 1").fetchone()
         memory.last_commit_ms = last[0] if last else 0
         states = db.execute("SELECT channel_id, state FROM channel_states")
@@ -124,7 +131,7 @@ class Store:
         try:
             self._write_ledgers(work, logs)
             self._write_observations(work, channels, logs)
-            self._write_letters(work.letters)
+            letterbox.write(db, work.letters, self._letter_bytes)
             self._write_alerts(work, channels)
             self._write_devices(work)
             self._write_notices(work)
@@ -216,57 +223,9 @@ class Store:
             return
         detail = f"{o.station}/{o.channel} at {o.observed_ms} ms"
         payload = msgspec.json.encode(o)
-        self._write_letters(
-            [
-                DeadLetter(
-                    o.tenant,
-                    o.device,
-                    "",
-                    RejectCode.TIME_TAKEN,
-                    detail,
-                    payload,
-                    o.received_ms,
-                    o.log,
-                    o.seq,
-                    o.record,
-                )
-            ]
-        )
-
-    def _write_letters(self, letters: Iterable[DeadLetter]) -> None:
-        devices = set()
-        for x in letters:
-            if x.log is not None and x.seq is not None:
-                key = f"{x.tenant}/{x.device}/{x.log}/{x.seq}/{x.record}"
-            else:
-                digest = hashlib.sha256(x.topic.encode() + b"\0" + x.payload).hexdigest()
-                key = f"{x.tenant}/{x.device}/#{digest}"
-            self._db.execute(
-                """INSERT INTO dead_letters (key, tenant, device, topic, code, detail, payload, bytes, received_ms,
-                   log, seq, record, count) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1)
-                   ON CONFLICT (key) DO UPDATE SET count = count + 1""",
-                (key, x.tenant, x.device, x.topic, x.code.value, x.detail, x.payload, len(x.payload), x.received_ms,
-                 x.log, x.seq, x.record),
-            )  # fmt: skip
-            devices.add((x.tenant, x.device))
-        for device in devices:
-            self._cap_letters(*device)
-
-    def _cap_letters(self, tenant: str, device: str) -> None:
-        """Keep a device's dead payloads below their ceiling: the oldest lose their bytes, never their row's reason."""
-        sql = "SELECT sum(bytes) FROM dead_letters WHERE tenant = ? AND device = ? AND payload IS NOT NULL"
-        held = self._db.execute(sql, (tenant, device)).fetchone()[0] or 0
-        if held <= self._letter_bytes:
-            return
-        rows = self._db.execute(
-            "SELECT id, bytes FROM dead_letters WHERE tenant = ? AND device = ? AND payload IS NOT NULL ORDER BY id",
-            (tenant, device),
-        ).fetchall()
-        for i, size in rows:
-            if held <= self._letter_bytes:
-                return
-            self._db.execute("UPDATE dead_letters SET payload = NULL WHERE id = ?", (i,))
-            held -= size
+        code, kept = RejectCode.TIME_TAKEN, (o.log, o.seq, o.record)
+        taken = DeadLetter(o.tenant, o.device, "", code, detail, payload, o.received_ms, *kept)
+        letterbox.write(self._db, [taken], self._letter_bytes)
 
     def _write_alerts(self, work: Work, channels: dict[Series, int]) -> None:
         registry, now = work.rules.registry, work.rules.now_ms
@@ -327,3 +286,5 @@ class Store:
         self._db.executemany(
             "INSERT OR REPLACE INTO cursors VALUES (?,?,?)", [(name, at, now) for name, at in work.cursors.items()]
         )
+        if CURSOR in work.cursors:
+            prune.mark(self._db, work.cursors[CURSOR], now)
