@@ -169,7 +169,15 @@ def _alone(item: Any, base: _Base) -> str:
     """The record as a pack of its own, with the labels it stood under, so that a dead letter can be sent again."""
     if not isinstance(item, dict):
         return json.dumps([item])
-    labels = {"bn": base.bn, "bt": base.bt, "bu": base.bu, "log": base.log, "seq": base.seq, "clk": base.clk}
+    labels = {
+        "bn": base.bn,
+        "bt": base.bt,
+        "bu": base.bu,
+        "bv": base.bv or None,
+        "log": base.log,
+        "seq": base.seq,
+        "clk": base.clk,
+    }
     return json.dumps([{k: v for k, v in labels.items() if v is not None and k not in base.spoiled} | item])
 
 

@@ -20,12 +20,12 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
     {"model", "errors"},
-    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "alerting", "codecs", "pipeline"},
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "alerting", "codecs", "pipeline", "letters"},
 ]
 LAYERS = [
     *CORE,
     {"disk"},
-    {"settings", "clock", "mqtt", "storefile"}
+    {"settings", "clock", "mqtt", "storefile", "letterfile"}
     | {"yamlfile", "fields", "schema", "validation", "stationfile", "profilefile", "processfile", "config"},
     {"edge", "bridge", "web"},
     {"demo", "doctor", "cli", "__main__"},

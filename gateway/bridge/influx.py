@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from gateway import settings, storefile, units
 from gateway.disk import DISK, Disk
 from gateway.errors import RejectCode, Unavailable
+from gateway.letters import Letter, Verdict
 from gateway.model import DeadLetter
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ CURSOR = "influx"
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 BISECT_AFTER = 5  # answers of "server error" for the same batch, before looking for one line as the cause
 BLAME_AFTER = 3  # such answers to one line alone, each with another line taken in between
+RESEND_LIMIT = 10_000  # letters waiting to be sent again; a letter beyond stays as it was
 WITNESSES = 8  # lines tried in search of one that the server takes
 
 Point = tuple[int, str, str, str, str, int, int, float | None, float | None, int, str | None, str]
@@ -170,9 +173,13 @@ class Drain:
         now_ms: Callable[[], int],
         backoff_s: Sequence[float] = BACKOFF_S,
         disk: Disk = DISK,
+        resent: Callable[[list[Verdict]], None] = lambda _: None,
     ) -> None:
         self._to, self._writer, self._store, self._disk = to, writer, store, disk
-        self._progress, self._now_ms, self._backoff_s = progress, now_ms, backoff_s
+        self._progress, self._now_ms, self._backoff_s, self._resent = progress, now_ms, backoff_s, resent
+        self._asked = threading.Lock()  # over the two that follow, which others leave here
+        self._back: int | None = None
+        self._again: deque[Letter] = deque(maxlen=RESEND_LIMIT)
         self._wake, self._stop = threading.Event(), threading.Event()
         self.position = 0
         self._failures, self._readable = 0, True
@@ -197,6 +204,7 @@ class Drain:
         while not self._stop.is_set():
             self._wake.wait(5.0)
             self._wake.clear()
+            self._send_again()
             while not self._stop.is_set() and (points := self._read()):
                 letters = self._deliver(points)
                 if letters is None:
@@ -204,11 +212,47 @@ class Drain:
                 if letters:
                     counts = f"{len(letters)} of {len(points)}"
                     log.warning("InfluxDB refuses %s points for good (%s): dead letters", counts, letters[0].detail)
-                self.position = points[-1][0]
-                self._progress(self.position, letters)
+                with self._asked:
+                    self.position = points[-1][0]
+                    if self._back is None:
+                        self._progress(self.position, letters)
+
+    def rewind(self, position: int) -> None:
+        """Go on from an earlier row, whatever is under way. Of that nothing is reported any more."""
+        with self._asked:
+            self._back = position
+        self._wake.set()
+
+    def resend(self, letters: Sequence[Letter]) -> None:
+        """Points that were refused once: try them again, each alone."""
+        with self._asked:
+            self._again.extend(letters)
+        self._wake.set()
+
+    def _send_again(self) -> None:
+        """What is refused again stays with the present reason. While the server does not answer, the letters stay as
+        they are: whoever asked may ask again."""
+        while not self._stop.is_set():
+            with self._asked:
+                letter = self._again.popleft() if self._again else None
+            if letter is None:
+                return
+            answer = self._writer.write([(letter.payload or b"").decode()])
+            if answer.fate is Fate.ACCEPTED:
+                self._resent([Verdict(letter.id, "replayed")])
+            elif answer.fate is Fate.HALVE:
+                self._resent([Verdict(letter.id, "again", RejectCode.UNWRITABLE, answer.reason)])
+            else:
+                with self._asked:
+                    left = len(self._again) + 1
+                    self._again.clear()
+                log.warning("%d points of dead letters are not taken now (%s); replay them later", left, answer.reason)
 
     def _read(self) -> list[Point]:
         """What comes next; nothing where the store cannot be read now."""
+        with self._asked:
+            if self._back is not None:
+                self.position, self._back = self._back, None
         try:
             points = storefile.rows(self._store, storefile.POINTS, (self.position, self._to.batch), self._disk)
         except Unavailable as e:

@@ -110,6 +110,17 @@ class DeviceLedger:
             entry.rejected.append((seq, seq, code))
         del entry.rejected[:-REJECTED_NAMED]
 
+    def accept(self, log: str, seq: int) -> None:
+        """A sample is stored, perhaps one that had been rejected: its letter was replayed."""
+        entry = self.log(log)
+        if seq in entry.kind(REJECTED):
+            entry.kind(REJECTED).remove(seq)
+            named = [
+                (part, code) for a, b, code in entry.rejected for part in ((a, min(b, seq - 1)), (max(a, seq + 1), b))
+            ]
+            entry.rejected = sorted({(a, b, code) for (a, b), code in named if a <= b})[-REJECTED_NAMED:]
+        entry.settle(seq, STORED)
+
     def statement(self, said: wire.Statement) -> None:
         """Rule 4: numbers below oldest, and in a closed log from `next` on, are gone unless settled; so is all of a
         log that is no longer listed. A new opening computes everything afresh."""

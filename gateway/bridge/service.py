@@ -20,13 +20,15 @@ from gateway.bridge import influx, notices, noticewords
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
+from gateway.bridge.requests import Requests
 from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
-from gateway.bridge.store import Store
+from gateway.bridge.store import REFUSALS, Store
 from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.errors import NoticeCode, RejectCode
+from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message
 from gateway.mqtt import Session
 from gateway.stations import Registry
@@ -38,9 +40,6 @@ TICK_S = 0.25  # real time between looks at silence
 NO_DATA_S = 300.0  # without a word from any device: each sends a statement every minute
 RETRY_S = 1.0  # after a commit that the disk refused
 
-# Content that the database refuses, as opposed to a disk that does not work now.
-REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
-
 
 @dataclass(slots=True)
 class _Inbox:
@@ -50,6 +49,7 @@ class _Inbox:
     outcomes: list[Outcome] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     cursors: dict[str, int] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
 
 
 class Service:
@@ -89,11 +89,20 @@ class Service:
             self._deliverers.append(Deliverer(ALERT_TOPIC, medium, bridge.store, self._report, clock.now_ms, disk=disk))
         self._drain = (
             influx.Drain(
-                bridge.influx, influx.writer_of(bridge.influx), bridge.store, self._drained, clock.now_ms, disk=disk
+                bridge.influx,
+                influx.writer_of(bridge.influx),
+                bridge.store,
+                self._drained,
+                clock.now_ms,
+                disk=disk,
+                resent=self._resent,
             )
             if bridge.influx
             else None
         )
+        resend = self._drain.resend if self._drain else None
+        self._requests = Requests(bridge.store, resend, self._rewind, disk)
+        self._asked = 0.0
 
     @property
     def store_id(self) -> str:
@@ -145,6 +154,9 @@ class Service:
         self._roomless = self._make_room()
         if not settled and not self._roomless:
             self._stopping.wait(RETRY_S)
+        elif settled and time.monotonic() - self._asked >= TICK_S:
+            self._requests.serve(self._memory, self._rules, self._write)
+            self._asked = time.monotonic()
 
     def _make_room(self) -> bool:
         """One small step, so that a live message waits for no more than that. True: there is more to do."""
@@ -243,9 +255,11 @@ class Service:
         """One transaction; memory follows only after COMMIT returned."""
         with self._inbox.lock:
             outcomes, letters = self._inbox.outcomes.copy(), self._inbox.letters.copy()
-            work.cursors.update(self._inbox.cursors)
+            verdicts = self._inbox.verdicts.copy()
+            work.cursors = self._inbox.cursors | work.cursors
         work.jobs += outcomes
         work.letters += letters
+        work.verdicts += verdicts
         if work.empty():
             self._due |= work.due
             return
@@ -253,6 +267,7 @@ class Service:
         self._store.commit(work)
         with self._inbox.lock:
             del self._inbox.outcomes[: len(outcomes)], self._inbox.letters[: len(letters)]
+            del self._inbox.verdicts[: len(verdicts)]
             for name, position in work.cursors.items():
                 if self._inbox.cursors.get(name) == position:
                     del self._inbox.cursors[name]
@@ -317,6 +332,18 @@ class Service:
         self._mark("sent")
         with self._inbox.lock:
             self._inbox.outcomes.append(outcome)
+        self.receiver.wake()
+
+    def _rewind(self, position: int) -> None:
+        """The cursor was put back: what the drain says of where it was no longer counts."""
+        if self._drain:
+            self._drain.rewind(position)
+        with self._inbox.lock:
+            self._inbox.cursors.pop(influx.CURSOR, None)
+
+    def _resent(self, verdicts: list[Verdict]) -> None:
+        with self._inbox.lock:
+            self._inbox.verdicts += verdicts
         self.receiver.wake()
 
     def _drained(self, position: int, letters: list[DeadLetter]) -> None:

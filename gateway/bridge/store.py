@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway import storefile
+from gateway import letterfile, storefile
 from gateway.alerting import ChannelState
 from gateway.bridge import letterbox, prune
 from gateway.bridge.influx import CURSOR
@@ -31,6 +31,11 @@ _INSERT = """INSERT INTO observations
  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"""
 
 Row = tuple[object, ...]
+
+REQUESTS_KEPT = 1000  # answers, for whoever wants to know later who asked for what
+
+# Content that the database refuses, as opposed to a disk that does not work now.
+REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
 
 
 def _open(path: Path, disk: Disk) -> sqlite3.Connection:
@@ -129,6 +134,7 @@ class Store:
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
+            letterfile.write(db, work.verdicts)
             self._write_ledgers(work, logs)
             self._write_observations(work, channels, logs)
             letterbox.write(db, work.letters, self._letter_bytes)
@@ -279,6 +285,14 @@ class Store:
 
     def _write_jobs(self, work: Work) -> None:
         now = work.rules.now_ms
+        for reply in work.replies:
+            self._db.execute(
+                "UPDATE requests SET state = ?, answer = ?, done_ms = ? WHERE id = ?",
+                (reply.state, reply.answer, now, reply.request),
+            )
+            self._db.execute(
+                "DELETE FROM requests WHERE id <= ? AND state <> 'asked'", (reply.request - REQUESTS_KEPT,)
+            )
         self._db.executemany(
             "UPDATE outbox SET state = ?, attempts = ?, reason = ?, done_ms = ? WHERE id = ?",
             [(j.state, j.attempts, j.reason, now, j.outbox_id) for j in work.jobs],

@@ -16,6 +16,7 @@ from gateway.bridge import notices, notify
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.errors import NoticeCode, RejectCode
+from gateway.letters import Verdict
 from gateway.model import DeadLetter, Message, Observation, Transition
 from gateway.stations import Channel, Registry, Station
 
@@ -80,6 +81,15 @@ class DeviceNote:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a request: `asked` still, with how far it is, `done` or `refused`; the answer is JSON."""
+
+    request: int
+    state: str
+    answer: str
+
+
 class Work:
     """A batch under way. Public lists are what `store.commit` writes."""
 
@@ -98,11 +108,13 @@ class Work:
         self.notices: dict[str, Notice] = {}  # by key: what began or ended
         self.lasting: dict[Condition, Notice | None] = {}
         self.jobs: list[notify.Outcome] = []
+        self.verdicts: list[Verdict] = []  # on dead letters
+        self.replies: list[Reply] = []
         self.cursors: dict[str, int] = {}
         self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
         self.counts: Counter[str] = (
             Counter()
-        )  # samples: accepted, rejected, duplicate; messages: refused; unknown_notices
+        )  # samples: accepted, rejected, duplicate, replayed; messages: refused; unknown_notices
 
     # --- views over memory -----------------------------------------------------------------------------------
 
@@ -137,6 +149,8 @@ class Work:
                 self.notices,
                 self.jobs,
                 self.cursors,
+                self.verdicts,
+                self.replies,
             )
         )
 
@@ -174,7 +188,7 @@ class Work:
             seen = {seq for log, seq in out.seen if log == out.span_log}
             ledger.span(out.span_log, out.span, seen, self.memory.store)
         self.letters += out.letters
-        self._observe(out.observations)
+        self.observe(out.observations)
         self.counts["accepted"] += len(out.stored)
         self.counts["rejected"] += len(out.rejected) + sum(x.seq is None for x in out.letters)
         self.counts["duplicate"] += out.duplicates
@@ -218,7 +232,8 @@ class Work:
 
     # --- alerts ----------------------------------------------------------------------------------------------
 
-    def _observe(self, observations: list[Observation]) -> None:
+    def observe(self, observations: list[Observation]) -> None:
+        """New rows, and what they mean for the alerts."""
         self.observations += observations
         for o in observations:
             series = (o.tenant, o.station, o.channel)

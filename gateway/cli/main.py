@@ -10,6 +10,7 @@ from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.edge import edge_app
+from gateway.cli.letters import letters_app
 from gateway.cli.sim import sim_app
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.command()(demo)
 app.command()(doctor)
 app.add_typer(edge_app, name="edge")
 app.add_typer(bridge_app, name="bridge")
+app.add_typer(letters_app, name="letters")
 app.add_typer(sim_app, name="sim")
 
 
