@@ -108,10 +108,10 @@ def _broker(to: settings.Broker, client_id: str, topics: list[str], echo: bool) 
 def _edge(edge: settings.Edge) -> Iterator[Finding]:
     from gateway import doctor as look
     from gateway import wire
-    from gateway.edge import spool
+    from gateway.edge import spoolfile
 
     yield from look.disk(edge.spool.path, edge.spool.max_bytes)
-    yield look.database("spool", edge.spool.path, spool.VERSION)
+    yield look.database("spool", edge.spool.path, spoolfile.VERSION)
     for name, bus in edge.buses.items():
         yield look.reach(
             f"bus {name}", bus.host, bus.port, "Is the sensor powered, its address right, the cable whole?"

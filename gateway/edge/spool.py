@@ -16,81 +16,21 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-
-import msgspec
 
 from gateway import storefile, wire
 from gateway.disk import DISK, Disk
-from gateway.errors import FaultCode, GoneReason, Unavailable
-from gateway.model import ClockState, Reading, Sample
+from gateway.edge import spoolfile
+from gateway.edge.spoolfile import Damaged
+from gateway.errors import GoneReason, Unavailable
+from gateway.model import ClockState, Moment, Reading, Sample
 from gateway.ranges import RangeSet
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
-SCHEMA = """
-CREATE TABLE logs (id INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL UNIQUE, opened_ms INTEGER NOT NULL);
-CREATE TABLE samples (
-  log_id INTEGER NOT NULL, seq INTEGER NOT NULL, observed_ms INTEGER NOT NULL, clk TEXT NOT NULL,
-  body TEXT NOT NULL, PRIMARY KEY (log_id, seq)) WITHOUT ROWID;
--- Numbers that this device gave up, and why; told in every spool statement.
-CREATE TABLE gone (log_id INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, reason TEXT NOT NULL,
-  PRIMARY KEY (log_id, a)) WITHOUT ROWID;
-"""
 MAX_LOGS = 200
 RECLAIM_ROWS = 1000  # rows freed in one go when space is needed
-# What the file itself is guilty of. Anything else (locked, no room, no permission) may pass, and must cost no data.
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-
-_encode_body = msgspec.json.encode
-_decode_body = msgspec.json.Decoder(list[tuple[str, str, str, float | None, str | None]]).decode
-
-
-def _open(path: Path, disk: Disk) -> sqlite3.Connection:
-    """Raises sqlite3.Error where the file is not a sound spool."""
-    db = disk.connect(path)
-    db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # a rotten text spoils its own row and no other
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # NORMAL may lose committed rows at a power cut
-        db.execute("PRAGMA journal_size_limit = 4194304")
-        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("quick_check failed")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise Unavailable(f"{path} was written by a newer suimon (version {version}). Install that version.")
-        if version == 0:
-            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-            disk.sync_folder(path.parent)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _open_or_set_aside(path: Path, disk: Disk) -> sqlite3.Connection:
-    """A damaged file is renamed with the date and a new one begun: damage never keeps the agent from starting."""
-    try:
-        return _open(path, disk)
-    except sqlite3.Error as e:
-        code = getattr(e, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none: our own, from quick_check
-        if code not in DAMAGE and code & 0xFF not in DAMAGE:
-            raise
-        aside = _free_name(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
-        log.error("the spool %s is damaged (%s); set aside as %s, a new one is begun", path, e, aside.name)
-        for suffix in ("", "-wal", "-shm"):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                disk.rename(part, aside.with_name(aside.name + suffix))
-        return _open(path, disk)
-
-
-def _free_name(path: Path, stamp: str) -> Path:
-    """A device without a clock of its own may meet the same second again."""
-    names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
-    return next(name for name in names if not name.exists())
 
 
 class Spool:
@@ -104,6 +44,8 @@ class Spool:
         self._numbers = threading.Lock()  # held for a moment: a slow card must not keep a sensor from being read
         self._seq = 0
         self._pending: deque[Sample] = deque()
+        self._dated: dict[tuple[str, int], tuple[int, ClockState]] = {}  # not yet on the card
+        self._damage: Damaged | None = None
         # What the card holds, oldest log first: name -> (id, oldest, next). The opening's own log stands last.
         self._held: dict[str, tuple[int, int, int]] = {}
         self._settled: dict[str, RangeSet] = {}
@@ -114,7 +56,7 @@ class Spool:
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file_lock)
             try:
-                self._db = _open_or_set_aside(path, disk)
+                self._db = spoolfile.open_or_set_aside(path, disk)
                 undo.callback(self._db.close)
                 self._load(now_ms)
             except (sqlite3.Error, OSError) as e:
@@ -154,44 +96,84 @@ class Spool:
                 self._db.execute("ROLLBACK")
             raise
 
+    @contextlib.contextmanager
+    def _card(self) -> Iterator[None]:
+        """Under the lock. Damage of the file is told as such; from then on the file is not believed any more."""
+        with self._lock:
+            if self._damage is not None:
+                raise self._damage
+            try:
+                yield
+            except sqlite3.Error as e:
+                if spoolfile.is_damage(e):
+                    self._damage = Damaged(f"the spool is damaged: {e}")
+                    raise self._damage from e
+                raise
+
     # --- samples in --------------------------------------------------------------------------------------------
 
-    def append(self, observed_ms: int, clk: ClockState, readings: Iterable[Reading]) -> Sample:
-        """Give a sample its number. Durable at the next commit."""
+    def append(
+        self,
+        observed_ms: int,
+        clk: ClockState,
+        readings: Iterable[Reading],
+        moment: Moment | None = None,
+        raised: bool = False,
+    ) -> Sample:
+        """Give a sample its number. Durable at the next commit. `moment`: where the clock was not set."""
         with self._numbers:
             self._seq += 1
-            sample = Sample(self.opening, self._seq, observed_ms, clk, tuple(readings))
+            sample = Sample(self.opening, self._seq, observed_ms, clk, tuple(readings), moment, raised)
             self._pending.append(sample)
             return sample
 
+    def date(self, name: str, seq: int, observed_ms: int, clk: ClockState) -> None:
+        """Freeze the time of a sample that had only a moment, at its first send with an absolute time. Every later
+        reading of it has that time and no moment; durable at the next commit. The first date stands."""
+        with self._numbers:
+            self._dated.setdefault((name, seq), (observed_ms, clk))
+
+    def _as_dated(self, sample: Sample) -> Sample:
+        date = self._dated.get((sample.log, sample.seq)) if sample.moment is not None else None
+        return replace(sample, observed_ms=date[0], clk=date[1], moment=None) if date else sample
+
     def commit(self) -> int:
-        """Make what was appended durable; returns how many samples. Raises sqlite3.Error; then they stay pending."""
-        with self._lock:
+        """Make durable what was appended and dated; returns how many samples were appended. Raises sqlite3.Error, and
+        then they stay pending; Damaged."""
+        with self._card():
             with self._numbers:
-                batch = list(self._pending)
-            if not batch:
+                batch = [self._as_dated(sample) for sample in self._pending]
+                dated = self._dated.copy()
+            if not batch and not dated:
                 return 0
             self._make_room()
             try:
-                self._insert(batch)
+                self._write(batch, dated)
             except sqlite3.OperationalError as e:
                 # The card is fuller than our ceiling says: what is settled gives way, unless the file had room.
                 free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
                 if e.sqlite_errorcode != sqlite3.SQLITE_FULL or free or not self._reclaim_oldest():
                     raise
-                self._insert(batch)
+                self._write(batch, dated)
             with self._numbers:
                 for _ in batch:
                     self._pending.popleft()
+                for key in dated:
+                    # A pending sample that was dated while it was written is dated again at the next commit.
+                    del self._dated[key]
+            if not batch:
+                return 0
             log_id, oldest, next_ = self._held[self.opening]
             oldest = batch[0].seq if oldest == next_ else oldest
             self._held[self.opening] = (log_id, oldest, batch[-1].seq + 1)
             return len(batch)
 
-    def _insert(self, batch: list[Sample]) -> None:
-        rows = [(self._log_id, s.seq, s.observed_ms, s.clk.value, _body(s.readings)) for s in batch]
+    def _write(self, batch: list[Sample], dated: dict[tuple[str, int], tuple[int, ClockState]]) -> None:
+        rows = [spoolfile.to_row(self._log_id, sample) for sample in batch]
+        dates = [(ms, clk.value, self._held[n][0], seq) for (n, seq), (ms, clk) in dated.items() if n in self._held]
         with self._transaction():
-            self._db.executemany("INSERT INTO samples VALUES (?,?,?,?,?)", rows)
+            self._db.executemany(spoolfile.INSERT, rows)
+            self._db.executemany(spoolfile.DATE, dates)
 
     def close(self) -> None:
         """Commit and close, whether or not the card takes it."""
@@ -229,7 +211,7 @@ class Spool:
 
     def statement(self) -> wire.Statement:
         """What the card still holds, per log, and the present opening."""
-        with self._lock:
+        with self._card():
             gone: dict[int, list[tuple[int, int, str]]] = {}
             for log_id, a, b, reason in self._db.execute("SELECT log_id, a, b, reason FROM gone ORDER BY log_id, a"):
                 gone.setdefault(log_id, []).append((a, b, reason))
@@ -252,8 +234,17 @@ class Spool:
             return list(self._held)
 
     def unsettled(self, name: str, limit: int, skip: RangeSet) -> list[Sample]:
-        """The oldest committed samples of a log that no receipt settled, in order, without the numbers of `skip`."""
-        with self._lock:
+        """The oldest committed samples of a log that no receipt settled, in order, without the numbers of `skip`. One
+        with a `moment` waits for a date."""
+        return self._read(name, limit, skip, spoolfile.SELECT)
+
+    def undated(self, name: str, limit: int, skip: RangeSet, boot: str) -> list[Sample]:
+        """Of `unsettled` those that were read in that boot by a clock that was not set, and have no date yet."""
+        found = self._read(name, limit, skip, spoolfile.SELECT_UNDATED, boot)
+        return [sample for sample in found if sample.moment is not None]
+
+    def _read(self, name: str, limit: int, skip: RangeSet, sql: str, *more: object) -> list[Sample]:
+        with self._card():
             if name not in self._held:
                 return []
             log_id, oldest, next_ = self._held[name]
@@ -261,22 +252,23 @@ class Spool:
             for a, b in skip:
                 passed.add(a, b)
             out: list[Sample] = []
-            sql = """SELECT seq, observed_ms, clk, body FROM samples
-                     WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"""
             for a, b in passed.missing(oldest, next_ - 1):
-                for row in self._db.execute(sql, (log_id, a, b, limit - len(out))).fetchall():
+                for row in self._db.execute(sql, (log_id, a, b, *more, limit - len(out))).fetchall():
                     try:
-                        out.append(_sample(name, *row))
+                        sample = spoolfile.to_sample(name, *row)
                     except (TypeError, ValueError) as e:
                         log.error("sample %d of log %s is damaged on the card (%s); given up", row[0], name, e)
                         self._delete(name, row[0], row[0], GoneReason.DAMAGED)
+                    else:
+                        with self._numbers:
+                            out.append(self._as_dated(sample))
                 if len(out) >= limit:
                     break
             return out
 
     def depth(self) -> tuple[int, int]:
         """(samples not settled, samples on the card)."""
-        with self._lock:
+        with self._card():
             held = int(self._db.execute("SELECT count(*) FROM samples").fetchone()[0]) + len(self._pending)
             settled = 0
             for name, ranges in self._settled.items():
@@ -291,7 +283,7 @@ class Spool:
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something; freed pages are used again."""
-        with self._lock:
+        with self._card():
             pages, free, size = (
                 self._db.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "page_size")
@@ -374,18 +366,3 @@ class Spool:
         if why == reason and self._db.execute(held, (log_id, a, first)).fetchone() is None:
             first = a
         self._db.execute("INSERT OR REPLACE INTO gone VALUES (?,?,?,?)", (log_id, first, last, reason.value))
-
-
-def _body(readings: Iterable[Reading]) -> str:
-    return _encode_body([(r.station, r.channel, r.unit, r.value, r.fault) for r in readings]).decode()
-
-
-def _sample(name: str, seq: int, observed_ms: int, clk: str, body: str) -> Sample:
-    """Raises TypeError or ValueError where the row cannot be read."""
-    if not isinstance(observed_ms, int):
-        raise TypeError("its time is not a number")
-    readings = (
-        Reading(station, channel, unit, value, FaultCode(fault) if fault else None)
-        for station, channel, unit, value, fault in _decode_body(body)
-    )
-    return Sample(name, seq, observed_ms, ClockState(clk), tuple(readings))

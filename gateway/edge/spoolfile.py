@@ -1,0 +1,146 @@
+"""The file under the device's spool: schema, migrations, how a row looks, and what is done with a damaged file."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from gateway.disk import Disk
+from gateway.errors import FaultCode, Unavailable
+from gateway.model import ClockState, Moment, Reading, Sample
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
+SCHEMA = """
+CREATE TABLE logs (id INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL UNIQUE, opened_ms INTEGER NOT NULL);
+CREATE TABLE samples (
+  log_id INTEGER NOT NULL, seq INTEGER NOT NULL, observed_ms INTEGER NOT NULL, clk TEXT NOT NULL,
+  body TEXT NOT NULL, PRIMARY KEY (log_id, seq)) WITHOUT ROWID;
+-- Numbers that this device gave up, and why; told in every spool statement.
+CREATE TABLE gone (log_id INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, reason TEXT NOT NULL,
+  PRIMARY KEY (log_id, a)) WITHOUT ROWID;
+"""
+# MIGRATIONS[n] takes a spool of version n to n + 1; SCHEMA is version 1, and a new file goes the same way.
+MIGRATIONS: dict[int, str] = {
+    1: """
+-- When the clock was not set: the boot and the milliseconds since it began. NULL once the sample has a date.
+ALTER TABLE samples ADD COLUMN boot TEXT;
+ALTER TABLE samples ADD COLUMN uptime_ms INTEGER;
+ALTER TABLE samples ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX samples_undated ON samples (boot) WHERE boot IS NOT NULL;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
+}
+COLUMNS = "seq, observed_ms, clk, body, boot, uptime_ms, raised"
+INSERT = f"INSERT INTO samples (log_id, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"  # noqa: S608
+SELECT = f"SELECT {COLUMNS} FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"  # noqa: S608
+# The index over the boot comes first in the plan: undated samples are few, or short-lived.
+SELECT_UNDATED = f"""SELECT {COLUMNS} FROM samples INDEXED BY samples_undated
+  WHERE log_id = ? AND seq BETWEEN ? AND ? AND boot = ? ORDER BY seq LIMIT ?"""  # noqa: S608
+DATE = """UPDATE samples SET observed_ms = ?, clk = ?, boot = NULL, uptime_ms = NULL
+  WHERE log_id = ? AND seq = ? AND boot IS NOT NULL"""
+# What the file itself is guilty of. Anything else (locked, no room, no permission) may pass, and must cost no data.
+DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+)
+
+_encode_body = msgspec.json.encode
+_decode_body = msgspec.json.Decoder(list[tuple[str, str, str, float | None, str | None]]).decode
+
+
+class Damaged(Exception):
+    """The spool's file is damaged: nothing of what it says can be relied on. The agent ends, and its next start sets
+    the file aside."""
+
+
+def is_damage(e: sqlite3.Error) -> bool:
+    code = getattr(e, "sqlite_errorcode", None)
+    return code is not None and (code in DAMAGE or code & 0xFF in DAMAGE)
+
+
+# --- rows ----------------------------------------------------------------------------------------------------------
+
+
+def to_row(log_id: int, s: Sample) -> tuple[object, ...]:
+    """The values of INSERT."""
+    boot, uptime_ms = (s.moment.boot, s.moment.uptime_ms) if s.moment else (None, None)
+    return (log_id, s.seq, s.observed_ms, s.clk.value, _body(s.readings), boot, uptime_ms, int(s.raised))
+
+
+def _body(readings: Iterable[Reading]) -> str:
+    return _encode_body([(r.station, r.channel, r.unit, r.value, r.fault) for r in readings]).decode()
+
+
+def to_sample(
+    name: str, seq: int, observed_ms: int, clk: str, body: str, boot: str | None, uptime_ms: int | None, raised: int
+) -> Sample:
+    """From COLUMNS. Raises TypeError or ValueError where the row cannot be read."""
+    if not isinstance(observed_ms, int):
+        raise TypeError("its time is not a number")
+    if boot is not None and not (isinstance(boot, str) and isinstance(uptime_ms, int)):
+        raise TypeError("its moment is not one")
+    readings = (
+        Reading(station, channel, unit, value, FaultCode(fault) if fault else None)
+        for station, channel, unit, value, fault in _decode_body(body)
+    )
+    moment = Moment(boot, uptime_ms) if boot is not None and uptime_ms is not None else None
+    return Sample(name, seq, observed_ms, ClockState(clk), tuple(readings), moment, bool(raised))
+
+
+# --- opening -------------------------------------------------------------------------------------------------------
+
+
+def open_sound(path: Path, disk: Disk) -> sqlite3.Connection:
+    """The file, brought to this version. Raises sqlite3.Error where it is not a sound spool, Unavailable where a newer
+    suimon wrote it; then it is left as it is."""
+    db = disk.connect(path)
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # a rotten text spoils its own row and no other
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise Unavailable(f"{path} was written by a newer suimon (version {version}). Install that version.")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # NORMAL may lose committed rows at a power cut
+        db.execute("PRAGMA journal_size_limit = 4194304")
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        if version < VERSION:
+            steps = ([SCHEMA] if version == 0 else []) + [MIGRATIONS[v] for v in range(version or 1, VERSION)]
+            db.executescript(f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;")
+            disk.sync_folder(path.parent)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_or_set_aside(path: Path, disk: Disk) -> sqlite3.Connection:
+    """A damaged file is renamed with the date and a new one begun: damage never keeps the agent from starting."""
+    try:
+        return open_sound(path, disk)
+    except sqlite3.Error as e:
+        if getattr(e, "sqlite_errorcode", None) is not None and not is_damage(e):  # no code: our own, from quick_check
+            raise
+        aside = _free_name(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        log.error("the spool %s is damaged (%s); set aside as %s, a new one is begun", path, e, aside.name)
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                disk.rename(part, aside.with_name(aside.name + suffix))
+        disk.sync_folder(path.parent)
+        return open_sound(path, disk)
+
+
+def _free_name(path: Path, stamp: str) -> Path:
+    """A device without a clock of its own may meet the same second again."""
+    names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
+    return next(name for name in names if not name.exists())
