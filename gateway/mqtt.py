@@ -50,7 +50,9 @@ def tls_context(tls: settings.Tls) -> ssl.SSLContext:
 
 
 class Session:
-    """One MQTT session. Callbacks run on the session's network thread and must be short:
+    """One MQTT session. `resend` false: what has no PUBACK when a connection is lost is not published again by the
+    library; the caller does it, with a payload that is still true then. Callbacks run on the session's network thread
+    and must be short:
 
     `on_up(session)` after CONNACK, `on_message(delivery)`, `on_published(mid)` after PUBACK, `on_down()`.
     """
@@ -64,13 +66,14 @@ class Session:
         will: tuple[str, bytes] | None = None,
         subscribe: Sequence[str] = (),
         inflight: int = 20,
+        resend: bool = True,
         level: int = logging.INFO,
         on_up: Callable[[Session], None] | None = None,
         on_down: Callable[[], None] | None = None,
         on_message: Callable[[Delivery], None] | None = None,
         on_published: Callable[[int], None] | None = None,
     ) -> None:
-        self._broker, self._subscribe, self._level = broker, list(subscribe), level
+        self._broker, self._subscribe, self._level, self._resend = broker, list(subscribe), level, resend
         self._on_up, self._on_down = on_up, on_down
         self._on_message, self._on_published = on_message, on_published
         self._connection, self._dropped = 0, -1
@@ -152,6 +155,8 @@ class Session:
             self._say(logging.INFO, "connected to MQTT broker %s")
         self.attempts, self._complained = 0, False
         self._connection += 1
+        if not self._resend:
+            client.drop_out_messages()  # before anybody may publish, and before the library resends
         self.connected.set()
         if self._subscribe:
             client.subscribe([(topic, 1) for topic in self._subscribe])

@@ -105,13 +105,15 @@ def edge(
         sensors=good,
         delivery=row.delivery,
         pack_samples=row.backlog.pack,
-        window_packs=row.backlog.window,
+        window_packs=row.backlog.window or MAX_IN_FLIGHT // row.backlog.pack,
+        backlog_order=row.backlog.order,
+        backlog_rate=row.backlog.rate,
         simulation=row.simulation,
     )
 
 
 def _bounded(document: Document, row: schema.Backlog) -> None:
-    in_flight = row.pack * row.window
+    in_flight = row.pack * (row.window or 1)
     if in_flight > MAX_IN_FLIGHT:
         message = f"pack times window is {in_flight} samples in flight, above {MAX_IN_FLIGHT}. Lower one of them"
         document.add(("backlog",), message, at_key=True)

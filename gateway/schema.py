@@ -111,7 +111,9 @@ class Spool(Row):
 
 class Backlog(Row):
     pack: Annotated[int, Field(ge=1, le=5000)] = 100
-    window: Annotated[int, Field(ge=1, le=5000)] = 10
+    window: Annotated[int, Field(ge=1, le=5000)] | None = None
+    order: Literal["oldest", "newest"] = "oldest"
+    rate: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
 
 class Edge(Row):

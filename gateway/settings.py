@@ -72,7 +72,9 @@ class Edge:
     sensors: tuple[Sensor, ...]
     delivery: Literal["receipt", "puback"] = "receipt"
     pack_samples: int = 100
-    window_packs: int = 10
+    window_packs: int = 50  # at most; the window follows the link
+    backlog_order: Literal["oldest", "newest"] = "oldest"
+    backlog_rate: float | None = None  # samples a second, at most
     simulation: bool = False
 
 

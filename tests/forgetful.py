@@ -75,13 +75,9 @@ class Broker:
             self.to_device.append((topic, payload, False))
 
     def connect(self, device: FakeTransport) -> None:
-        """A clean session: what waited for the last one is gone, what is retained comes. The client library publishes
-        again what was not acknowledged to it."""
-        if device is not self.device:
-            self.unacknowledged.clear()
+        """A clean session: what waited for the last one is gone, acknowledgements too; what is retained comes."""
+        self.unacknowledged.clear()
         self.device = device
-        for m in self.unacknowledged.values():
-            self._enqueue(m)
         self.to_device = [(t, p, True) for t, p in self.retained.items() if t in device.subscribed]
         self.rng.shuffle(self.to_device)
         device.up()

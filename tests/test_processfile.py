@@ -86,6 +86,20 @@ MISTAKES = [
     ),
     (
         "edge.yaml",
+        "an order that is none",
+        "{pack: 50, window: 4}",
+        "{pack: 50, order: latest}",
+        "7:28 'latest' is not known. Did you mean 'oldest'? (one of oldest, newest)",
+    ),
+    (
+        "edge.yaml",
+        "a rate of nothing",
+        "{pack: 50, window: 4}",
+        "{pack: 50, rate: 0}",
+        "7:27 0 is below 1",
+    ),
+    (
+        "edge.yaml",
         "an unknown delivery",
         "delivery: puback",
         "delivery: pubrec",

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from gateway import settings, wire
 from gateway.edge import uplink as uplink_module
+from gateway.edge.backlog import UNSETTLED
+from gateway.edge.pace import MOST_BYTES, PACK_BYTES, Window
 from gateway.edge.spool import Spool
 from gateway.edge.uplink import (
-    BACKLOG_UNSETTLED,
     LIVE_IN_FLIGHT,
-    PACK_BYTES,
     RESEND_FIRST_S,
     RESEND_MAX_S,
     STATEMENT_EVERY_S,
@@ -37,10 +37,18 @@ from tests.transport import FakeTransport, Published
 from tests.world import DEVICE, STATION, T0, TENANT
 
 
+class Wide(Window):
+    """Of a link without limits, where a test is about other limits."""
+
+    bytes = MOST_BYTES  # type: ignore[assignment]
+    pack_bytes = PACK_BYTES  # type: ignore[assignment]
+
+
 class Edge:
     """A spool and its uplink on a clock that stands until `turn` moves it."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, wide: bool = True, **changes: Any) -> None:
+        self.wide = wide
         given: dict[str, Any] = {"pack_samples": 10, "window_packs": 3} | changes
         spool = settings.Spool(folder / "spool.db")
         self.settings = settings.Edge(TENANT, DEVICE, settings.Broker(), spool, {}, (), **given)
@@ -54,6 +62,8 @@ class Edge:
         )
         assert isinstance(self.uplink.session, FakeTransport)
         self.transport = self.uplink.session
+        if self.wide:
+            self.uplink._packs.window = Wide()
 
     @property
     def log(self) -> str:
@@ -379,6 +389,44 @@ def test_a_store_that_goes_back_unsettles(edge: Edge, caplog: pytest.LogCaptureF
     assert any("went back in time" in r.getMessage() for r in caplog.records)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "back"),
+    [
+        ((2, (5, 6), (9, 9)), (2, (5, 6)), True),  # a range is missing
+        ((2, (5, 6), (9, 9)), (2, (5, 5), (9, 9)), True),  # a part of one
+        ((2, (5, 6), (9, 9)), (4, (5, 6), (8, 9)), False),
+        ((2, (5, 6), (9, 9)), (9,), False),
+    ],
+)
+def test_a_store_that_goes_back_is_known_by_its_ranges_too(
+    edge: Edge, before: tuple[Any, ...], after: tuple[Any, ...], back: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where `through` stands as it did, what is not named any more tells it."""
+    edge.fill(9)
+    edge.ready()
+    edge.receipt(*before)
+    edge.turn()
+    edge.receipt(*after)
+    edge.turn()
+    assert any("went back in time" in r.getMessage() for r in caplog.records) == back
+    assert [edge.spool.is_settled(edge.log, n) for n in (5, 6, 9)].count(False) == back
+
+
+def test_a_full_receipt_that_moved_on_did_not_go_back(edge: Edge, caplog: pytest.LogCaptureFixture) -> None:
+    """It names the newest ranges only: what an earlier one named below them may be settled all the same."""
+    edge.fill(400)
+    edge.ready()
+    odd = [(n, n) for n in range(3, 400, 2)]
+    edge.receipt(0, *odd[: wire.RECEIPT_RANGES])
+    edge.turn()
+    edge.receipt(0, *odd[50 : 50 + wire.RECEIPT_RANGES])
+    edge.turn()
+    assert not any("went back in time" in r.getMessage() for r in caplog.records)
+    edge.receipt(0, *odd[49 : 49 + wire.RECEIPT_RANGES - 1])
+    edge.turn()
+    assert any("went back in time" in r.getMessage() for r in caplog.records)
+
+
 def test_an_earlier_openings_receipts_do_not_open_the_way_for_a_later_one(edge: Edge) -> None:
     """After a restart the retained receipt is of the last opening: months of history are not sent, and nothing is
     settled by it."""
@@ -428,7 +476,7 @@ def test_the_window_bounds_what_the_broker_has_not_taken(edge: Edge) -> None:
 def test_backlog_without_a_receipt_is_bounded(tmp_path: Path) -> None:
     """However willingly the broker takes it: at most 5,000 samples wait for their receipt."""
     with closing(Edge(tmp_path, pack_samples=700)) as edge:
-        edge.fill(BACKLOG_UNSETTLED + 2000)
+        edge.fill(UNSETTLED + 2000)
         edge.transport.up()
         edge.bridge()
         edge.receipt()
@@ -437,7 +485,7 @@ def test_backlog_without_a_receipt_is_bounded(tmp_path: Path) -> None:
             total += sum(len(m.numbers) for m in sent)
             edge.transport.puback(*(m.mid for m in sent))
         assert total == 4900  # whole packs
-        assert BACKLOG_UNSETTLED == 5000
+        assert UNSETTLED == 5000
         edge.receipt(700)
         assert [len(m.numbers) for m in edge.turn()] == [700]
 
@@ -484,6 +532,199 @@ def test_the_oldest_log_goes_first(edge: Edge) -> None:
     packs = edge.turn()
     assert [(m.pack.span_log, m.numbers) for m in packs] == [(logs[0], [1, 2, 3]), (logs[1], [1, 2]), (edge.log, [1])]
     assert {m.pack.span.opening for m in packs if m.pack.span} == {edge.log}
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_the_order_is_configured(tmp_path: Path, order: str) -> None:
+    """Newest first: the newest pack of the newest log, and so on downwards; within a pack numbers rise. Each span
+    claims what lies above the next number that is still to go."""
+    with closing(Edge(tmp_path, backlog_order=order)) as edge:
+        edge.fill(14)
+        first = edge.log
+        edge.spool.close()
+        edge.open()
+        edge.fill(12)
+        edge.transport.up()
+        edge.bridge()
+        edge.receipt(2, log=first)
+        sent = edge.turn()
+        edge.transport.puback(*(m.mid for m in sent))
+        sent += edge.turn()
+        told = [(m.pack.span_log, m.numbers, m.pack.span.first) for m in sent if m.pack.span]
+        packs = [
+            (first, list(range(3, 13)), 3),
+            (first, [13, 14], 13),
+            (edge.log, list(range(1, 11)), 1),
+            (edge.log, [11, 12], 11),
+        ]
+        downwards = [
+            (edge.log, list(range(3, 13)), 3),
+            (edge.log, [1, 2], 1),
+            (first, list(range(5, 15)), 5),
+            (first, [3, 4], 3),
+        ]
+        assert told == (packs if order == "oldest" else downwards)
+
+
+def test_a_rate_is_kept(tmp_path: Path) -> None:
+    """At most so many samples of backlog a second; live samples are not held back."""
+    with closing(Edge(tmp_path, backlog_rate=5.0, window_packs=500)) as edge:
+        edge.fill(200)
+        edge.ready()
+        numbers = []
+        for _ in range(200):
+            edge.uplink.live(edge.append()[0])
+            numbers += [m.numbers for m in edge.turn(0.1)]
+        live = [n for n in numbers if n[0] > 200]
+        assert len(live) == 200
+        assert 95 <= sum(len(n) for n in numbers) - len(live) <= 105
+
+
+def test_the_window_follows_the_link(tmp_path: Path) -> None:
+    """The first pack is small; as PUBACKs come quickly more bytes are under way, and more samples in a pack."""
+    with closing(Edge(tmp_path, wide=False, pack_samples=100, window_packs=50)) as edge:
+        edge.ready()
+        edge.fill(4000)
+        largest, under_way = [], []
+        waiting: list[Published] = []
+        for _ in range(60):
+            waiting += edge.turn(0.05)
+            largest.append(max((len(m.numbers) for m in waiting), default=0))
+            under_way.append(sum(len(m.payload) for m in waiting))
+            edge.transport.puback(*(m.mid for m in waiting))
+            edge.receipt(max((n for m in waiting for n in m.numbers), default=0))
+            waiting = []
+        assert under_way[0] <= 4096
+        assert largest[0] <= 20
+        assert max(largest) == 100
+        assert max(under_way) >= 30_000
+
+
+# --- connections that are lost ---------------------------------------------------------------------------------------
+
+
+def test_a_live_sample_without_its_puback_is_published_once_more(edge: Edge) -> None:
+    """At once on the next connection, in order and before backlog; if that one is lost as well, it is backlog."""
+    edge.ready()
+    samples = edge.append(4)
+    for sample in samples[:3]:
+        edge.uplink.live(sample)
+    edge.spool.commit()
+    first, *_ = edge.transport.take("data")
+    puback(edge, [first])
+    edge.transport.down()
+    edge.transport.up()
+    sent = edge.turn()
+    assert [(m.kind, m.numbers) for m in sent] == [("data", [2]), ("data", [3]), ("backlog", [4])]
+    edge.transport.down()
+    edge.transport.up()
+    assert [(m.kind, m.numbers) for m in edge.turn()] == [("backlog", [2, 3, 4])]
+
+
+def test_a_pack_without_its_puback_is_backlog_again(edge: Edge) -> None:
+    """At once on the next connection, whatever the patience."""
+    edge.ready()
+    edge.fill(5)
+    (lost,) = edge.turn()
+    edge.transport.down()
+    edge.transport.up()
+    (again,) = edge.turn()
+    assert (again.kind, again.numbers) == ("backlog", lost.numbers)
+
+
+def test_an_acknowledgement_of_an_earlier_connection_ends_nothing(edge: Edge) -> None:
+    """Noted before the connection was lost and heard after: its message is known; else it is passed over."""
+    edge.ready()
+    edge.fill(5)
+    (lost,) = edge.turn()
+    edge.transport.down()
+    edge.transport.up()
+    edge.turn()
+    edge.transport.puback(lost.mid)
+    edge.turn()
+    assert len(edge.uplink._flights.waiting("backlog")) == 1
+
+
+def lose(edge: Edge, largest: int) -> list[Published]:
+    """A broker that closes the connection at a message larger than it takes; what it acknowledged."""
+    taken = []
+    for m in edge.turn(1.0):
+        if len(m.payload) > largest:
+            edge.transport.down()
+            edge.transport.up()
+            break
+        edge.transport.puback(m.mid)
+        taken.append(m)
+    return taken
+
+
+def test_a_broker_that_closes_at_large_packs_gets_smaller_ones(tmp_path: Path) -> None:
+    """Nothing later is ever settled then, so no receipt tells it: lost three times at the same oldest pack, packs are
+    made smaller until they pass, and no sample is given up."""
+    with closing(Edge(tmp_path, pack_samples=100, window_packs=10)) as edge:
+        edge.ready()
+        edge.fill(400)
+        got: set[int] = set()
+        for _ in range(200):
+            got |= {n for m in lose(edge, 3000) for n in m.numbers}
+            edge.receipt(0, *((n, n) for n in sorted(got)[-1:]))
+        assert got == set(range(1, 401))
+        assert len(edge.statements(60)[0].logs[0].gone) == 0
+
+
+def test_a_sample_that_is_too_large_alone_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """Lost at it each time even alone, it waits a while and the rest passes; it is not given up for that, since a bad
+    link looks the same."""
+    with closing(Edge(tmp_path, pack_samples=10)) as edge:
+        edge.ready()
+        edge.fill(3)
+        edge.fill(1, channels=100)
+        edge.fill(30)
+        got: set[int] = set()
+        for _ in range(200):
+            got |= {n for m in lose(edge, 3000) for n in m.numbers}
+            edge.receipt(0, *((n, n) for n in sorted(got)[-1:]))
+        assert got == set(range(1, 35)) - {4}
+        assert unsettled(edge) > 0
+        got |= {n for _ in range(800) for m in lose(edge, 30_000) for n in m.numbers}
+        assert 4 in got
+
+
+def test_a_broker_that_takes_and_drops_large_packs_gets_smaller_ones(tmp_path: Path) -> None:
+    """The broker acknowledges and the bridge speaks, and yet no pack arrives: time-outs tell it, and only the size
+    follows."""
+    with closing(Edge(tmp_path, pack_samples=100, window_packs=10)) as edge:
+        edge.ready()
+        edge.fill(400)
+        got: set[int] = set()
+        for _ in range(900):
+            sent = edge.turn(5.0)
+            edge.transport.puback(*(m.mid for m in sent))
+            got |= {n for m in sent if len(m.payload) <= 3000 for n in m.numbers}
+            edge.receipt(0, *((n, n) for n in sorted(got)[-1:]))
+            if len(got) == 400:
+                break
+        assert got == set(range(1, 401))
+
+
+def test_a_sample_that_packs_fail_for_is_sent_alone(edge: Edge) -> None:
+    """Receipts passed over its pack three times: its samples go one by one, and those that are sound are settled."""
+    edge.ready()
+    edge.fill(40)
+    bad, alone = 7, []
+    got: set[int] = set()
+    for _ in range(60):
+        sent = edge.turn(1.0)
+        edge.transport.puback(*(m.mid for m in sent))
+        for m in sent:
+            if bad in m.numbers:
+                alone.append(len(m.numbers))
+            else:
+                got |= set(m.numbers)
+        edge.fill(1)  # something later settles always
+        edge.receipt(0, *((n, n) for n in sorted(got)[-wire.RECEIPT_RANGES + 1 :]))
+    assert alone[:4] == [10, 10, 10, 1]
+    assert set(range(1, 41)) - got == {bad}
 
 
 # --- spans -----------------------------------------------------------------------------------------------------------
@@ -642,10 +883,11 @@ def test_years_of_live_samples_need_no_memory(edge: Edge) -> None:
         puback(edge, edge.transport.take())
     edge.receipt(299)
     edge.turn()
-    ranges = [*edge.uplink._flying.values(), *edge.spool._settled.values()]
+    flights = edge.uplink._flights
+    ranges = [*flights._numbers.values(), *edge.spool._settled.values()]
     assert sum(len(r) + len(r.changes) for r in ranges) <= 1
-    assert not edge.uplink._flights
-    assert not edge.uplink._by_mid
+    assert not any((flights._by_key, flights._by_mid, flights._held, edge.uplink._again))
+    assert len(edge.uplink._failures) == 0
 
 
 def test_what_a_receipt_passes_over_is_backlog_at_once(edge: Edge) -> None:
@@ -835,7 +1077,7 @@ def test_whatever_comes_in_whatever_order_it_settles_in_the_end(tmp_path: Path, 
             edge.uplink.step()
             collect()
             flights = edge.uplink._flights
-            assert {key for keys in edge.uplink._flying.items() for key in flying_of(*keys)} == set(flights)
+            assert {key for keys in flights._numbers.items() for key in flying_of(*keys)} == flights.keys()
         edge.spool.commit()
         edge.transport.up()
         edge.bridge()
@@ -858,7 +1100,7 @@ def flying_of(log: str, ranges: Any) -> Iterator[tuple[str, int]]:
 
 def test_the_limits_are_those_of_the_contract() -> None:
     """wire.md, receipts, rule 7, and what the deployment's figures are computed from."""
-    assert (uplink_module.BACKLOG_UNSETTLED, uplink_module.RESEND_FIRST_S, uplink_module.RESEND_MAX_S) == (
+    assert (UNSETTLED, uplink_module.RESEND_FIRST_S, uplink_module.RESEND_MAX_S) == (
         5000,
         60,
         3600,

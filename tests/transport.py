@@ -45,10 +45,12 @@ class FakeTransport:
         will: tuple[str, bytes],
         subscribe: Sequence[str],
         inflight: int,
+        resend: bool,
         on_up: Callable[[Transport], None],
         on_message: Callable[[Delivery], None],
         on_published: Callable[[int], None],
     ) -> None:
+        assert not resend  # a lost connection takes with it what had no PUBACK
         self.client_id, self.will, self.subscribed = client_id, will, list(subscribe)
         self._on_up, self._on_message, self._on_published = on_up, on_message, on_published
         self.connected = threading.Event()

@@ -205,6 +205,22 @@ class Spool:
             self._settled.clear()
             self._through.clear()
 
+    def settled(self, name: str) -> RangeSet:
+        """What receipts settled of a log."""
+        with self._lock:
+            return (self._settled.get(name) or RangeSet()).copy()
+
+    def contradicts(self, entry: wire.ReceiptLog) -> bool:
+        """Whether a receipt lacks what an earlier one of the same store settled. A full one says nothing below its
+        first range."""
+        said = RangeSet([(1, entry.through), *entry.settled])
+        floor = entry.settled[0][0] if len(entry.settled) >= wire.RECEIPT_RANGES else 1
+        with self._lock:
+            known = self._settled.get(entry.log) or RangeSet()
+            if entry.through < self._through.get(entry.log, 0):
+                return True
+            return any(said.missing(max(a, floor), b) for a, b in known)
+
     def is_settled(self, name: str, seq: int) -> bool:
         with self._lock:
             return name in self._settled and seq in self._settled[name]
@@ -233,17 +249,19 @@ class Spool:
         with self._lock:
             return list(self._held)
 
-    def unsettled(self, name: str, limit: int, skip: RangeSet) -> list[Sample]:
-        """The oldest committed samples of a log that no receipt settled, in order, without the numbers of `skip`. One
-        with a `moment` waits for a date."""
-        return self._read(name, limit, skip, spoolfile.SELECT)
+    def unsettled(self, name: str, limit: int, skip: RangeSet, newest: bool = False) -> list[Sample]:
+        """The oldest committed samples of a log that no receipt settled, or the newest, in order of their numbers,
+        without those of `skip`. One with a `moment` waits for a date."""
+        return self._read(name, limit, skip, spoolfile.SELECT_NEWEST if newest else spoolfile.SELECT, newest=newest)
 
     def undated(self, name: str, limit: int, skip: RangeSet, boot: str) -> list[Sample]:
         """Of `unsettled` those that were read in that boot by a clock that was not set, and have no date yet."""
         found = self._read(name, limit, skip, spoolfile.SELECT_UNDATED, boot)
         return [sample for sample in found if sample.moment is not None]
 
-    def _read(self, name: str, limit: int, skip: RangeSet, sql: str, *more: object) -> list[Sample]:
+    def _read(
+        self, name: str, limit: int, skip: RangeSet, sql: str, *more: object, newest: bool = False
+    ) -> list[Sample]:
         with self._card():
             if name not in self._held:
                 return []
@@ -252,7 +270,8 @@ class Spool:
             for a, b in skip:
                 passed.add(a, b)
             out: list[Sample] = []
-            for a, b in passed.missing(oldest, next_ - 1):
+            missing = passed.missing(oldest, next_ - 1)
+            for a, b in reversed(missing) if newest else missing:
                 for row in self._db.execute(sql, (log_id, a, b, *more, limit - len(out))).fetchall():
                     try:
                         sample = spoolfile.to_sample(name, *row)
@@ -264,7 +283,7 @@ class Spool:
                             out.append(self._as_dated(sample))
                 if len(out) >= limit:
                     break
-            return out
+            return out[::-1] if newest else out
 
     def depth(self) -> tuple[int, int]:
         """(samples not settled, samples on the card)."""

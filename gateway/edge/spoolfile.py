@@ -40,6 +40,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 COLUMNS = "seq, observed_ms, clk, body, boot, uptime_ms, raised"
 INSERT = f"INSERT INTO samples (log_id, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"  # noqa: S608
 SELECT = f"SELECT {COLUMNS} FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"  # noqa: S608
+SELECT_NEWEST = SELECT.replace("BY seq", "BY seq DESC")
 # The index over the boot comes first in the plan: undated samples are few, or short-lived.
 SELECT_UNDATED = f"""SELECT {COLUMNS} FROM samples INDEXED BY samples_undated
   WHERE log_id = ? AND seq BETWEEN ? AND ? AND boot = ? ORDER BY seq LIMIT ?"""  # noqa: S608

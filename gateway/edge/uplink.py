@@ -17,22 +17,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway import settings, wire
+from gateway.edge.backlog import Backlog
+from gateway.edge.flights import Failures, Flight, Flights, Key
 from gateway.edge.spool import Spool
 from gateway.model import Sample
 from gateway.mqtt import Delivery, Session
-from gateway.ranges import RangeSet
 
 log = logging.getLogger(__name__)
 
 LIVE_IN_FLIGHT = 200  # unacknowledged live messages; beyond, a sample waits for the backlog
-BACKLOG_UNSETTLED = 5000  # backlog samples sent and not yet settled
 RESEND_FIRST_S, RESEND_MAX_S = 60.0, 3600.0
-PACK_BYTES = 65_536  # of one backlog message, well below what brokers and the bridge accept
 STATEMENT_EVERY_S = 60.0
 STATEMENT_RETRY_S = 5.0  # while the bridge is online and no receipt for this opening was heard
+ALONE_PAUSE_S = (60.0, 600.0)  # between the sends of a sample that fails alone: a broker that drops gets over it
+TOO_LARGE_PAUSE_S = 600.0  # before a single sample, at which the connection is lost each time, is tried again
+PAHO_IN_FLIGHT = 1000  # above all that we hand over: nothing waits in the library, where we could not overtake it
 IDLE_S = 0.2
-
-Key = tuple[str, int]  # log, seq
 
 
 class Transport(Protocol):
@@ -60,21 +60,18 @@ class Connect(Protocol):
         will: tuple[str, bytes],
         subscribe: Sequence[str],
         inflight: int,
+        resend: bool,
         on_up: Callable[[Transport], None],
         on_message: Callable[[Delivery], None],
         on_published: Callable[[int], None],
     ) -> Transport: ...
 
 
-@dataclass(slots=True)
-class _Flight:
-    """One sample on its way. `order` rises with each publish; `settle_by` is None until the PUBACK."""
+@dataclass(frozen=True, slots=True)
+class _Up:
+    """A new connection. What was published up to `order` went over an earlier one."""
 
-    topic: str
     order: int
-    mid: int
-    resend_s: float
-    settle_by: float | None = None
 
 
 class Uplink:
@@ -93,16 +90,16 @@ class Uplink:
         self._now = now
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._flights: dict[Key, _Flight] = {}
-        self._flying: dict[str, RangeSet] = {}  # the numbers of `_flights`, by log
-        self._by_mid: dict[int, list[Key]] = {}
-        # What the network thread heard: a PUBACK, a message, None for a connection. It only notes: paho calls back
-        # with its own locks held, and taking ours there while another thread publishes would be a deadlock.
-        self._heard_of: deque[int | Delivery | None] = deque()
+        self._flights, self._failures = Flights(), Failures()
+        self._packs = Backlog(edge, spool, self._flights, self._failures)
+        # What the network thread heard: a PUBACK and when, a message, a connection and the number of the last publish
+        # before it. It only notes: paho calls back with its own locks held, and taking ours there while another thread
+        # publishes would be a deadlock.
+        self._heard_of: deque[tuple[int, float] | Delivery | _Up] = deque()
         self._sampled: deque[Sample] = deque()  # to be published live; a sensor's thread does not wait for the lock
+        self._again: deque[Sample] = deque()  # live ones whose connection was lost before their PUBACK, once each
         self._resend_s = RESEND_FIRST_S  # the patience with the next backlog; one for all, so that it needs no memory
         self._card_failures = 0
-        self._order = 0
         self._store: str | None = None  # the store that the bridge announces
         self._bridge_online = False
         self._heard = False  # a receipt that names this opening and that store
@@ -114,7 +111,8 @@ class Uplink:
             f"{edge.tenant}:{edge.device}",  # no slash: rumqttd panics at one
             will=(self._topic("status"), status("offline", "connection lost")),
             subscribe=[self._topic("receipt"), wire.BRIDGE_STATUS],
-            inflight=100,
+            inflight=PAHO_IN_FLIGHT,
+            resend=False,
             on_up=self._up,
             on_message=self._message,
             on_published=self._published,
@@ -153,6 +151,7 @@ class Uplink:
             self._publish_live()
             if not self.session.connected.is_set():
                 return
+            self._flights.release_due(self._now())
             self._give_up_waiting()
             self._state()
             while not self._stop.is_set() and self._backlog():
@@ -180,31 +179,24 @@ class Uplink:
     # --- sending ---------------------------------------------------------------------------------------------
 
     def _publish_live(self) -> None:
+        while self._again and self.session.connected.is_set():
+            sample = self._again.popleft()
+            if (sample.log, sample.seq) not in self._flights:
+                self._send("data", [sample], wire.encode_pack([sample]))
         while self._sampled:
             sample = self._sampled.popleft()
-            if len(self._by_mid) < LIVE_IN_FLIGHT and (sample.log, sample.seq) not in self._flights:
-                self._send("data", [sample], None)
+            if len(self._flights.waiting("data")) < LIVE_IN_FLIGHT and (sample.log, sample.seq) not in self._flights:
+                flight = self._send("data", [sample], wire.encode_pack([sample]))
+                if flight is not None:
+                    flight.samples = (sample,)
 
-    def _send(self, kind: str, samples: list[Sample], span: wire.Span | None) -> bool:
-        """Publish one pack; under the lock. Whether it went out."""
-        mid = self.session.publish(self._topic(kind), wire.encode_pack(samples, span))
+    def _send(self, kind: str, samples: list[Sample], payload: bytes) -> Flight | None:
+        """Publish one pack; under the lock. None: there is no connection."""
+        mid = self.session.publish(self._topic(kind), payload)
         if mid is None:
-            return False
-        self._order += 1
-        keys = [(s.log, s.seq) for s in samples]
-        resend_s = RESEND_FIRST_S if kind == "data" else self._resend_s
-        for key in keys:
-            self._flights[key] = _Flight(kind, self._order, mid, resend_s)
-            self._flying.setdefault(key[0], RangeSet()).add(key[1])
-        self._by_mid[mid] = keys
-        return True
-
-    def _landed(self, key: Key) -> _Flight:
-        """The flight is over, one way or another."""
-        flying = self._flying[key[0]]
-        flying.remove(key[1])
-        flying.changes.clear()  # they are for a copy on disk; here they would only grow
-        return self._flights.pop(key)
+            return None
+        patience_s = RESEND_FIRST_S if kind == "data" else self._resend_s
+        return self._flights.add(kind, mid, samples, len(payload), self._now(), patience_s)
 
     def _state(self) -> None:
         """The spool statement: when due."""
@@ -218,58 +210,41 @@ class Uplink:
     def _give_up_waiting(self) -> None:
         """A flight whose receipt is overdue becomes backlog again, with twice the patience."""
         now = self._now()
-        overdue = [k for k, f in self._flights.items() if f.settle_by is not None and f.settle_by <= now]
-        for key in overdue:
-            flight = self._landed(key)
-            self._resend_s = max(self._resend_s, min(flight.resend_s * 2, RESEND_MAX_S))
+        overdue = self._flights.overdue(now)
+        for flight in overdue:
+            self._flights.land_all(flight)
+            self._resend_s = max(self._resend_s, min(flight.patience_s * 2, RESEND_MAX_S))
         if overdue:
             self._statement_due = 0.0
+        # Taken by the broker, while the bridge speaks, and yet it did not come: brokers drop what is too large.
+        self._doubt_size([f for f in overdue if f.kind == "backlog" and f.answered])
+
+    def _doubt_size(self, flights: Sequence[Flight]) -> None:
+        """These did not get through, all for one reason: one sign against the size of the smallest."""
+        if not flights:
+            return
+        size = min(flight.size for flight in flights)
+        if self._packs.size.strike(size, self._now()):
+            text = "packs of %d bytes do not get through; they are made smaller, at most %d bytes now"
+            log.warning(text, size, self._packs.size.limit)
 
     def _backlog(self) -> bool:
         """Send one backlog pack, if the bridge is there, has answered this opening, and has room. Whether one went."""
         if self._edge.delivery == "receipt" and not (self._bridge_online and self._heard):
             return False
-        mids = {f.mid for f in self._flights.values() if f.topic == "backlog" and f.settle_by is None}
-        unsettled = sum(1 for f in self._flights.values() if f.topic == "backlog")
-        if len(mids) >= self._edge.window_packs or unsettled + self._edge.pack_samples > BACKLOG_UNSETTLED:
-            return False
-        for name in self._spool.logs():
-            pack, first = self._pack(name)
-            if pack:
-                return self._send("backlog", pack, self._span(first, pack))
-        return False
-
-    def _span(self, first: int, pack: list[Sample]) -> wire.Span:
-        return wire.Span(first, pack[-1].seq, self._store or "", self._spool.opening)
-
-    def _pack(self, name: str) -> tuple[list[Sample], int]:
-        """The next unsettled samples of a log that are not on their way, and the first number the pack accounts for.
-
-        The span may only cover numbers of which every held and unsettled one is in the pack: the bridge takes what
-        a span lacks for gone. So a pack ends before a sample that is on its way, and its span begins after one.
-        """
-        flying = self._flying.get(name) or RangeSet()
-        pack = self._spool.unsettled(name, self._edge.pack_samples, flying)
-        if not pack:
-            return [], 0
-        first = max(self._spool.through(name), flying.before(pack[0].seq) or 0) + 1
-        stop = flying.after(pack[0].seq)
-        if stop is not None:
-            pack = [sample for sample in pack if sample.seq < stop]
-        while len(pack) > 1 and len(wire.encode_pack(pack)) > PACK_BYTES:
-            pack = pack[: len(pack) // 2]
-        return pack, first
+        pack = self._packs.next(self._now(), self._store or "")
+        return pack is not None and self._send("backlog", *pack) is not None
 
     # --- network thread ----------------------------------------------------------------------------------------
 
     def _up(self, session: Transport) -> None:
         session.publish(self._topic("status"), self._status("online", ""), retain=True)
         session.publish(self._topic("birth"), self._birth, retain=True)
-        self._heard_of.append(None)
+        self._heard_of.append(_Up(self._flights.order))
         self._wake.set()
 
     def _published(self, mid: int) -> None:
-        self._heard_of.append(mid)
+        self._heard_of.append((mid, self._now()))
         self._wake.set()
 
     def _message(self, d: Delivery) -> None:
@@ -279,12 +254,12 @@ class Uplink:
 
     # --- what was heard, on our own thread and under the lock ------------------------------------------------------
 
-    def _listen(self, what: int | Delivery | None) -> None:
-        if what is None:
-            self._statement_due = self._now()
+    def _listen(self, what: tuple[int, float] | Delivery | _Up) -> None:
+        if isinstance(what, _Up):
+            self._connected_anew(what.order)
             return
-        if isinstance(what, int):
-            self._flight_ended(what, self._by_mid.pop(what, []))
+        if isinstance(what, tuple):
+            self._taken(*what)
             return
         try:
             if what.topic == wire.BRIDGE_STATUS:
@@ -294,19 +269,34 @@ class Uplink:
         except ValueError as e:
             log.warning("%s cannot be read: %s", what.topic, str(e)[:200])
 
-    def _flight_ended(self, mid: int, keys: list[Key]) -> None:
+    def _connected_anew(self, order: int) -> None:
+        """What the last connection took with it. Live samples are published once more, at once and encoded anew; packs
+        are backlog again. A connection that is lost each time at the same pack may be lost because of it."""
+        self._statement_due = self._now()
+        self._packs.another_link()
+        lost = self._flights.lost(order)
+        self._again.extend(sample for flight in lost for sample in flight.samples)
+        if lost and lost[0].kind == "backlog":
+            self._doubt_size(lost[:1])
+            if lost[0].alone and self._packs.size.limit == 1:
+                for key in lost[0].tried:
+                    self._flights.hold(key, self._now() + TOO_LARGE_PAUSE_S)
+
+    def _taken(self, mid: int, at: float) -> None:
         """PUBACK: the broker's word. By configuration only, it is taken for the bridge's."""
-        now = self._now()
-        for key in keys:
-            flight = self._flights.get(key)
-            if flight is not None and flight.mid == mid:
-                flight.settle_by = now + flight.resend_s
+        under_way = sum(flight.size for flight in self._flights.waiting("backlog"))
+        flight = self._flights.taken(mid, at)
+        if flight is None:
+            return
+        if flight.kind == "backlog":
+            self._packs.window.taken(flight.size, at - flight.sent, under_way, at)
+        else:
+            self._packs.window.live(at - flight.sent)
         if self._edge.delivery == "puback":
             by_log: dict[str, list[tuple[int, int]]] = {}
-            for name, seq in keys:
+            for name, seq in flight.keys:
                 by_log.setdefault(name, []).append((seq, seq))
-                if (name, seq) in self._flights:
-                    self._landed((name, seq))
+            self._flights.land_all(flight)
             logs = [wire.ReceiptLog(name, 0, ranges) for name, ranges in by_log.items()]
             self._spool.settle(wire.Receipt("", self._spool.opening, logs))
 
@@ -319,8 +309,9 @@ class Uplink:
             self._store, self._heard = status.store, False
             self._statement_due = 0.0
             self._spool.unsettle()
-            for key in [k for k, f in self._flights.items() if f.settle_by is not None]:
-                self._landed(key)
+            for flight in self._flights.all():
+                if flight.settle_by is not None:
+                    self._flights.land_all(flight)
             if self._last_receipt is not None:
                 self._receipt(self._last_receipt)
 
@@ -329,7 +320,7 @@ class Uplink:
         if receipt.opening != self._spool.opening or receipt.store != self._store:
             return  # of an earlier opening, or of a store that is not announced: it settles nothing
         self._heard = True
-        if any(entry.through < self._spool.through(entry.log) for entry in receipt.logs):
+        if self._edge.delivery == "receipt" and any(self._spool.contradicts(entry) for entry in receipt.logs):
             # The same store knows less than before: somebody put an older file back by hand.
             log.warning("the bridge's store went back in time; everything is sent again that it does not name")
             self._spool.unsettle()
@@ -340,21 +331,38 @@ class Uplink:
         """Flights that the receipt settles are over. One that it passes over, although something published later on
         the same topic is settled, was dropped on the way and is backlog at once."""
         now = self._now()
-        newest: dict[str, int] = {}
-        known: dict[str, int] = {}
-        for entry in receipt.logs:
-            known[entry.log] = entry.settled[0][0] if len(entry.settled) >= wire.RECEIPT_RANGES else 0
-        for key, flight in list(self._flights.items()):
-            if self._spool.is_settled(*key):
-                newest[flight.topic] = max(newest.get(flight.topic, 0), flight.order)
-                self._landed(key)
-        for key, flight in list(self._flights.items()):
-            named = key[0] in known and key[1] >= known[key[0]]
-            if named and flight.settle_by is not None and flight.order < newest.get(flight.topic, 0):
-                self._landed(key)
-                self._statement_due = min(self._statement_due, now + 1.0)
         self._resend_s = RESEND_FIRST_S  # any receipt shows that the way is open
-        for flight in self._flights.values():
-            flight.resend_s = RESEND_FIRST_S
-            if flight.settle_by is not None:
-                flight.settle_by = min(flight.settle_by, now + RESEND_FIRST_S)
+        newest: dict[str, int] = {}
+        settled = {entry.log: self._spool.settled(entry.log) for entry in receipt.logs}
+        known = {e.log: e.settled[0][0] if len(e.settled) >= wire.RECEIPT_RANGES else 0 for e in receipt.logs}
+        for flight in self._flights.all():
+            landed = [key for key in flight.keys if key[0] in settled and key[1] in settled[key[0]]]
+            for key in landed:
+                newest[flight.kind] = flight.order
+                self._flights.land(key)
+                self._failures.forget(key)
+            if landed and not flight.keys and flight.kind == "backlog":
+                self._packs.size.arrived(flight.size, now)
+        passed: list[tuple[Flight, Key]] = []
+        for flight in self._flights.all():
+            flight.patience_s = RESEND_FIRST_S
+            if flight.settle_by is None:
+                continue
+            flight.settle_by, flight.answered = min(flight.settle_by, now + RESEND_FIRST_S), True
+            if flight.order < newest.get(flight.kind, 0):
+                passed += [(flight, key) for key in flight.keys if key[0] in known and key[1] >= known[key[0]]]
+        self._passed_over(passed)
+
+    def _passed_over(self, sends: list[tuple[Flight, Key]]) -> None:
+        """Failed sends. A sample that failed in three packs is sent alone; one that fails alone waits before it is
+        tried again, so that a broker which drops at random for a while costs none."""
+        now = self._now()
+        for flight, key in sends:
+            self._flights.land(key)
+            was_suspect = flight.alone and self._failures.suspect(key)
+            times = self._failures.count(key, flight.alone)
+            if was_suspect and times <= len(ALONE_PAUSE_S):
+                self._flights.hold(key, now + ALONE_PAUSE_S[times - 1])
+        if sends:
+            self._statement_due = min(self._statement_due, now + 1.0)
+            self._doubt_size([flight for flight, _ in sends if flight.kind == "backlog"])
