@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup check fix unit test demo bench clean
+.PHONY: help setup check fix unit test demo torture bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,6 +42,9 @@ test: check  ## everything: check, then the tests against real servers (missing 
 
 demo: $(STAMP)  ## flood a small river for two minutes and close the account
 	@$(BIN)/suimon demo $(ARGS)
+
+torture: $(STAMP)  ## a thousand faults against real processes, and the account that must close: make torture FAULTS=1000
+	@$(BIN)/python -m tests.crash.torture $(or $(FAULTS),1000) $(ARGS)
 
 bench: $(STAMP)  ## the figures of the README, measured here
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,0 +1,1 @@
+"""Faults against real processes, and the account that must close after them."""
