@@ -1,5 +1,8 @@
 """Clocks. The shells take one of these as an argument, so that a simulation can compress a night into two minutes:
 observed_at, silence and hysteresis run on it. Sockets, time-outs and back-off never do; they are real.
+
+A clock tells two times. `now_ms` is what is written into data; somebody may set it, by an hour or by fifty years.
+`uptime_ms` only ever rises with time that passes: what is due, and how old something is, is reckoned by it.
 """
 
 from __future__ import annotations
@@ -7,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import secrets
 import struct
 import threading
 import time
@@ -20,12 +24,21 @@ from gateway.model import ClockState
 class Clock(Protocol):
     """What time it is, and waiting for a time."""
 
-    def now_ms(self) -> int:
-        """UTC milliseconds."""
+    @property
+    def boot(self) -> str:
+        """Which counting of `uptime_ms` this is: two readings of it compare only within the same one."""
         ...
 
-    def wait_until(self, at_ms: int, stop: threading.Event) -> bool:
-        """Sleeps until that time has come. False: `stop` was set first."""
+    def now_ms(self) -> int:
+        """UTC milliseconds, as far as `sync_state` says."""
+        ...
+
+    def uptime_ms(self) -> int:
+        """Milliseconds since the boot, time asleep included. Nobody sets it."""
+        ...
+
+    def wait_uptime(self, at_ms: int, stop: threading.Event) -> bool:
+        """Sleeps until `uptime_ms` has come to that. False: `stop` was set first."""
         ...
 
     def sync_state(self) -> ClockState:
@@ -38,7 +51,10 @@ class Clock(Protocol):
 _STA_UNSYNC = 0x40  # linux/timex.h: nobody disciplines the kernel's clock
 # systemd-timesyncd touches this file at each synchronisation; /run is empty after a boot.
 _SYNCED_THIS_BOOT = Path("/run/systemd/timesync/synchronized")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SLICE_S = 1.0
+# 2025: no clock that shows less was ever set, whatever the kernel says (without a battery it boots in 1970).
+EARLIEST_MS = 1_735_689_600_000
 
 
 class _Timex(ctypes.Structure):
@@ -65,6 +81,15 @@ def kernel_clock_status() -> int | None:
     return int(timex.status) if adjtimex(ctypes.byref(timex)) >= 0 else None
 
 
+def boot_id(path: Path = _BOOT_ID) -> str:
+    """The kernel's name for this boot. Where it tells none, one for this process: a later process must not take the
+    uptime of an earlier boot for its own."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return f"process-{secrets.token_hex(8)}"
+
+
 class SystemClock:
     """The clock of the machine."""
 
@@ -72,26 +97,32 @@ class SystemClock:
         self,
         status: Callable[[], int | None] = kernel_clock_status,
         synced_this_boot: Path = _SYNCED_THIS_BOOT,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._status = status
         self._marker = synced_this_boot
+        self._wall_ns = wall_ns
         self._was_synced = False
+        self.boot = boot_id()
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return self._wall_ns() // 1_000_000
 
-    def wait_until(self, at_ms: int, stop: threading.Event) -> bool:
-        """In slices, because the wall clock may be set while we sleep: a step forward over `at_ms` ends the wait
-        within a second, and after a step backward nobody waits longer than was meant when the wait began."""
-        meant_until = time.monotonic() + (at_ms - self.now_ms()) / 1000
+    def uptime_ms(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+    def wait_uptime(self, at_ms: int, stop: threading.Event) -> bool:
+        """In slices: a machine that slept has not counted that sleep into the wait of a thread."""
         while not stop.is_set():
-            left = min((at_ms - self.now_ms()) / 1000, meant_until - time.monotonic())
+            left = (at_ms - self.uptime_ms()) / 1000
             if left <= 0:
                 return True
             stop.wait(min(left, _SLICE_S))
         return False
 
     def sync_state(self) -> ClockState:
+        if self.now_ms() < EARLIEST_MS:
+            return ClockState.UNSYNCED
         status = self._status()
         if status is not None and not status & _STA_UNSYNC:
             self._was_synced = True
@@ -212,6 +243,17 @@ class SimClock:
             return _STEPPED_POLL_S
         # At least a little: the rest of a virtual millisecond may be less than the kernel can sleep.
         return min(max((at_ms - self.now_ms()) / 1000 / self.factor, 0.0001), _SCALED_SLICE_S)
+
+    @property
+    def boot(self) -> str:
+        return f"simulated-{self.origin_ms}"
+
+    def uptime_ms(self) -> int:
+        """Virtual, as everything here: it begins at the origin."""
+        return self.now_ms() - self.origin_ms
+
+    def wait_uptime(self, at_ms: int, stop: threading.Event) -> bool:
+        return self.wait_until(self.origin_ms + at_ms, stop)
 
     def sync_state(self) -> ClockState:
         return ClockState.SYNCED

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
-from gateway.clock import SimClock, SystemClock
+from gateway.clock import EARLIEST_MS, SimClock, SystemClock, boot_id
 from gateway.model import ClockState
 
 ORIGIN = 1_750_000_000_000
@@ -48,35 +48,41 @@ def test_system_clock_answers_on_this_machine() -> None:
     assert clock.sync_state() in ClockState
 
 
-class _Stepping(SystemClock):
-    """A wall clock that somebody sets while it is being waited for."""
-
-    def __init__(self, offset_s: Callable[[int], float]) -> None:
-        super().__init__()
-        self._looks = 0
-        self._offset_s = offset_s
-
-    def now_ms(self) -> int:
-        self._looks += 1
-        return super().now_ms() + round(self._offset_s(self._looks) * 1000)
-
-
 @pytest.mark.parametrize(
-    ("what", "offset_s"),
-    [
-        ("forward over the time waited for", lambda look: 0 if look <= 2 else 7200),
-        ("back by two hours", lambda look: 0 if look <= 2 else -7200),
-    ],
+    ("shown_ms", "expected"),
+    [(0, "unsynced"), (946_684_800_000, "unsynced"), (EARLIEST_MS - 1, "unsynced"), (EARLIEST_MS, "synced")],
 )
-def test_wait_survives_a_step_of_the_wall_clock(what: str, offset_s: Callable[[int], float]) -> None:
-    """A wait ends although the clock was set meanwhile: not hours later, and not never."""
-    clock = _Stepping(offset_s)
-    ended = threading.Event()
-    stop = threading.Event()
-    at = clock.now_ms() + 300
-    threading.Thread(target=lambda: (clock.wait_until(at, stop), ended.set()), daemon=True).start()
-    assert ended.wait(20), what
-    stop.set()
+def test_a_clock_that_shows_what_cannot_be_was_never_set(shown_ms: int, expected: str) -> None:
+    """1970 or 2000 is believed of no kernel, whatever it says of itself."""
+    assert SystemClock(lambda: 0, wall_ns=lambda: shown_ms * 1_000_000).sync_state() == expected
+
+
+def test_uptime_and_its_waits_know_nothing_of_the_wall_clock() -> None:
+    """The wall clock jumps about by years while a wait goes on: the wait is as long as it was meant."""
+    walls = itertools.cycle([0, 1_764_000_000, 4_000_000_000])
+    clock = SystemClock(wall_ns=lambda: next(walls) * 10**9)
+    before = clock.uptime_ms()
+    assert clock.wait_uptime(before + 120, threading.Event()) is True
+    assert clock.uptime_ms() >= before + 120
+
+
+def test_the_boot_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """The kernel's id of this boot; where it tells none, two processes never share one."""
+    (tmp_path / "boot_id").write_text("5c2a\n")
+    assert boot_id(tmp_path / "boot_id") == "5c2a"
+    assert boot_id(tmp_path / "none") != boot_id(tmp_path / "none")
+    assert SystemClock().boot == SystemClock().boot
+
+
+def test_the_uptime_of_a_simulation_is_virtual(tmp_path: Path) -> None:
+    """It begins at the origin and moves with virtual time, for every process alike."""
+    master = SimClock.create(tmp_path / "clock", ORIGIN, None)
+    other = SimClock(tmp_path / "clock")
+    master.start()
+    assert (other.uptime_ms(), other.boot) == (0, master.boot)
+    master.advance_to(ORIGIN + 60_000)
+    assert other.uptime_ms() == 60_000
+    assert other.wait_uptime(60_000, threading.Event()) is True
 
 
 @pytest.mark.parametrize("kind", ["system", "scaled", "stepped", "not started"])
@@ -89,7 +95,7 @@ def test_stop_ends_a_wait(kind: str, tmp_path: Path) -> None:
             clock.start()
     stop = threading.Event()
     threading.Timer(0.05, stop.set).start()
-    assert clock.wait_until(clock.now_ms() + 3_600_000, stop) is False
+    assert clock.wait_uptime(clock.uptime_ms() + 3_600_000, stop) is False
 
 
 def test_time_that_has_come_is_not_waited_for(tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ def test_time_that_has_come_is_not_waited_for(tmp_path: Path) -> None:
     scaled = SimClock.create(tmp_path / "a", ORIGIN, 60.0)
     scaled.start()
     for clock in (SystemClock(), scaled):
-        assert clock.wait_until(clock.now_ms() - 1, threading.Event()) is True
+        assert clock.wait_uptime(clock.uptime_ms() - 1, threading.Event()) is True
 
 
 def test_scaled_time_stands_until_the_start_and_then_runs_fast(tmp_path: Path) -> None:

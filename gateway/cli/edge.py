@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import typer
@@ -27,13 +28,15 @@ def run(
     """Sample the sensors, spool and publish, until stopped."""
     from gateway import config
     from gateway.edge.agent import Agent
+    from gateway.systemd import Supervisor
 
     process.start_logging()
     with process.told():
         edge, profiles = config.load_edge(folder)
         clock = process.clock_of(sim_clock, edge.simulation, "edge.yaml")
         disk = process.disk_of(journal, edge.simulation)
-        agent = Agent(edge, profiles, clock, process.crash_at(crash, edge.simulation), disk)
+        mark = process.crash_at(crash, edge.simulation)
+        agent = Agent(edge, profiles, clock, mark, disk, supervisor=Supervisor.of(os.environ))
     process.stop_on_signals(agent.stop)
     agent.run()
     logging.info("stopped; %d samples wait in the spool", agent.waiting)

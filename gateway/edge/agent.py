@@ -4,12 +4,12 @@ that commits the spool; one for the uplink. It runs unattended: whatever a senso
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -17,31 +17,30 @@ from gateway import __version__, settings, units, wire
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.edge.buses.modbus_tcp import ModbusTcp
+from gateway.edge.sampling import Bus, Sampling
 from gateway.edge.spool import Spool
-from gateway.edge.uplink import Uplink
-from gateway.errors import FaultCode
+from gateway.edge.stamping import Stamp, Stamper
+from gateway.edge.uplink import Connect, Uplink
+from gateway.loops import Loop, Pulse
 from gateway.model import Reading
-from gateway.profiles import Profile, Words, decode
+from gateway.mqtt import Session
+from gateway.profiles import Profile
+from gateway.systemd import Supervisor
 
 log = logging.getLogger(__name__)
 
 ROW_BYTES = 48  # of a spooled sample beside its body: key, time, clock state, page overhead
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+TURN_S = 1.0  # how often the agent looks after its threads
+END_S = 30.0  # patience with a thread that was told to end
+BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Bus(Protocol):
-    """How a sensor is read. Never raises for what a sensor or its bus does."""
-
-    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode: ...
-
-    def close(self) -> None: ...
-
-
-BUSES = {settings.ModbusTcp: ModbusTcp}
+def open_bus(bus: settings.ModbusTcp) -> Bus:
+    return {settings.ModbusTcp: ModbusTcp}[type(bus)](bus)
 
 
 class Agent:
-    """One device. `run` returns when `stop` was called."""
+    """One device. `run` returns when `stop` was called, and raises what ended one of its threads."""
 
     def __init__(
         self,
@@ -50,16 +49,21 @@ class Agent:
         clock: Clock,
         mark: Callable[[str], None] = lambda _: None,
         disk: Disk = DISK,
+        *,
+        supervisor: Supervisor | None = None,
+        bus_of: Callable[[settings.ModbusTcp], Bus] = open_bus,
+        connect: Connect = Session,
     ) -> None:
         """`mark` is called at the points where a crash matters: read, spooled, published, committed."""
         self._edge, self._profiles, self._clock, self._mark = edge, profiles, clock, mark
+        self._supervisor, self._bus_of = supervisor or Supervisor(), bus_of
         self._stop = threading.Event()
+        self._pulse = Pulse()
+        self._stamper = Stamper(clock)
         self.spool = Spool(edge.spool.path, edge.spool.max_bytes, clock.now_ms(), disk=disk)
         self._since_ms = clock.now_ms()
-        self._boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
-        self._uplink = Uplink(edge, self.spool, wire.encode(self.birth()), self._status)
-        self._last_ms: dict[tuple[str, str], int] = {}
-        self._failing: dict[str, int] = {}
+        self._uplink = Uplink(edge, self.spool, wire.encode(self.birth()), self._status, connect)
+        self._card_failures = 0
         self.waiting = 0  # samples not settled when the agent ended
 
     def stop(self) -> None:
@@ -67,6 +71,20 @@ class Agent:
 
     def run(self) -> None:
         """Sample and publish until stopped; then commit, and leave the rest in the spool."""
+        self._introduce()
+        loops = [self._bus_loop(name) for name in self._edge.buses]
+        with contextlib.ExitStack() as end:  # each of these, whatever becomes of the one before
+            end.callback(self._close)
+            end.callback(self._uplink.stop)
+            end.callback(self._join, loops)
+            end.callback(self._supervisor.stopping)
+            self._uplink.start()
+            for loop in loops:
+                loop.start()
+            self._supervisor.ready(f"{len(self._edge.sensors)} sensors")
+            self._look_after(loops)
+
+    def _introduce(self) -> None:
         hours = self.capacity_hours()
         log.info(
             "device %s/%s, sensors: %d, log %s; offline capacity %s",
@@ -79,22 +97,52 @@ class Agent:
         waiting = self.spool.depth()[0]
         if waiting:
             log.info("%d samples of earlier openings wait for a receipt", waiting)
-        self._uplink.start()
-        threads = [
-            threading.Thread(target=self._sample_bus, args=(name,), name=f"bus {name}") for name in self._edge.buses
-        ]
-        for thread in threads:
-            thread.start()
+
+    def _bus_loop(self, name: str) -> Loop:
+        sampling = Sampling(
+            self._bus_of(self._edge.buses[name]),
+            [sensor for sensor in self._edge.sensors if sensor.bus == name],
+            self._profiles,
+            self._clock,
+            self._stamper,
+            self._take,
+            self._mark,
+            lambda within_s: self._pulse.beat(f"bus {name}", within_s),
+        )
+        return Loop(f"bus {name}", lambda: sampling.run(self._stop))
+
+    def _take(self, stamp: Stamp, readings: Sequence[Reading], raised: bool) -> None:
+        sample = self.spool.append(stamp.observed_ms, stamp.clk, readings, stamp.moment, raised)
+        self._mark("spooled")
+        self._uplink.live(sample)
+        self._mark("published")
+
+    def _look_after(self, loops: Sequence[Loop]) -> None:
+        """Commit when it is time, until stopped. Raises what ended a thread."""
+        commit_due = time.monotonic() + self._edge.spool.commit_interval_s
+        while not self._stop.wait(max(0.0, min(TURN_S, commit_due - time.monotonic()))):
+            if time.monotonic() >= commit_due:
+                commit_due = time.monotonic() + self._edge.spool.commit_interval_s
+                self._commit()
+            for loop in loops:
+                if loop.died is not None:
+                    raise loop.died
+            self._supervisor.alive(self._pulse.stuck)
+
+    def _join(self, loops: Sequence[Loop]) -> None:
+        self._stop.set()
+        for loop in loops:
+            loop.join(END_S)
+
+    def _close(self) -> None:
+        """The last commit. Samples that the card does not take are gone with this process, unless they went out."""
         try:
-            self._commit_until_stopped()
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join()
-            self._commit()
-            self._uplink.stop()
-            self.waiting = self.spool.depth()[0]
-            self.spool.close()
+            try:
+                self.waiting = self.spool.depth()[0]
+            finally:
+                self.spool.close()
+        except sqlite3.OperationalError as e:
+            log.error("the spool %s cannot be written (%s); what was read since is lost", self._edge.spool.path, e)
 
     # --- what the device says of itself --------------------------------------------------------------------------
 
@@ -120,7 +168,7 @@ class Agent:
         used = sorted({s.profile for s in self._edge.sensors})
         return {
             "agent": __version__,
-            "boot": self._boot,
+            "boot": self._clock.boot,
             "profiles": {name: self._profiles[name].digest for name in used},
             "channels": channels,
             "spool": {"max_bytes": self._edge.spool.max_bytes, "hours": round(self.capacity_hours(), 1)},
@@ -129,82 +177,23 @@ class Agent:
         }
 
     def _status(self, state: str, reason: str) -> bytes:
-        return wire.encode(wire.DeviceStatus(state, self._boot, self._since_ms, reason))
-
-    # --- sampling ----------------------------------------------------------------------------------------------
-
-    def _sample_bus(self, name: str) -> None:
-        """Read the sensors of one bus when each is due. A reading that was missed is not made up for."""
-        configured = self._edge.buses[name]
-        bus: Bus = BUSES[type(configured)](configured)
-        start = self._clock.now_ms()
-        due = {sensor.name: start for sensor in self._edge.sensors if sensor.bus == name}
-        sensors = {sensor.name: sensor for sensor in self._edge.sensors}
-        try:
-            while due and not self._stop.is_set():
-                next_name = min(due, key=due.__getitem__)
-                if not self._clock.wait_until(due[next_name], self._stop):
-                    break
-                sensor = sensors[next_name]
-                step = round(sensor.interval_s * 1000)
-                late = self._clock.now_ms() - due[next_name]  # before the read, which a simulated clock may wait for
-                self._sample(sensor, bus)
-                due[next_name] += step * max(1, late // step + 1)
-        finally:
-            bus.close()
-
-    def _sample(self, sensor: settings.Sensor, bus: Bus) -> None:
-        profile = self._profiles[sensor.profile]
-        at_ms = self._clock.now_ms()
-        raw = bus.read(sensor.unit_id, profile)
-        self._mark("read")
-        values = dict.fromkeys(sensor.channels, raw) if isinstance(raw, FaultCode) else decode(profile, raw)
-        self._note_failure(sensor, raw if isinstance(raw, FaultCode) else None)
-        readings = []
-        for name, channel in sensor.channels.items():
-            value, declared = values[name], profile.value(name)
-            assert declared is not None  # the configuration was checked
-            unit = units.QUANTITIES[declared.quantity].unit
-            if isinstance(value, FaultCode):
-                readings.append(Reading(sensor.station, channel, unit, fault=value))
-            else:
-                readings.append(Reading(sensor.station, channel, unit, value=value))
-        # Times of a channel rise strictly, whatever the clock does: a series has one value a millisecond.
-        key = (sensor.station, sensor.name)
-        at_ms = max(at_ms, self._last_ms.get(key, 0) + 1)
-        self._last_ms[key] = at_ms
-        sample = self.spool.append(at_ms, self._clock.sync_state(), readings)
-        self._mark("spooled")
-        self._uplink.live(sample)
-        self._mark("published")
-
-    def _note_failure(self, sensor: settings.Sensor, fault: FaultCode | None) -> None:
-        """Say the first failure and the recovery with the count; what lies between is in the data."""
-        failures = self._failing.get(sensor.name, 0)
-        if fault is not None:
-            if failures == 0:
-                log.warning("sensor %s at %s: %s; a fault is sent instead", sensor.name, sensor.station, fault.sentence)
-            self._failing[sensor.name] = failures + 1
-        elif failures:
-            log.info("sensor %s at %s answers again after %d failures", sensor.name, sensor.station, failures)
-            self._failing[sensor.name] = 0
+        return wire.encode(wire.DeviceStatus(state, self._clock.boot, self._since_ms, reason))
 
     # --- committing --------------------------------------------------------------------------------------------
 
-    def _commit_until_stopped(self) -> None:
-        while not self._stop.wait(self._edge.spool.commit_interval_s):
-            self._commit()
-
     def _commit(self) -> None:
-        """A card that refuses a commit is tried again; the samples stay in memory and may still go out live."""
+        """A card that refuses a commit is tried again; the samples stay in memory and may still go out live. A file
+        that is damaged is set aside at the next start: that ends this run. Raises sqlite3.DatabaseError."""
         try:
             self.spool.commit()
         except sqlite3.Error as e:
-            if not self._failing.get("spool"):
+            if getattr(e, "sqlite_errorcode", 0) & 0xFF in BROKEN:
+                raise
+            if not self._card_failures:
                 log.error("the spool %s cannot be written (%s); samples wait in memory", self._edge.spool.path, e)
-            self._failing["spool"] = self._failing.get("spool", 0) + 1
+            self._card_failures += 1
         else:
             self._mark("committed")
-            if self._failing.get("spool"):
-                log.info("the spool can be written again after %d failures", self._failing["spool"])
-                self._failing["spool"] = 0
+            if self._card_failures:
+                log.info("the spool can be written again after %d failures", self._card_failures)
+                self._card_failures = 0

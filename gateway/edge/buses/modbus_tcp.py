@@ -18,7 +18,13 @@ class ModbusTcp:
     """A bus. Not for several threads at once."""
 
     def __init__(self, bus: settings.ModbusTcp) -> None:
+        self.where = f"{bus.host}:{bus.port}"
+        self._timeout_s = bus.timeout_s
         self._client = ModbusTcpClient(bus.host, port=bus.port, timeout=bus.timeout_s, retries=0)
+
+    def patience_s(self, profile: Profile) -> float:
+        """To connect, and for each block twice: a peer that begins to answer has its time-out once more."""
+        return self._timeout_s * (1 + 2 * len(profile.blocks()))
 
     def read(self, unit_id: int, profile: Profile) -> Words | FaultCode:
         """The registers that the profile needs, or why there are none."""

@@ -1,0 +1,117 @@
+"""Reads the sensors of one bus, each when it is due. Whatever a sensor or its bus does becomes a fault in a sample.
+
+What is due is reckoned by uptime: a wall clock that is set by an hour or by ten years brings no burst and no pause.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from gateway import settings, units
+from gateway.clock import Clock
+from gateway.edge.stamping import Stamp, Stamper
+from gateway.errors import FaultCode
+from gateway.model import Reading
+from gateway.profiles import Decoded, Profile, Words, decode
+
+log = logging.getLogger(__name__)
+
+WAIT_MARGIN_S = 60.0  # a loop that comes round this much later than it said is stuck
+
+Take = Callable[[Stamp, Sequence[Reading], bool], None]  # when, what, whether at the raised interval
+
+
+class Bus(Protocol):
+    """How a sensor is read. Never raises for what a sensor or its bus does."""
+
+    where: str  # for people: the address of the bus
+
+    def patience_s(self, profile: Profile) -> float:
+        """No read takes longer."""
+        ...
+
+    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode: ...
+
+    def close(self) -> None: ...
+
+
+class Sampling:
+    """The sensors of one bus. `run` on a thread of its own, so that a slow bus holds up no other."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        sensors: Sequence[settings.Sensor],
+        profiles: Mapping[str, Profile],
+        clock: Clock,
+        stamper: Stamper,
+        take: Take,
+        mark: Callable[[str], None] = lambda _: None,
+        beat: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """`take` is given each sample; `beat` hears, on every round, within how many seconds the next one comes."""
+        self._bus, self._sensors, self._profiles = bus, {s.name: s for s in sensors}, profiles
+        self._clock, self._stamper, self._take, self._mark, self._beat = clock, stamper, take, mark, beat
+        self._failing: dict[str, int] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until stopped. A reading that was missed is not made up for: a sensor slower than its interval is read
+        again at the next multiple, and keeps no other waiting longer than one read."""
+        due = dict.fromkeys(self._sensors, self._clock.uptime_ms())
+        try:
+            while due and not stop.is_set():
+                name = min(due, key=due.__getitem__)
+                self._beat(max(0, due[name] - self._clock.uptime_ms()) / 1000 + WAIT_MARGIN_S)
+                if not self._clock.wait_uptime(due[name], stop):
+                    break
+                late = self._clock.uptime_ms() - due[name]  # before the read, which a simulated clock may wait for
+                step = round(self._sample(self._sensors[name]) * 1000)
+                due[name] += step * max(1, late // step + 1)
+        finally:
+            self._bus.close()
+
+    def _sample(self, sensor: settings.Sensor) -> float:
+        """Read once. Returns the seconds to the next read."""
+        profile = self._profiles[sensor.profile]
+        self._beat(self._bus.patience_s(profile) + WAIT_MARGIN_S)
+        stamp = self._stamper.stamp(sensor.name)
+        raw = self._bus.read(sensor.unit_id, profile)
+        self._mark("read")
+        self._note_failure(sensor, raw if isinstance(raw, FaultCode) else None)
+        values: Decoded
+        if isinstance(raw, FaultCode):
+            values = dict.fromkeys((value.name for value in profile.values), raw)
+        else:
+            values = decode(profile, raw)
+        self._take(stamp, _readings(sensor, profile, values), False)
+        return sensor.interval_s
+
+    def _note_failure(self, sensor: settings.Sensor, fault: FaultCode | None) -> None:
+        """Say the first failure and the recovery with the count; what lies between is in the data."""
+        failures = self._failing.get(sensor.name, 0)
+        who = f"sensor {sensor.name} at {sensor.station}"
+        if fault is not None:
+            if failures == 0:
+                where = f"bus {sensor.bus}, {self._bus.where}"
+                log.warning("%s (%s): %s; a fault is sent instead", who, where, fault.sentence)
+            self._failing[sensor.name] = failures + 1
+        elif failures:
+            log.info("%s answers again after %d failure%s", who, failures, "s" * (failures != 1))
+            self._failing[sensor.name] = 0
+
+
+def _readings(sensor: settings.Sensor, profile: Profile, values: Decoded) -> list[Reading]:
+    """What was read, as the channels of the station."""
+    readings = []
+    for name, channel in sensor.channels.items():
+        value, declared = values[name], profile.value(name)
+        assert declared is not None  # the configuration was checked
+        unit = units.QUANTITIES[declared.quantity].unit
+        if isinstance(value, FaultCode):
+            readings.append(Reading(sensor.station, channel, unit, fault=value))
+        else:
+            readings.append(Reading(sensor.station, channel, unit, value=value))
+    return readings
