@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 ROW_BYTES = 48  # of a spooled sample beside its body: key, time, clock state, page overhead
 TURN_S = 1.0  # how often the agent looks after its threads
+UPLINK_TURN_S = 120.0  # a round of the uplink, with a card that stalls
 END_S = 30.0  # patience with a thread that was told to end
 BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -62,7 +63,14 @@ class Agent:
         self._stamper = Stamper(clock)
         self.spool = Spool(edge.spool.path, edge.spool.max_bytes, clock.now_ms(), disk=disk)
         self._since_ms = clock.now_ms()
-        self._uplink = Uplink(edge, self.spool, wire.encode(self.birth()), self._status, connect)
+        self._uplink = Uplink(
+            edge,
+            self.spool,
+            wire.encode(self.birth()),
+            self._status,
+            connect,
+            turned=lambda: self._pulse.beat("uplink", UPLINK_TURN_S),
+        )
         self._card_failures = 0
         self.waiting = 0  # samples not settled when the agent ended
 
@@ -82,7 +90,7 @@ class Agent:
             for loop in loops:
                 loop.start()
             self._supervisor.ready(f"{len(self._edge.sensors)} sensors")
-            self._look_after(loops)
+            self._look_after([*loops, self._uplink.thread])
 
     def _introduce(self) -> None:
         hours = self.capacity_hours()

@@ -20,6 +20,7 @@ from gateway import settings, wire
 from gateway.edge.backlog import Backlog
 from gateway.edge.flights import Failures, Flight, Flights, Key
 from gateway.edge.spool import Spool
+from gateway.loops import Loop
 from gateway.model import Sample
 from gateway.mqtt import Delivery, Session
 
@@ -85,9 +86,11 @@ class Uplink:
         status: Callable[[str, str], bytes],
         connect: Connect = Session,
         now: Callable[[], float] = time.monotonic,
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
+        """`turned` is called on every round of its loop."""
         self._edge, self._spool, self._birth, self._status = edge, spool, birth, status
-        self._now = now
+        self._now, self._turned = now, turned
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._flights, self._failures = Flights(), Failures()
@@ -105,7 +108,7 @@ class Uplink:
         self._heard = False  # a receipt that names this opening and that store
         self._last_receipt: wire.Receipt | None = None
         self._statement_due = 0.0
-        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self.thread = Loop("uplink", self._run)
         self.session = connect(
             edge.broker,
             f"{edge.tenant}:{edge.device}",  # no slash: rumqttd panics at one
@@ -123,13 +126,13 @@ class Uplink:
 
     def start(self) -> None:
         self.session.start()
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Say good-bye and disconnect. What is not settled stays in the spool."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(5.0)
+        self.thread.join(5.0)
         self.session.stop(farewell=(self._topic("status"), self._status("offline", "stopped")))
 
     def live(self, sample: Sample) -> None:
@@ -161,6 +164,7 @@ class Uplink:
         while not self._stop.is_set():
             self._wake.wait(IDLE_S)
             self._wake.clear()
+            self._turned()
             self._turn()
 
     def _turn(self) -> None:
