@@ -33,7 +33,6 @@ ROW_BYTES = 48  # of a spooled sample beside its body: key, time, clock state, p
 TURN_S = 1.0  # how often the agent looks after its threads
 UPLINK_TURN_S = 120.0  # a round of the uplink, with a card that stalls
 END_S = 30.0  # patience with a thread that was told to end
-BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def open_bus(bus: settings.ModbusTcp) -> Bus:
@@ -191,12 +190,10 @@ class Agent:
 
     def _commit(self) -> None:
         """A card that refuses a commit is tried again; the samples stay in memory and may still go out live. A file
-        that is damaged is set aside at the next start: that ends this run. Raises sqlite3.DatabaseError."""
+        that is damaged is set aside at the next start: that ends this run. Raises Damaged."""
         try:
             self.spool.commit()
         except sqlite3.Error as e:
-            if getattr(e, "sqlite_errorcode", 0) & 0xFF in BROKEN:
-                raise
             if not self._card_failures:
                 log.error("the spool %s cannot be written (%s); samples wait in memory", self._edge.spool.path, e)
             self._card_failures += 1
