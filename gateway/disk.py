@@ -24,6 +24,13 @@ class Disk:
         """Durable only once the folder is synced."""
         path.rename(to)
 
+    def link(self, path: Path, to: Path) -> None:
+        """A second name for the same file, where the file system knows that; else its new name."""
+        try:
+            os.link(path, to)
+        except OSError:
+            path.rename(to)
+
     def copy(self, source: Path, target: Path) -> None:
         """Bytes alone; durable only once a connection to the target committed, and the folder is synced."""
         shutil.copyfile(source, target)

@@ -5,6 +5,7 @@ The bridge alone writes it. WAL with synchronous=FULL: a commit that returned su
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -265,29 +266,51 @@ def restore(source: Path, store: Path, disk: Disk = DISK) -> Path | None:
     """
     held = lock(store, "bridge")
     try:
-        new = store.with_name(store.name + ".restoring")
-        disk.copy(source, new)
-        try:
-            db = disk.connect(new)
-            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("quick_check failed")
-            db.execute("UPDATE meta SET value = ? WHERE key = 'store'", (secrets.token_hex(8),))
-            db.close()
-        except sqlite3.Error as e:
-            disk.remove(new)
-            raise Unavailable(f"{source} is not a sound backup of a store: {e}") from e
-        kept = None
-        if store.exists():
-            kept = store.with_name(f"{store.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-            for suffix in ("", "-wal", "-shm"):  # the write-ahead log belongs to its file
-                part = store.with_name(store.name + suffix)
-                if part.exists():
-                    disk.rename(part, kept.with_name(kept.name + suffix))
+        new = _renewed(source, store.with_name(store.name + ".restoring"), disk)
+        kept = _keep(store, disk) if store.exists() else None
         disk.rename(new, store)
         disk.sync_folder(store.parent)
         return kept
     finally:
         os.close(held)
+
+
+def _renewed(source: Path, new: Path, disk: Disk) -> Path:
+    """A sound copy of the backup under a name of its own. Raises Unavailable."""
+    for suffix in ("", "-journal", "-wal", "-shm"):  # a restore that was cut off leaves them, and they would be played
+        disk.remove(new.with_name(new.name + suffix))  # back into this copy
+    disk.copy(source, new)
+    try:
+        db = disk.connect(new)
+        try:
+            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("quick_check failed")
+            db.execute("UPDATE meta SET value = ? WHERE key = 'store'", (secrets.token_hex(8),))
+        finally:
+            db.close()
+    except sqlite3.Error as e:
+        disk.remove(new)
+        raise Unavailable(f"{source} is not a sound backup of a store: {e}") from e
+    return new
+
+
+def _keep(store: Path, disk: Disk) -> Path:
+    """A second, durable name for the former store, with its write-ahead log, which must not meet the restored file.
+    At no moment is there no store: a bridge started then would begin an empty one."""
+    kept = store.with_name(f"{store.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    with contextlib.suppress(sqlite3.Error):  # a damaged one keeps its log beside it
+        db = disk.connect(store)
+        try:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            db.close()
+    for suffix in ("-wal", "-shm"):
+        part = store.with_name(store.name + suffix)
+        if part.exists():
+            disk.rename(part, kept.with_name(kept.name + suffix))
+    disk.link(store, kept)
+    disk.sync_folder(store.parent)
+    return kept
 
 
 # --- read queries ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ of its own: in such a process every connection to a file goes through here, or t
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import sqlite3
 import threading
@@ -49,6 +50,14 @@ class Recording(Disk):
             self._log(Op("rename", self._names[a], name=a, to=b))
             self._names[b] = self._names.pop(a)
             path.rename(to)
+
+    def link(self, path: Path, to: Path) -> None:
+        with self._lock:
+            a, b = str(path.absolute()), str(to.absolute())
+            self.file_of(a)
+            self._log(Op("link", self._names[a], name=a, to=b))
+            self._names[b] = self._names[a]
+            os.link(path, to)
 
     def copy(self, source: Path, target: Path) -> None:
         file = self.made(str(target.absolute()))

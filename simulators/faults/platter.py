@@ -23,8 +23,8 @@ COMPACT_BYTES = 32_000_000  # a journal is made short again at this length, or a
 class Op(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
     """One operation on the disk. `file` is a number that stays with the file when its name changes.
 
-    create: file, name. write: file, at, data. truncate: file, at. sync: file. remove: name. rename: name, to.
-    folder: name, synced. base: file, data, durable bytes. named: file, name, durable.
+    create: file, name. write: file, at, data. truncate: file, at. sync: file. remove: name. rename and
+    link: name, to. folder: name, synced. base: file, data, durable bytes. named: file, name, durable.
     """
 
     kind: str
@@ -76,7 +76,7 @@ class Platter:
     def _name(self, op: Op) -> None:
         if op.kind == "create":
             self.files.setdefault(op.file, Stored())
-        elif op.kind == "rename":
+        elif op.kind in ("rename", "link"):
             op = msgspec.structs.replace(op, file=self.seen_names().get(op.name, op.file))
         self.known |= {op.name, op.to} - {""}
         self.waiting.append(op)
@@ -138,7 +138,7 @@ def _rename(names: dict[str, int], op: Op) -> None:
     elif op.kind == "remove":
         names.pop(op.name, None)
     else:
-        if names.get(op.name) == op.file:
+        if op.kind == "rename" and names.get(op.name) == op.file:
             del names[op.name]
         names[op.to] = op.file
 

@@ -64,12 +64,21 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: Told, name: Any, flags: list[int]) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         makes = bool(flags[0] & _CREATE)
-        self._disk = disk
+        self._disk, self._writes = disk, bool(flags[0] & apsw.SQLITE_OPEN_READWRITE)
         self._folder = Path(path).parent if path and makes and flags[0] & _OWN_FOLDER else None
         self._file = disk.made(path) if path and makes else 0
         super().__init__("", name, flags)
         if path and not makes:
             self._file = disk.file_of(path)
+
+    def xLock(self, level: int) -> None:  # noqa: N802
+        """A reader that closes last asks for a lock that it cannot have. SQLite shrugs; apsw would raise."""
+        try:
+            super().xLock(level)
+        except apsw.IOError as e:
+            if self._writes:
+                raise
+            raise apsw.BusyError(str(e)) from e
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         if self._file:

@@ -63,6 +63,11 @@ class Powered:
             self.lay_out()
             yield at
 
+    def cut_at(self, at: int, rng: random.Random) -> None:
+        """Lay out a possible disk for one moment."""
+        self._left = Platter(self.ops[:at]).after_cut(rng)
+        self.lay_out()
+
     def lay_out(self) -> None:
         """What the last cut left, whatever was done to it since."""
         for path in self.folder.iterdir():

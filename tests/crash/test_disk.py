@@ -64,8 +64,8 @@ def test_a_reader_sees_what_is_committed_and_may_not_write(disk: Disk, tmp_path:
     assert reader.execute("SELECT * FROM t").fetchall() == [(1,)]
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader.execute("INSERT INTO t VALUES (2)")
-    reader.close()
     writer.close()
+    reader.close()  # as the last one
 
 
 def refuse_unique(db: sqlite3.Connection, path: Path) -> None:
@@ -117,6 +117,8 @@ def test_files_are_renamed_copied_removed_and_backed_up(disk: Disk, tmp_path: Pa
     target.close()
     db.close()
     disk.rename(b, tmp_path / "c.db")
+    disk.link(tmp_path / "c.db", b)
+    disk.remove(b)
     disk.copy(tmp_path / "c.db", b)
     disk.remove(a)
     disk.remove(a)
@@ -162,6 +164,14 @@ def test_a_rename_happens_whole_or_not_at_all() -> None:
         (("/d/b", OLD),),
     }
     assert {tuple(disk) for disk in left([*ops, Op("folder", name="/d")])} == {("/d/b",)}
+
+
+def test_a_second_name_is_one_of_the_same_file() -> None:
+    """Each is there once the folder was synced, and what is written through one is read through the other."""
+    ops = [*MADE, Op("folder", name="/d"), Op("link", 1, name="/d/a", to="/d/b")]
+    assert {tuple(disk) for disk in left(ops)} == {("/d/a",), ("/d/a", "/d/b")}
+    ops += [Op("write", 1, 0, NEW), Op("sync", 1), Op("folder", name="/d")]
+    assert left(ops)[0] == {"/d/a": NEW, "/d/b": NEW}
 
 
 def test_a_truncated_and_a_removed_file_may_come_back() -> None:
