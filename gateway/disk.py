@@ -25,9 +25,11 @@ class Disk:
         path.rename(to)
 
     def link(self, path: Path, to: Path) -> None:
-        """A second name for the same file, where the file system knows that; else its new name."""
+        """A second name for the same file, where the file system knows that; else its new name. `to` is free."""
         try:
             os.link(path, to)
+        except FileExistsError:
+            raise
         except OSError:
             path.rename(to)
 

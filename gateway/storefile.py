@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import secrets
 import sqlite3
@@ -297,7 +298,9 @@ def _renewed(source: Path, new: Path, disk: Disk) -> Path:
 def _keep(store: Path, disk: Disk) -> Path:
     """A second, durable name for the former store, with its write-ahead log, which must not meet the restored file.
     At no moment is there no store: a bridge started then would begin an empty one."""
-    kept = store.with_name(f"{store.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    stamp = f"{store.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = (store.with_name(f"{stamp}{f'-{n}' if n else ''}") for n in itertools.count())
+    kept = next(name for name in names if not name.exists())  # two restores in one second keep two stores
     with contextlib.suppress(sqlite3.Error):  # a damaged one keeps its log beside it
         db = disk.connect(store)
         try:

@@ -11,16 +11,19 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway import settings, storefile, wire
 from gateway.bridge.ledger import DeviceLedger
 from gateway.bridge.store import Store
 from gateway.bridge.work import Rules, Work
+from gateway.disk import DISK, Disk
 from gateway.edge.spool import Spool
 from gateway.edge.uplink import Uplink
 from gateway.model import ClockState, Message, Reading
 from gateway.ranges import RangeSet
 from tests import world
+from tests.crash.power import Losing
 from tests.transport import FakeTransport, Published
 
 DEVICE = (world.TENANT, world.DEVICE)
@@ -40,6 +43,11 @@ Key = tuple[str, int]
 def fast(db: sqlite3.Connection) -> None:
     """No power cuts here: what was written need not reach the disk."""
     db.execute("PRAGMA synchronous = OFF")
+
+
+def disk_of(power: Losing | None) -> Disk:
+    """One whose power may be cut, or the real one."""
+    return power.disk if power else DISK
 
 
 @dataclass
@@ -112,9 +120,10 @@ class Broker:
 class Bridge:
     """The service's loop in slow motion: take, commit, acknowledge, receipt, each when the test says so."""
 
-    def __init__(self, folder: Path, broker: Broker, ranges: int) -> None:
+    def __init__(self, folder: Path, broker: Broker, ranges: int, power: Losing | None = None) -> None:
         self._path, self._broker, self._ranges = folder / "store.db", broker, ranges
         self._settings = world.bridge(self._path)
+        self._power = power
         self._backup = folder / "backup.db"
         self.store: Store | None = None
         self.lost: set[Key] = set()  # what only a store had that was replaced
@@ -123,8 +132,9 @@ class Bridge:
     def up(self) -> None:
         """Start where it is down; connect anew in any case."""
         if self.store is None:
-            self.store = Store(self._path)
-            fast(self.store._db)
+            self.store = Store(self._path, disk=disk_of(self._power))
+            if not self._power:
+                fast(self.store._db)
             self.memory = self.store.load()
             self.due: set[tuple[str, str]] = set()
         if STATEMENT in self._broker.retained:
@@ -203,30 +213,44 @@ class Bridge:
 
     def backup(self) -> None:
         self._backup.unlink(missing_ok=True)
-        storefile.backup(self._path, self._backup)
+        storefile.backup(self._path, self._backup, disk_of(self._power))
 
     def restore(self) -> None:
         """The store of the last backup comes back, under a name of its own."""
         former = {(log, n) for log, kind, n in self.numbers() if kind in ("stored", "rejected")}
         self.die()
-        kept = storefile.restore(self._backup, self._path)
+        kept = storefile.restore(self._backup, self._path, disk_of(self._power))
         assert kept is not None
         for part in kept.parent.glob(kept.name + "*"):
-            part.unlink()
+            disk_of(self._power).remove(part)
         self.lost |= former
         self.up()
 
+    def power_cut(self) -> None:
+        """What was committed is there afterwards, and that is what receipts were read from."""
+        if self.store is None or self._power is None:
+            return
+        before = set(self.numbers())
+        self._power.cut(self._broker.rng, self.die)
+        self.up()
+        assert set(self.numbers()) == before, "the ledger is not what it was before the power was cut"
+
+    def rows(self, sql: str) -> list[Any]:
+        return storefile.rows(self._path, sql, (), disk_of(self._power))
+
     def numbers(self) -> Iterator[tuple[str, str, int]]:
         """(log, kind, number) of everything the ledger knows, from the file."""
-        for log, kind, a, b in storefile.rows(self._path, SETTLED):
+        for log, kind, a, b in self.rows(SETTLED):
             yield from ((log, kind, n) for n in range(a, b + 1))
 
 
 class Device:
     """Spool and uplink without the agent's threads. A reading is a number; `truth` is what the sensor gave."""
 
-    def __init__(self, folder: Path, broker: Broker, bridge: Bridge, rng: random.Random, pages: int) -> None:
-        self.path = folder / "spool.db"
+    def __init__(
+        self, folder: Path, broker: Broker, bridge: Bridge, rng: random.Random, pages: int, power: Losing | None = None
+    ) -> None:
+        self.path, self._power = folder / "spool.db", power
         self._broker, self._bridge, self._rng = broker, bridge, rng
         self._edge = settings.Edge(
             *DEVICE, settings.Broker(), settings.Spool(self.path), {}, (), pack_samples=4, window_packs=2
@@ -245,8 +269,9 @@ class Device:
         self.open()
 
     def open(self) -> None:
-        self.spool = Spool(self.path, self.max_bytes, self.ms, RECLAIM_ROWS)
-        fast(self.spool._db)
+        self.spool = Spool(self.path, self.max_bytes, self.ms, RECLAIM_ROWS, disk=disk_of(self._power))
+        if not self._power:
+            fast(self.spool._db)
         self.uplink = Uplink(
             self._edge, self.spool, b"{}", lambda s, r: b'{"state":"x"}', FakeTransport, lambda: self.now
         )
@@ -319,6 +344,16 @@ class Device:
         self._power_off()
         self.open()
 
+    def power_cut(self) -> None:
+        """What was committed and not given away is on the card afterwards, and nothing else."""
+        if self._power is None:
+            return
+        before = self.held()
+        self.killed |= self.pending()
+        self._power.cut(self._rng, self._power_off)
+        self.open()
+        assert self.held() == before, "the card is not what it was before the power was cut"
+
     def _power_off(self) -> None:
         self.spool._db.close()
         os.close(self.spool._file_lock)
@@ -335,6 +370,8 @@ class Device:
             part.unlink()
         for suffix, content in image.items():
             self.path.with_name(self.path.name + suffix).write_bytes(content)
+        if self._power:
+            self._power.begin()
         self.open()
 
     def restart_with(self, pages: int) -> None:

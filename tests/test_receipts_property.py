@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gateway import storefile
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.errors import GoneReason
 from gateway.wire import Span, Statement, StatementLog
+from tests.crash.power import Losing
 from tests.forgetful import DEVICE, Bridge, Broker, Device, Key
 
 STEPS = 350
@@ -28,15 +29,15 @@ VALUES = """SELECT l.log, o.seq, o.value FROM observations o JOIN logs l ON l.id
 class Life:
     """Device, broker and bridge, with faults from one seed."""
 
-    def __init__(self, folder: Path, seed: int, ranges: int) -> None:
+    def __init__(self, folder: Path, seed: int, ranges: int, power: Callable[[], Losing | None] = lambda: None) -> None:
         self.rng = random.Random(seed)
         self.faults, self.mends = self.rng.choice([0.02, 0.05, 0.10]), self.rng.choice([0.02, 0.2])
         self.broker = Broker(self.rng)
-        self.bridge = Bridge(folder, self.broker, ranges)
-        self.device = Device(folder, self.broker, self.bridge, self.rng, self.rng.randrange(4, 30))
+        self.bridge = Bridge(folder, self.broker, ranges, power())
+        self.device = Device(folder, self.broker, self.bridge, self.rng, self.rng.randrange(4, 30), power())
+        self.powered = power() is not None
         self.bridge.backup()
         self.image = self.device.image()
-        self.store = folder / "store.db"
 
     def step(self) -> None:
         rng, device, bridge = self.rng, self.device, self.bridge
@@ -80,6 +81,8 @@ class Life:
             lambda: self.broker.connect(device.transport),
             lambda: device.turn(4000.0),
         ]
+        if self.powered:
+            faults += [device.power_cut, bridge.power_cut] * 4
         rng.choice(faults)()
 
     def rest(self) -> None:
@@ -120,13 +123,13 @@ class Life:
             fate[(log, n)] = kind
         stored = {key for key, kind in fate.items() if kind == "stored"}
         rejected = {key for key, kind in fate.items() if kind == "rejected"}
-        values = storefile.rows(self.store, VALUES)
+        values = bridge.rows(VALUES)
         assert len(values) == len({row[:2] for row in values}) == len(stored)
         for log, seq, value in values:
             assert device.truth[(log, seq)] == value, f"I1: {log} {seq} is stored with the value of another"
         assert stored == {row[:2] for row in values}
         assert rejected <= device.bad
-        letters = storefile.rows(self.store, "SELECT log, seq FROM dead_letters")
+        letters = bridge.rows("SELECT log, seq FROM dead_letters")
         assert rejected == set(letters)
 
         on_card = device.held()
@@ -146,9 +149,9 @@ class Life:
             assert entry_or_none is None or seq > entry_or_none.top
 
 
-def live(folder: Path, seed: int, ranges: int) -> None:
+def live(folder: Path, seed: int, ranges: int, power: Callable[[], Losing | None] = lambda: None) -> None:
     folder.mkdir()
-    life = Life(folder, seed, ranges)
+    life = Life(folder, seed, ranges, power)
     for _ in range(STEPS):
         life.step()
     life.rest()
@@ -165,6 +168,13 @@ def test_the_account_closes_after_any_life(tmp_path: Path, seed: int, ranges: in
     holds is at the bridge, all that is not is accounted for, and the device comes to rest. With receipts of at most
     64 and of at most 2 ranges."""
     live(tmp_path / "life", seed, ranges)
+
+
+@pytest.mark.parametrize("seed", [int(ONE)] if ONE else range(SEEDS // 2))
+def test_the_account_closes_on_disks_that_lose_power(tmp_path: Path, seed: int) -> None:
+    """The same lives on recording disks, of which the power is cut at the device and at the bridge: each holds
+    afterwards what it had committed, no more and no less, and at the end the account closes."""
+    live(tmp_path / "life", seed, 64, Losing)
 
 
 def test_the_reason_that_the_device_states_stands() -> None:

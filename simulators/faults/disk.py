@@ -99,8 +99,10 @@ class Recording(Disk):
 
     def removed(self, name: str) -> None:
         with self._lock:
-            if self._names.pop(name, None) is not None or Path(name).exists():
+            if name in self._names or Path(name).exists():
+                self.file_of(name)
                 self._log(Op("remove", name=name))
+                del self._names[name]
 
     def close(self) -> None:
         """After its connections."""

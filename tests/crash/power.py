@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from simulators.faults.disk import Recording
-from simulators.faults.platter import Op, Platter
+from simulators.faults.platter import Op, Platter, lay_out
 
 CUTS = int(os.environ.get("SUIMON_CUTS", "400"))  # of each kind of life, over all its seeds
 SEEDS = max(8, CUTS // 40)
@@ -75,3 +75,22 @@ class Powered:
                 path.unlink()
         for name, data in self._left.items():
             Path(name).write_bytes(data)
+
+
+class Losing:
+    """A recording disk of a life that goes on after a cut."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """What is there now is durable."""
+        self._platter = Platter()
+        self.disk = Recording(self._platter.apply)
+
+    def cut(self, rng: random.Random, put_away: Callable[[], object]) -> None:
+        """The power is cut now; then the programs are put away, which write nothing any more."""
+        content, known = self._platter.after_cut(rng), self._platter.known
+        put_away()
+        lay_out(content, known)
+        self.begin()
