@@ -37,3 +37,7 @@ class Pulse:
         """(loop, for how many seconds it is overdue) of each that did not come round as it said."""
         now = self._now()
         return sorted((loop, now - by) for loop, by in list(self._by.items()) if by < now)
+
+    def loops(self) -> list[str]:
+        """The loops that have spoken."""
+        return sorted(self._by)

@@ -34,13 +34,16 @@ class Judgement:
 class Processed:
     """The outcome of one data or backlog message. `stored` and `rejected` are the (log, seq) of its new samples,
     disjoint; `seen` all numbers by log that the message carried, for its span; `newest` the newest observed_ms of
-    each series in it."""
+    each series in it. `received` counts what the message carried before anything was judged: samples, and parts of it
+    that belong to none; it must equal stored + rejected + unreadable + duplicates."""
 
     observations: list[Observation] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     stored: list[tuple[str, int]] = field(default_factory=list)
     rejected: list[tuple[str, int, RejectCode]] = field(default_factory=list)
+    received: int = 1
     duplicates: int = 0
+    taken: set[tuple[str, int]] = field(default_factory=set)
     seen: set[tuple[str, int]] = field(default_factory=set)
     newest: dict[tuple[str, str, str], int] = field(default_factory=dict)
     span: wire.Span | None = None
@@ -65,6 +68,9 @@ def process(message: Message, tenant: str, device: str, j: Judgement) -> Process
         return out
     pack = wire.decode_pack(message.payload)
     out.span, out.span_log = pack.span, pack.span_log
+    whole = {(s.log, s.seq) for s in pack.samples}
+    broken = {(r.log, r.seq) for r in pack.rejects if r.log is not None and r.seq is not None} - whole
+    out.received = len(pack.samples) + len(broken) + sum(r.log is None or r.seq is None for r in pack.rejects)
     bad = _rejects(message, tenant, device, pack, j, out)
     for sample in pack.samples:
         _sample(message, tenant, device, sample, bad, j, out)
@@ -109,8 +115,12 @@ def _sample(
     out: Processed,
 ) -> None:
     key = (sample.log, sample.seq)
+    if key in out.taken:
+        out.duplicates += 1  # the same number twice in one pack: the first copy wins
+        return
+    out.taken.add(key)
     if key in out.seen:
-        return  # the same number twice in one pack: the first copy wins
+        return  # another record of it was rejected as a duplicate
     out.seen.add(key)
     if j.settled(*key):
         out.duplicates += 1

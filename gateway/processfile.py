@@ -208,6 +208,8 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         letter_bytes_per_device=row.limits.letters_per_device,
         store_max_bytes=row.store.max_size,
         store_keep_s=row.store.keep,
+        watch=(row.watch.host, row.watch.port) if row.watch else None,
+        heartbeat=settings.Heartbeat(row.heartbeat.url, row.heartbeat.every) if row.heartbeat else None,
         simulation=row.simulation,
     )
 

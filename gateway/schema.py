@@ -190,6 +190,16 @@ class BridgeLimits(Row):
     letters_per_device: f.Size = 10_000_000
 
 
+class Watch(Row):
+    host: f.Host = "127.0.0.1"
+    port: Port = _need("9464")
+
+
+class Heartbeat(Row):
+    url: f.Url = _need("https://watcher.example/ping/…")
+    every: f.Duration = 60.0
+
+
 class Bridge(Row):
     version: Version
     store: Store = Store()
@@ -200,6 +210,8 @@ class Bridge(Row):
     level_table: f.Text = "jp-2026"
     clock: Clock = Clock()
     limits: BridgeLimits = BridgeLimits()
+    watch: Watch | None = None
+    heartbeat: Heartbeat | None = None
     simulation: bool = False
 
 

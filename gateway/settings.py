@@ -110,6 +110,14 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Who is told, at most every so often, that the bridge committed messages."""
+
+    url: str = field(repr=False)  # often a secret
+    every_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
     """bridge.yaml. `trust_clock` always: the future is judged even where the system cannot say that its clock is
     synchronised. The store stays below `store_max_bytes`; readings are kept for `store_keep_s`, where there is room."""
@@ -128,4 +136,6 @@ class Bridge:
     letter_bytes_per_device: int = 10_000_000
     store_max_bytes: int = 10_000_000_000
     store_keep_s: float = 365 * 86_400.0
+    watch: tuple[str, int] | None = None  # where /healthz, /readyz and /metrics are served
+    heartbeat: Heartbeat | None = None
     simulation: bool = False

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from gateway import config, processfile, profilefile, stationfile, yamlfile
 from gateway.cli.check import check
 from gateway.errors import ConfigError, Problem
-from gateway.settings import Bridge, Broker, Edge, Influx, ModbusTcp, Recipient, Sensor, Spool, Tls
+from gateway.settings import Bridge, Broker, Edge, Heartbeat, Influx, ModbusTcp, Recipient, Sensor, Spool, Tls
 
 CONFIGS = Path(__file__).parent / "configs"
 GOOD = CONFIGS / "nothing-wrong"
@@ -110,6 +110,8 @@ def test_the_bridge() -> None:
         max_payload=65_536,
         max_held_bytes=16_777_216,
         letter_bytes_per_device=1_000_000,
+        watch=("::1", 9464),
+        heartbeat=Heartbeat("https://watcher.example/ping/42", 120.0),
     )
     assert (bridge.broker.password, bridge.influx and bridge.influx.token) == ("s3cret-mqtt", "s3cret-influx")
     assert registry.levels.name == "jp-2026"

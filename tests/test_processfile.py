@@ -229,6 +229,20 @@ MISTAKES = [
         "medium: consol",
         "9:22 'consol' is not known. Did you mean 'console'? (one of console, webhook)",
     ),
+    (
+        "bridge.yaml",
+        "a window without a port",
+        ", port: 9464",
+        "",
+        "13:1 'port' is missing. Add for example 'port: 9464'",
+    ),
+    (
+        "bridge.yaml",
+        "a heartbeat to nowhere",
+        "https://watcher.example/ping/42",
+        "watcher",
+        "14:18 'watcher' is not a URL. Write it like http://127.0.0.1:8086",
+    ),
     ("bridge.yaml", "a rank beyond the table", "min_rank: 3", "min_rank: 6", "8:99 6 is above 5"),
     (
         "bridge.yaml",

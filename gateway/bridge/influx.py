@@ -29,6 +29,7 @@ BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 BISECT_AFTER = 5  # answers of "server error" for the same batch, before looking for one line as the cause
 BLAME_AFTER = 3  # such answers to one line alone, each with another line taken in between
 RESEND_LIMIT = 10_000  # letters waiting to be sent again; a letter beyond stays as it was
+ROUND_S = 60.0  # besides the time-out: a round that takes longer hangs
 WITNESSES = 8  # lines tried in search of one that the server takes
 
 Point = tuple[int, str, str, str, str, int, int, float | None, float | None, int, str | None, str]
@@ -174,9 +175,11 @@ class Drain:
         backoff_s: Sequence[float] = BACKOFF_S,
         disk: Disk = DISK,
         resent: Callable[[list[Verdict]], None] = lambda _: None,
+        beat: Callable[[str, float], None] = lambda _loop, _s: None,
     ) -> None:
         self._to, self._writer, self._store, self._disk = to, writer, store, disk
         self._progress, self._now_ms, self._backoff_s, self._resent = progress, now_ms, backoff_s, resent
+        self._beat = beat
         self._asked = threading.Lock()  # over the two that follow, which others leave here
         self._back: int | None = None
         self._again: deque[Letter] = deque(maxlen=RESEND_LIMIT)
@@ -202,7 +205,7 @@ class Drain:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(5.0)
+            self._rest(self._wake, 5.0)
             self._wake.clear()
             self._send_again()
             while not self._stop.is_set() and (points := self._read()):
@@ -278,11 +281,17 @@ class Drain:
                     self._recovered()
                     return letters
             self._complain(answer)
-            self._stop.wait(answer.wait_s or self._backoff_s[min(waits, len(self._backoff_s) - 1)])
+            self._rest(self._stop, answer.wait_s or self._backoff_s[min(waits, len(self._backoff_s) - 1)])
             waits += 1
         return None
 
+    def _rest(self, until: threading.Event, seconds: float) -> None:
+        """Wait, and say by when we come round again."""
+        self._beat("influx", seconds + self._to.timeout_s + ROUND_S)
+        until.wait(seconds)
+
     def _send(self, points: list[Point]) -> Answer:
+        self._beat("influx", self._to.timeout_s + ROUND_S)
         answer = self._writer.write([line(p, self._to.strings) for p in points])
         if answer.fate is Fate.ACCEPTED:
             self._good = points[0]

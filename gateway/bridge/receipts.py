@@ -13,13 +13,21 @@ from gateway.bridge.work import Device, Memory
 
 LIVE_GAP_S = 0.2
 OTHER_GAP_S = 1.0
+IDLE_S = 60.0
+STUCK_S = 30.0  # a round that takes longer hangs
 
 
 class Receipts:
     """`publish(topic, payload)` returns whether the broker was given it; otherwise the receipt stays due."""
 
-    def __init__(self, memory: Memory, publish: Callable[[str, bytes], bool]) -> None:
-        self._memory, self._publish = memory, publish
+    def __init__(
+        self,
+        memory: Memory,
+        publish: Callable[[str, bytes], bool],
+        beat: Callable[[str, float], None] = lambda _loop, _s: None,
+    ) -> None:
+        """`beat(loop, within_s)` hears on each round by when the next one comes."""
+        self._memory, self._publish, self._beat = memory, publish, beat
         self._due: dict[Device, float] = {}  # device -> earliest time to send
         self._sent: dict[Device, float] = {}
         self._changed = threading.Condition()
@@ -49,13 +57,14 @@ class Receipts:
 
     def _run(self) -> None:
         while True:
+            self._beat("receipts", IDLE_S + STUCK_S)
             with self._changed:
                 now = time.monotonic()
                 ready = [d for d, at in self._due.items() if at <= now or self._stopped]
                 if not ready:
                     if self._stopped:
                         return
-                    self._changed.wait(min(self._due.values(), default=now + 60.0) - now)
+                    self._changed.wait(min(self._due.values(), default=now + IDLE_S) - now)
                     continue
                 for device in ready:
                     del self._due[device]

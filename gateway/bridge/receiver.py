@@ -101,6 +101,11 @@ class Receiver:
             self._held -= sum(len(a.delivery.payload) for a in arrivals)
             self._ready.notify_all()
 
+    @property
+    def held_bytes(self) -> int:
+        """Of messages taken from the broker and not yet done."""
+        return self._held
+
     def connected_for_s(self) -> float | None:
         """How long there is a connection; None while there is none."""
         since = self._connected_s

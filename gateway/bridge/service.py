@@ -11,8 +11,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway import pipeline, settings, wire
@@ -24,6 +24,7 @@ from gateway.bridge.requests import Requests
 from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
 from gateway.bridge.store import REFUSALS, Store
+from gateway.bridge.vitals import Sight, Vitals
 from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
@@ -32,6 +33,7 @@ from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message
 from gateway.mqtt import Session
 from gateway.stations import Registry
+from gateway.systemd import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Service:
         clock: Clock,
         mark: Callable[[str], None] = lambda _: None,
         disk: Disk = DISK,
+        supervisor: Supervisor | None = None,
     ) -> None:
         """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent."""
         self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
@@ -77,36 +80,47 @@ class Service:
         self._ticked = 0.0
         self._told: set[tuple[str, str, str]] = set()
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
-        self.counts: Counter[str] = Counter()
         self.receiver = Receiver(bridge, self._memory.store, clock.now_ms, self._announce)
-        self._receipts = Receipts(self._memory, self._publish_receipt)
-        self._deliverers = [
-            Deliverer(r.name, medium_of(r), bridge.store, self._report, clock.now_ms, disk=disk)
-            for r in bridge.recipients
-        ]
-        if bridge.alert_topic:
-            medium = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
-            self._deliverers.append(Deliverer(ALERT_TOPIC, medium, bridge.store, self._report, clock.now_ms, disk=disk))
-        self._drain = (
-            influx.Drain(
-                bridge.influx,
-                influx.writer_of(bridge.influx),
-                bridge.store,
-                self._drained,
-                clock.now_ms,
-                disk=disk,
-                resent=self._resent,
-            )
-            if bridge.influx
-            else None
-        )
+        self._receipts = Receipts(self._memory, self._publish_receipt, self._beat)
+        self._deliverers = self._make_deliverers(disk)
+        self._drain = self._make_drain(disk)
         resend = self._drain.resend if self._drain else None
         self._requests = Requests(bridge.store, resend, self._rewind, disk)
         self._asked = 0.0
+        sight = Sight(registry, self._memory, self.receiver, self.room, self._position, self._believed)
+        self.vitals = Vitals(bridge, sight, supervisor or Supervisor(), disk)
+
+    def _make_deliverers(self, disk: Disk) -> list[Deliverer]:
+        bridge, now_ms = self._bridge, self._clock.now_ms
+        media = [(r.name, medium_of(r)) for r in bridge.recipients]
+        if bridge.alert_topic:
+            topic = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
+            media.append((ALERT_TOPIC, topic))
+        return [Deliverer(name, medium, bridge.store, self._report, now_ms, disk=disk) for name, medium in media]
+
+    def _make_drain(self, disk: Disk) -> influx.Drain | None:
+        to = self._bridge.influx
+        if to is None:
+            return None
+        return influx.Drain(
+            to,
+            influx.writer_of(to),
+            self._bridge.store,
+            self._drained,
+            self._clock.now_ms,
+            disk=disk,
+            resent=self._resent,
+            beat=self._beat,
+        )
 
     @property
     def store_id(self) -> str:
         return self._memory.store
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Samples since the start, committed."""
+        return self.vitals.totals.samples
 
     def stop(self) -> None:
         """Ask `run` to end after the batch under way."""
@@ -128,13 +142,16 @@ class Service:
             deliverer.wake()
         self._receipts.start()
         self.receiver.start()
+        self.vitals.start()
         try:
             while not self._stopping.is_set():
+                self.vitals.round()
                 self._once()
         finally:
             self._shut_down()
 
     def _shut_down(self) -> None:
+        self.vitals.stop()
         self._receipts.stop()
         self.receiver.stop()
         for deliverer in self._deliverers:
@@ -179,6 +196,7 @@ class Service:
                     "the store %s cannot be written (%s); messages are kept and tried again", self._bridge.store, e
                 )
             self._disk_failures += 1
+            self.vitals.refused()
             return False
         except REFUSALS as e:
             if len(arrivals) <= 1:
@@ -264,6 +282,7 @@ class Service:
             self._due |= work.due
             return
         self._mark("taken")
+        begun = time.monotonic()
         self._store.commit(work)
         with self._inbox.lock:
             del self._inbox.outcomes[: len(outcomes)], self._inbox.letters[: len(letters)]
@@ -273,8 +292,8 @@ class Service:
                     del self._inbox.cursors[name]
         work.swap_in()
         self.room.committed(len(work.observations))
+        self.vitals.committed(work, time.monotonic() - begun, work.messages)
         self._last_commit_ms = max(self._last_commit_ms, work.rules.now_ms)
-        self.counts += work.counts
         for device, live in work.due.items():
             self._due[device] = live or self._due.get(device, False)
         self._tell(work)
@@ -323,6 +342,15 @@ class Service:
 
     def _announce(self, session: Session) -> None:
         session.publish(wire.BRIDGE_STATUS, wire.encode(wire.BridgeStatus("online", self._memory.store)), retain=True)
+
+    def _position(self) -> int | None:
+        return self._drain.position if self._drain else None
+
+    def _believed(self) -> bool:
+        return self._rules().future_ms is not None
+
+    def _beat(self, loop: str, within_s: float) -> None:
+        self.vitals.pulse.beat(loop, within_s)
 
     def _publish_receipt(self, topic: str, payload: bytes) -> bool:
         self._mark("receipt")

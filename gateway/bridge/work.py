@@ -111,6 +111,7 @@ class Work:
         self.verdicts: list[Verdict] = []  # on dead letters
         self.replies: list[Reply] = []
         self.cursors: dict[str, int] = {}
+        self.messages = 0
         self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
         self.counts: Counter[str] = (
             Counter()
@@ -158,11 +159,13 @@ class Work:
 
     def take(self, message: Message) -> None:
         """Give one message its fate. Never raises for its content."""
+        self.messages += 1
         address = wire.parse_topic(message.topic)
         if address is None:
             head = message.payload[: self.rules.bridge.max_payload]
             cut = Message(message.topic, head, message.received_ms)
             self.letters.append(pipeline.letter(cut, "", "", RejectCode.FOREIGN_TOPIC, message.topic[:200]))
+            self.counts["received"] += 1
             self.counts["rejected"] += 1
             return
         tenant, device, kind = address
@@ -189,6 +192,7 @@ class Work:
             ledger.span(out.span_log, out.span, seen, self.memory.store)
         self.letters += out.letters
         self.observe(out.observations)
+        self.counts["received"] += out.received
         self.counts["accepted"] += len(out.stored)
         self.counts["rejected"] += len(out.rejected) + sum(x.seq is None for x in out.letters)
         self.counts["duplicate"] += out.duplicates
@@ -377,8 +381,10 @@ def unstorable(messages: Iterable[Message], memory: Memory, rules: Rules) -> Wor
         if address and address[2] in ("data", "backlog") and rules.registry.knows_device(tenant, device):
             ledger = work.ledger((tenant, device))
             for sample in wire.decode_pack(message.payload).samples:
-                if not ledger.arrived(sample.log, sample.seq):
+                new = not ledger.arrived(sample.log, sample.seq)
+                if new:
                     ledger.reject(sample.log, sample.seq, RejectCode.UNSTORABLE)
-                    work.counts["rejected"] += 1
+                work.counts["received"] += 1
+                work.counts["rejected" if new else "duplicate"] += 1
             work.due[(tenant, device)] = True
     return work

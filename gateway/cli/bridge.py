@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def run(
     """Store what the devices send, answer with receipts, raise alerts, until stopped."""
     from gateway import config
     from gateway.bridge.service import Service
+    from gateway.systemd import Supervisor
 
     process.start_logging()
     with process.told():
@@ -36,7 +38,8 @@ def run(
         clock = process.clock_of(sim_clock, bridge.simulation, "bridge.yaml")
         disk = process.disk_of(journal, bridge.simulation)
         try:
-            service = Service(bridge, registry, clock, process.crash_at(crash, bridge.simulation), disk)
+            mark, supervisor = process.crash_at(crash, bridge.simulation), Supervisor.of(os.environ)
+            service = Service(bridge, registry, clock, mark, disk, supervisor)
         except ModuleNotFoundError as e:
             raise Unavailable(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'") from e
     process.stop_on_signals(service.stop)
