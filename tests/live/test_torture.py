@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,11 +50,11 @@ def test_nothing_is_left_running_when_the_run_itself_is_killed(tmp_path: Path) -
 def of(folder: Path) -> list[int]:
     """Processes that name the folder on their command line."""
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            line = (process / "cmdline").read_bytes()
         except OSError:
             continue
         if str(folder).encode() in line and b"tests.crash.torture" not in line:
-            found.append(int(pid))
+            found.append(int(process.name))
     return found
