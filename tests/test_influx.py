@@ -109,13 +109,14 @@ PARTIAL = '{"error":"partial write: points beyond retention policy dropped=1"}'
     ("what", "status", "body", "retry_after", "expected"),
     [
         ("written", 204, "", None, Answer(Fate.ACCEPTED)),
-        ("written, said in another way", 200, "{}", None, Answer(Fate.ACCEPTED)),
+        ("a portal's page is no acceptance", 200, "<html>\n Sign in", None, Answer(Fate.KEEP, "200 <html> Sign in")),
+        ("taken by something that is not InfluxDB", 202, "", None, Answer(Fate.KEEP, "202")),
         (
             "a line is malformed, or of another type, or too old",
             400,
             PARTIAL,
             None,
-            Answer(Fate.HALVE, f"400 {PARTIAL}"),
+            Answer(Fate.HALVE, f"400 {PARTIAL}", of_lines=True),
         ),
         ("some points are refused, the rest is kept", 422, "", None, Answer(Fate.HALVE, "422")),
         ("too big", 413, "", None, Answer(Fate.HALVE, "413")),
@@ -130,7 +131,8 @@ PARTIAL = '{"error":"partial write: points beyond retention policy dropped=1"}'
         ("busy, wait as told", 503, "", "0.5", Answer(Fate.KEEP, "503", 0.5)),
         ("told to wait for days: an hour", 503, "", "600000", Answer(Fate.KEEP, "503", 3600.0)),
         ("told to wait for a time before now: not at all", 503, "", "-3", Answer(Fate.KEEP, "503", 0.0)),
-        ("told a date", 503, "", "Wed, 21 Oct 2026 07:28:00 GMT", Answer(Fate.KEEP, "503", None)),
+        ("told a date without a date of its own", 503, "", "Wed, 21 Oct 2026 07:28:00 GMT", Answer(Fate.KEEP, "503")),
+        ("a refusal of everything by someone else", 400, "<html>", None, Answer(Fate.HALVE, "400 <html>")),
         ("told no number", 503, "", "nan", Answer(Fate.KEEP, "503", None)),
         ("an error of the server, perhaps of one line", 500, "boom", None, Answer(Fate.DOUBT, "500 boom")),
         ("a proxy has no server behind it", 502, "", None, Answer(Fate.DOUBT, "502")),
@@ -140,6 +142,21 @@ PARTIAL = '{"error":"partial write: points beyond retention policy dropped=1"}'
 def test_classify(what: str, status: int, body: str, retry_after: str | None, expected: Answer) -> None:
     """An answer has one of the fates of the table."""
     assert classify(status, body, retry_after) == expected, what
+
+
+@pytest.mark.parametrize(
+    ("what", "retry_after", "date", "seconds"),
+    [
+        ("reckoned by the server's clock", "Wed, 21 Oct 2026 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 30.0),
+        ("a time that is over", "Wed, 21 Oct 2026 07:27:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 0.0),
+        ("next week: an hour", "Wed, 28 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 3600.0),
+        ("one with a zone, one without", "Wed, 21 Oct 2026 07:28:30", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("no date at all", "soon", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_a_date_to_wait_for(what: str, retry_after: str, date: str, seconds: float | None) -> None:
+    """Retry-After as a date is reckoned from the answer's own date: our clock may differ from the server's."""
+    assert classify(503, "", retry_after, date).wait_s == seconds, what
 
 
 # --- the drain, against a real HTTP server -------------------------------------------------------------------------
@@ -306,6 +323,95 @@ def test_when_every_line_is_refused_every_line_is_a_letter(
     database.judge = lambda _: Reply(400, PARTIAL.encode())
     drain_all(to, store, bridge)
     assert_account(store, bridge, database, unwritable=range(1, 21))
+
+
+WRONG = {
+    "a wrong path answers 400 to everything": Reply(400, b"<html>Bad Request</html>"),
+    "a service that wants something else": Reply(422, b'{"detail":"field required"}'),
+    "a proxy that takes no body": Reply(413),
+    "a portal's page": Reply(200, b"<html>Please sign in</html>"),
+}
+
+
+@pytest.mark.parametrize("reply", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_address_makes_no_letter(
+    to: settings.Influx, store: Path, bridge: Bridge, database: Database, server: HttpServer, reply: Reply
+) -> None:
+    """Who refuses every line, also those that InfluxDB would take, is not InfluxDB: everything is kept, the reason is
+    there to be told, and with the right address all are written."""
+    database.judge = lambda _: reply
+    with draining(to, store, bridge) as drain:
+        wait_for("many requests", lambda: len(server.requests) > 60)
+        assert (bridge.letters, bridge.positions) == ([], [])
+        assert str(reply.status) in (drain.failing or "")
+        database.judge = lambda _: OK
+        wait_for("the drain at its end", lambda: 20 in bridge.positions)
+        assert drain.failing is None
+    assert_account(store, bridge, database)
+
+
+def test_a_server_that_turns_wrong_in_the_middle_makes_no_letter(
+    to: settings.Influx, store: Path, bridge: Bridge, database: Database, server: HttpServer
+) -> None:
+    """It took a batch, then something else answers at its address: what was taken before excuses nothing."""
+    taken: list[str] = []
+
+    def judge(lines: list[str]) -> Reply:
+        if taken:
+            return Reply(400, b"<html>")
+        taken.extend(lines)
+        return OK
+
+    database.judge = judge
+    with draining(to, store, bridge):
+        wait_for("many requests", lambda: len(server.requests) > 60)
+        assert (bridge.letters, bridge.positions) == ([], [8])
+        database.judge = lambda _: OK
+        wait_for("the drain at its end", lambda: 20 in bridge.positions)
+    assert_account(store, bridge, database)
+
+
+@pytest.mark.parametrize("broken", [world.RESET, world.TORN], ids=["reset", "torn"])
+def test_a_connection_that_breaks_in_the_answer_concludes_nothing(
+    to: settings.Influx, store: Path, bridge: Bridge, database: Database, broken: Reply
+) -> None:
+    """Whatever the answer would have been: all is sent again, though the server may have it."""
+    replies = itertools.chain([broken] * 7, itertools.repeat(OK))
+    database.judge = lambda _: next(replies)
+    drain_all(to, store, bridge)
+    assert_account(store, bridge, database)
+
+
+def test_a_time_of_a_clock_that_was_never_set_is_not_sent(
+    to: settings.Influx, store: Path, bridge: Bridge, database: Database
+) -> None:
+    """1970 and the far future would open shards of their own: a letter says so, its neighbours are written."""
+    add(store, [observation(n, observed_ms=at) for n, at in ((21, 12_000), (22, 2**52), (23, world.T0 + 30_000_000))])
+    drain_all(to, store, bridge)
+    assert_account(store, bridge, database, unwritable=[21, 22])
+    assert all("clock that was not set" in x.detail for x in bridge.letters)
+
+
+def test_it_goes_back_when_asked(to: settings.Influx, store: Path, bridge: Bridge, database: Database) -> None:
+    """A refill sends again what follows a row, also while a batch is under way; nothing later is reported before."""
+    with draining(to, store, bridge) as drain:
+        wait_for("the drain at its end", lambda: 20 in bridge.positions)
+        bridge.positions.clear()
+        drain.rewind(12)
+        wait_for("the drain at its end again", lambda: 20 in bridge.positions)
+        bridge.positions.clear()
+
+        def judge(lines: list[str]) -> Reply:
+            if not bridge.positions:
+                drain.rewind(3)
+            return OK
+
+        database.judge = judge
+        drain.rewind(17)
+        wait_for("the drain at its end for the third time", lambda: 20 in bridge.positions)
+    assert database.lines[20:28] == [text for i, text in rows(store) if i > 12]
+    assert bridge.positions == [11, 19, 20]
+    assert database.lines[31:] == [text for i, text in rows(store) if i > 3]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 302, 429, 503])

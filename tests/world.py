@@ -5,6 +5,8 @@ Everything that a test does not speak of has a default.
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import threading
 import time
 import urllib.request
@@ -150,6 +152,8 @@ class Reply:
 
 HANG = Reply(0)  # no answer, until the server ends
 NOT_HTTP = Reply(-1)  # an answer, but not of HTTP
+RESET = Reply(-2)  # the connection is reset after the request was read
+TORN = Reply(-3)  # a head that promises more than comes, then a reset
 
 
 class HttpServer:
@@ -185,11 +189,17 @@ class HttpServer:
         with self._lock:
             self.requests.append(request)
             reply = self.answer(request)
-        h.close_connection = reply in (HANG, NOT_HTTP)
+        h.close_connection = reply in (HANG, NOT_HTTP, RESET, TORN)
         if reply == HANG:
             self._ended.wait(60)
             return
         with contextlib.suppress(OSError):  # the client did not wait
+            if reply in (RESET, TORN):
+                if reply == TORN:
+                    h.wfile.write(b'HTTP/1.1 400 Bad Request\r\nContent-Length: 5000\r\n\r\n{"error": ')
+                    h.wfile.flush()
+                h.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
             if reply == NOT_HTTP:
                 h.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
                 h.wfile.flush()

@@ -1,4 +1,6 @@
-"""Drains the store to InfluxDB, at whatever speed it answers. Each answer is accepted, to be halved, or kept.
+"""Drains the store to InfluxDB, at whatever speed it answers. Each answer is accepted, to be halved, or kept. A line
+is given up only where the server itself names lines, or takes another line while it refuses this one: whoever answers
+400 to everything is not InfluxDB.
 
 The same point written twice is one point, so anything may be sent again. The write API is `/write` for InfluxDB 1.x
 and `/api/v2/write` for 2, 3 and VictoriaMetrics.
@@ -10,11 +12,12 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway import settings, storefile, units
 from gateway.disk import DISK, Disk
@@ -31,6 +34,10 @@ BLAME_AFTER = 3  # such answers to one line alone, each with another line taken 
 RESEND_LIMIT = 10_000  # letters waiting to be sent again; a letter beyond stays as it was
 ROUND_S = 60.0  # besides the time-out: a round that takes longer hangs
 WITNESSES = 8  # lines tried in search of one that the server takes
+# InfluxDB's own words for single lines that it refuses while it keeps the others; no proxy speaks so.
+OF_LINES = ("partial write", "field type conflict", "beyond retention policy", "outside retention")
+# A time outside of these is a clock that was never set; InfluxDB would open a shard for it, or refuse the batch.
+EARLIEST_MS, LATEST_MS = 946_684_800_000, 4_102_444_800_000  # 2000 to 2100
 
 Point = tuple[int, str, str, str, str, int, int, float | None, float | None, int, str | None, str]
 
@@ -44,9 +51,12 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`of_lines`: the reason speaks of single lines, or was found to be the doing of one."""
+
     fate: Fate
     reason: str = ""
     wait_s: float | None = None
+    of_lines: bool = False
 
 
 class Writer(Protocol):
@@ -55,25 +65,30 @@ class Writer(Protocol):
     def write(self, lines: Sequence[str]) -> Answer: ...
 
 
-def classify(status: int, body: str, retry_after: str | None) -> Answer:
-    """What an HTTP answer means, by the table of the wire contract."""
-    reason = f"{status} {body.strip()[:300]}".strip()
-    if status in (200, 204):
+def classify(status: int, body: str, retry_after: str | None, date: str | None = None) -> Answer:
+    """What an HTTP answer means, by the table of the wire contract. `retry_after` and `date` are its headers."""
+    reason = f"{status} {' '.join(body.split())[:300]}".strip()
+    if status == 204:
         return Answer(Fate.ACCEPTED)
     if status in (400, 413, 422):
-        return Answer(Fate.HALVE, reason)
+        return Answer(Fate.HALVE, reason, of_lines=any(words in body for words in OF_LINES))
     if status in (429, 503):
-        return Answer(Fate.KEEP, reason, _seconds(retry_after))
+        return Answer(Fate.KEEP, reason, _seconds(retry_after, date))
     if status >= 500:
         return Answer(Fate.DOUBT, reason)
-    return Answer(Fate.KEEP, reason)  # 401, 403, 404 and whatever else: someone must look, nothing is lost
+    # 401, 403, 404, a page with 200 that a portal shows, and whatever else: someone must look, nothing is lost
+    return Answer(Fate.KEEP, reason)
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _seconds(retry_after: str | None, date: str | None) -> float | None:
+    """Seconds, or a date: reckoned from the server's own `Date`, because the two clocks need not agree."""
     try:
         seconds = float(retry_after) if retry_after else math.nan
     except ValueError:
-        seconds = math.nan  # the date form: our own back-off will do
+        try:
+            seconds = (parsedate_to_datetime(retry_after or "") - parsedate_to_datetime(date or "")).total_seconds()
+        except (ValueError, TypeError):  # no date, or one of them without a zone
+            seconds = math.nan
     return min(3600.0, max(0.0, seconds)) if math.isfinite(seconds) else None
 
 
@@ -83,6 +98,11 @@ def no_answer(error: Exception) -> Answer:
 
     fate = Fate.DOUBT if isinstance(error, ReadTimeoutError) else Fate.KEEP
     return Answer(fate, f"no answer ({type(error).__name__})")
+
+
+def _judge(status: int, body: str, headers: Mapping[str, str] | None) -> Answer:
+    found = headers or {}
+    return classify(status, body, found.get("Retry-After"), found.get("Date"))
 
 
 class V1Writer:
@@ -105,40 +125,35 @@ class V1Writer:
             r = self._http.request("POST", f"{self._url}?{urlencode(self._fields)}", body="\n".join(lines).encode())
         except self._errors as e:
             return no_answer(e)
-        return classify(r.status, r.data.decode("utf-8", "replace"), r.headers.get("Retry-After"))
+        return _judge(r.status, r.data.decode("utf-8", "replace"), r.headers)
 
 
 class V2Writer:
-    """InfluxDB 2 and 3, VictoriaMetrics; through influxdb-client's synchronous API, which neither queues nor drops."""
+    """InfluxDB 2 and 3, VictoriaMetrics; through influxdb-client's service, which neither queues nor drops."""
 
     def __init__(self, to: settings.Influx) -> None:
         from influxdb_client.client.influxdb_client import InfluxDBClient
-        from influxdb_client.client.write_api import SYNCHRONOUS
-        from influxdb_client.domain.write_precision import WritePrecision
         from influxdb_client.rest import ApiException
+        from influxdb_client.service.write_service import WriteService
         from urllib3.exceptions import HTTPError
 
         self._to, self._refusal, self._silence = to, ApiException, HTTPError
         self._client = InfluxDBClient(
             url=to.url, token=to.token or "", org=to.org, timeout=round(to.timeout_s * 1000), retries=False
         )
-        self._precision: Any = WritePrecision.MS  # typed as the enum, used as its text
-        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+        # The service tells the status, the API above it does not: anything but 204 is no acceptance.
+        self._api = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
 
     def write(self, lines: Sequence[str]) -> Answer:
         try:
-            self._api.write(
-                bucket=self._to.bucket,
-                org=self._to.org,
-                record="\n".join(lines).encode(),
-                write_precision=self._precision,
+            _, status, headers = self._api.post_write_with_http_info(  # type: ignore[no-untyped-call]
+                self._to.org, self._to.bucket, "\n".join(lines).encode(), precision="ms"
             )
         except self._refusal as e:
-            retry_after = e.headers.get("Retry-After") if e.headers else None
-            return classify(int(e.status or 0), str(e.body or e.reason), retry_after)
+            return _judge(int(e.status or 0), str(e.body or e.reason), e.headers)
         except (self._silence, OSError, UnicodeDecodeError) as e:  # a page in another encoding is not from InfluxDB
             return no_answer(e)
-        return Answer(Fate.ACCEPTED)
+        return _judge(status, "", headers)
 
 
 def writer_of(to: settings.Influx) -> Writer:
@@ -185,6 +200,7 @@ class Drain:
         self._again: deque[Letter] = deque(maxlen=RESEND_LIMIT)
         self._wake, self._stop = threading.Event(), threading.Event()
         self.position = 0
+        self.failing: str | None = None  # why points wait now
         self._failures, self._readable = 0, True
         self._good: Point | None = None  # one that the server took
         self._thread = threading.Thread(target=self._run, name="influx", daemon=True)
@@ -208,17 +224,28 @@ class Drain:
             self._rest(self._wake, 5.0)
             self._wake.clear()
             self._send_again()
-            while not self._stop.is_set() and (points := self._read()):
-                letters = self._deliver(points)
+            while not self._stop.is_set() and (points := self._next()):
+                datable = [p for p in points if _datable(p)]
+                letters = self._deliver(datable) if datable else []
                 if letters is None:
                     return  # stopped while waiting
+                letters += [self._letter(p, _undated(p[5])) for p in points if not _datable(p)]
                 if letters:
                     counts = f"{len(letters)} of {len(points)}"
                     log.warning("InfluxDB refuses %s points for good (%s): dead letters", counts, letters[0].detail)
-                with self._asked:
-                    self.position = points[-1][0]
-                    if self._back is None:
-                        self._progress(self.position, letters)
+                self._advance(points[-1][0], letters)
+
+    def _next(self) -> list[Point]:
+        with self._asked:
+            if self._back is not None:
+                self.position, self._back = min(self._back, self.position), None
+        return self._read()
+
+    def _advance(self, position: int, letters: list[DeadLetter]) -> None:
+        with self._asked:
+            if self._back is None:
+                self.position = position
+                self._progress(position, letters)
 
     def rewind(self, position: int) -> None:
         """Go on from an earlier row, whatever is under way. Of that nothing is reported any more."""
@@ -253,9 +280,6 @@ class Drain:
 
     def _read(self) -> list[Point]:
         """What comes next; nothing where the store cannot be read now."""
-        with self._asked:
-            if self._back is not None:
-                self.position, self._back = self._back, None
         try:
             points = storefile.rows(self._store, storefile.POINTS, (self.position, self._to.batch), self._disk)
         except Unavailable as e:
@@ -301,6 +325,10 @@ class Drain:
         """Find the lines that fail alone. False where the server stopped taking lines: then nothing is concluded."""
         if len(points) == 1:
             final = self._insist(points, answer)
+            if final.fate is Fate.HALVE and not final.of_lines:
+                if not self._server_works(points[0]):
+                    return False
+                final = self._send(points)  # again: it may have been another that refused it
             if final.fate is Fate.HALVE:
                 letters.append(self._letter(points[0], final))
             return final.fate in (Fate.HALVE, Fate.ACCEPTED)
@@ -322,17 +350,21 @@ class Drain:
             if self._stop.is_set() or not self._server_works(alone[0]):
                 return Answer(Fate.KEEP)
             answer = self._send(alone)
-        return Answer(Fate.HALVE, answer.reason) if answer.fate is Fate.DOUBT else answer
+        return Answer(Fate.HALVE, answer.reason, of_lines=True) if answer.fate is Fate.DOUBT else answer
 
     def _server_works(self, suspect: Point) -> bool:
         """Whether it takes a line other than this one: the last that it took, or some of those that wait."""
-        waiting = self._read()
-        spread = waiting[:: max(1, len(waiting) // WITNESSES)][-WITNESSES:]
-        for witness in [*([self._good] if self._good else []), *spread]:
+        for witness in self._witnesses():
             fate = self._send([witness]).fate if witness[0] != suspect[0] else Fate.DOUBT
             if fate in (Fate.ACCEPTED, Fate.KEEP) or self._stop.is_set():
                 return fate is Fate.ACCEPTED
         return False
+
+    def _witnesses(self) -> Iterator[Point]:
+        if self._good:
+            yield self._good
+        waiting = self._read()
+        yield from waiting[:: max(1, len(waiting) // WITNESSES)][-WITNESSES:]
 
     def _letter(self, point: Point, answer: Answer) -> DeadLetter:
         text = line(point, self._to.strings).encode()
@@ -342,11 +374,22 @@ class Drain:
         if self._failures == 0:
             log.warning("InfluxDB at %s does not take points (%s); they wait in the store", self._to.url, answer.reason)
         self._failures += 1
+        self.failing = answer.reason[:100]
 
     def _recovered(self) -> None:
         if self._failures:
             log.info("InfluxDB at %s takes points again after %d attempts", self._to.url, self._failures + 1)
-        self._failures = 0
+        self._failures, self.failing = 0, None
+
+
+def _datable(point: Point) -> bool:
+    return EARLIEST_MS <= point[5] < LATEST_MS
+
+
+def _undated(observed_ms: int) -> Answer:
+    return Answer(
+        Fate.HALVE, f"the time {observed_ms} ms lies outside the years 2000 to 2100: a clock that was not set"
+    )
 
 
 def describe(to: settings.Influx) -> str:
