@@ -240,6 +240,38 @@ def withdraw(path: Path, request: int) -> bool:
         db.close()
 
 
+STRAY = 10_000  # rows that a clock which stepped back may have put before those of a time
+
+
+def refill(path: Path, cursor: str, since_ms: int, disk: Disk = DISK) -> tuple[int, int]:
+    """(position, rows): where a cursor must go back to, so that everything received since then comes again, and how
+    many rows that it has passed these are. It never goes forward: what it has not reached comes anyway. Raises
+    Unavailable.
+
+    Rows are found by halving, because their ids follow the time of receipt as far as the bridge's clock did."""
+    db = connect(path, disk=disk)
+    try:
+        at = db.execute("SELECT coalesce(max(position), 0) FROM cursors WHERE name = ?", (cursor,)).fetchone()[0]
+        low, high = db.execute("SELECT coalesce(min(id), 1), coalesce(max(id), 0) + 1 FROM observations").fetchone()
+        while low < high:
+            middle = (low + high) // 2
+            sql = "SELECT received_ms FROM observations WHERE id >= ? ORDER BY id LIMIT 1"
+            if db.execute(sql, (middle,)).fetchone()[0] >= since_ms:
+                high = middle
+            else:
+                low = middle + 1
+        sql = "SELECT min(id) FROM observations WHERE id BETWEEN ? AND ? AND received_ms >= ?"
+        while (stray := db.execute(sql, (low - STRAY, low - 1, since_ms)).fetchone()[0]) is not None:
+            low = stray
+        position = min(at, low - 1)
+        sql = "SELECT count(*) FROM observations WHERE id > ? AND id <= ?"
+        return position, db.execute(sql, (position, at)).fetchone()[0]
+    except sqlite3.OperationalError as e:
+        raise Unavailable(f"cannot read the store {path}: {e}") from e
+    finally:
+        db.close()
+
+
 def backup(store: Path, target: Path, disk: Disk = DISK) -> None:
     """A consistent copy, also while the bridge writes. Raises Unavailable."""
     if target.exists():

@@ -478,4 +478,4 @@ def test_refill(bridge: Bridge) -> None:
     assert bridge.rows("SELECT position FROM cursors WHERE name = 'influx'") == [(2,)]
     assert bridge.rewound == [2]
     state, answer = bridge.ask("refill", RefillRequest(observations[-1].received_ms + 1))
-    assert (state, answer["reason"]) == ("refused", "nothing has arrived since then")
+    assert (state, answer["reason"]) == ("refused", "InfluxDB has been given nothing that arrived since then")

@@ -225,6 +225,27 @@ def test_what_was_spared_is_safe_once_there_is_room(path: Path) -> None:
         assert ids(path)[: len(spared) - 1] == spared[:-1]
 
 
+@pytest.mark.parametrize(
+    ("what", "received", "cursor", "since", "expected"),
+    [
+        ("all in order", [1, 2, 3, 4, 5], 5, 3, (2, 3)),
+        ("everything", [1, 2, 3, 4, 5], 5, 0, (0, 5)),
+        ("nothing arrived since", [1, 2, 3, 4, 5], 5, 6, (5, 0)),
+        ("InfluxDB is behind: it never goes forward", [1, 2, 3, 4, 5], 2, 4, (2, 0)),
+        ("InfluxDB is behind in the middle", [1, 2, 3, 4, 5], 4, 3, (2, 2)),
+        ("the clock stepped back in between", [5, 6, 7, 1, 2, 8, 9], 7, 6, (1, 6)),
+        ("an empty store", [], 0, 1, (0, 0)),
+    ],
+)
+def test_refill(path: Path, what: str, received: list[int], cursor: int, since: int, expected: tuple[int, int]) -> None:
+    """The cursor goes back to before the first row received since, never forward, and the rows are told."""
+    with opened(path) as store:
+        rows = [observation(n, received_ms=T0 + at) for n, at in enumerate(received, 1)]
+        fill(store, 0, then=lambda w: w.observations.extend(rows))
+        accept(store, cursor, T0)
+    assert storefile.refill(path, CURSOR, T0 + since) == expected, what
+
+
 # --- the ceiling ---------------------------------------------------------------------------------------------------
 
 

@@ -255,12 +255,11 @@ class Requests:
         said = _decode(batch.request.body, RefillRequest)
         if batch.work.rules.bridge.influx is None:
             raise Refused("bridge.yaml names no InfluxDB")
-        sql = "SELECT min(id), count(*) FROM observations WHERE received_ms >= ?"
-        first, rows = storefile.rows(self._path, sql, (said.since_ms,), self._disk)[0]
-        if first is None:
-            raise Refused("nothing has arrived since then")
-        batch.work.cursors[CURSOR] = int(first) - 1
-        answer = msgspec.json.encode({"position": int(first) - 1, "rows": int(rows)}).decode()
+        position, rows = storefile.refill(self._path, CURSOR, said.since_ms, self._disk)
+        if not rows:
+            raise Refused("InfluxDB has been given nothing that arrived since then")
+        batch.work.cursors[CURSOR] = position
+        answer = msgspec.json.encode({"position": position, "rows": rows}).decode()
         return Reply(batch.request.id, "done", answer)
 
 

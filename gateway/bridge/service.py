@@ -262,6 +262,9 @@ class Service:
         work.notice(NoticeCode.NO_BROKER, connected_s is None)
         for code, on in self.room.conditions().items():
             work.notice(code, on)
+        if self._drain:
+            why = self._drain.failing
+            work.notice(NoticeCode.INFLUX_WAITS, why is not None, detail=why or "")
         if connected_s is None or not self._memory.ledgers:
             return
         unheard_s = self.receiver.unheard_for_s()

@@ -75,3 +75,23 @@ def restore(
         kept = storefile.restore(file, bridge.store)
     former = f"; the former is {kept}" if kept else ""
     typer.echo(f"{bridge.store} is now {file}, under a new name of its own{former}")
+
+
+@bridge_app.command("refill")
+def refill(
+    since: Annotated[str, typer.Option("--since", help="7d, 2h, 2026-11-22, 2026-11-22T03:00.")],
+    folder: Path = process.ConfigOption,
+) -> None:
+    """Send InfluxDB again what arrived since a time, after it has lost data. A point that it still has stays the same
+    point. The bridge may run."""
+    from gateway import config
+    from gateway.bridge.requests import RefillRequest
+    from gateway.cli import asking, times
+    from gateway.clock import SystemClock
+
+    with process.told():
+        bridge, registry = config.load_bridge(folder)
+        since_ms = times.parse(since, SystemClock().now_ms())
+        assert since_ms is not None
+        answer = asking.ask(bridge, registry, "refill", RefillRequest(since_ms))
+    typer.echo(f"{answer['rows']} points since {times.local(since_ms)} go to InfluxDB again")
