@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup check fix unit test demo torture bench clean
+.PHONY: help setup check fix unit test demo torture bench mutations clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -48,6 +48,9 @@ torture: $(STAMP)  ## a thousand faults against real processes, and the account 
 
 bench: $(STAMP)  ## the figures of the README, measured here
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+mutations: $(STAMP)  ## break each promise on purpose, in a scratch copy, and see that a test tells
+	@$(BIN)/python -m tests.crash.mutations $(ARGS)
 
 clean:  ## remove the environment and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

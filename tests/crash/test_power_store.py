@@ -167,7 +167,7 @@ class Acknowledged:
         self._power, self.at = power, dict[int, int]()
 
     def ack(self, delivery: Delivery) -> None:
-        self.at[delivery.mid] = self._power.now()
+        self.at.setdefault(delivery.mid, self._power.now())
 
 
 @pytest.mark.parametrize("seed", range(max(4, SEEDS // 2)))

@@ -1,0 +1,208 @@
+"""Promises broken on purpose: each change is made in a scratch copy of the tree, and each test that is named for it
+must fail there. `make mutations`, or `python -m tests.crash.mutations WORD ...` for those whose name has the words.
+
+Exits 1 where a test did not tell, and where the text to be broken is not in the code any more: then the mutation is
+to be written again, or the promise is gone. Prints the table of `tests/crash/README.md`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = ["gateway", "simulators", "tests", "device_profiles", "pyproject.toml", "README.md"]
+
+LIVES = "tests/test_receipts_property.py::test_the_account_closes_after_any_life"
+LOSING = "tests/test_receipts_property.py::test_the_account_closes_on_disks_that_lose_power"
+CARD = "tests/crash/test_power_spool.py::test_what_the_spool_committed_survives_any_power_cut"
+STORE = "tests/crash/test_power_store.py::test_the_store_is_what_a_commit_left_after_any_power_cut"
+ACKS = "tests/crash/test_power_store.py::test_what_the_bridge_acknowledged_survives_any_power_cut"
+BACKUP = "tests/crash/test_power_store.py::test_a_backup_that_was_said_to_be_written_survives_any_power_cut"
+RESTORE = "tests/crash/test_power_store.py::test_a_power_cut_while_a_backup_is_restored_leaves_the_one_or_the_other"
+ASIDE = (
+    "tests/crash/test_power_spool.py::test_a_power_cut_while_a_damaged_spool_is_set_aside_keeps_it_and_a_working_one"
+)
+ORDER = "tests/test_service.py::test_commit_then_acknowledge_then_receipt"
+REFUSED = "tests/test_service.py::test_what_the_disk_refuses_is_neither_acknowledged_nor_promised"
+BELIEVED = "tests/test_uplink.py::test_what_is_not_believed"
+IDS = "tests/test_store.py::test_ids_never_come_back"
+
+SPOOL, SPOOLFILE, UPLINK = "gateway/edge/spool.py", "gateway/edge/spoolfile.py", "gateway/edge/uplink.py"
+STOREFILE, BRIDGE, WORK, LEDGER = (
+    "gateway/storefile.py",
+    "gateway/bridge/service.py",
+    "gateway/bridge/work.py",
+    "gateway/bridge/ledger.py",
+)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`old` stands once in `file` and becomes `new`; each of `told_by` must fail then."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    told_by: tuple[str, ...]
+
+
+def plain_ids(table: str, columns: str) -> Mutation:
+    head = f"CREATE TABLE {table} (\n  id INTEGER PRIMARY KEY"
+    old, new = f"{head} AUTOINCREMENT, {columns}", f"{head}, {columns}"
+    return Mutation(f"{table} without AUTOINCREMENT", STOREFILE, old, new, (IDS,))
+
+
+SYNC_SPOOL, SYNC_STORE = 'db.execute("PRAGMA synchronous = FULL")', 'db.execute("PRAGMA synchronous = FULL")'
+TO_COMMIT = "        try:\n            self._commit([a.message for a in arrivals])\n"
+COMMITTED = """        self._store.commit(work)
+"""
+RECEIPT_CHECK = "if receipt.opening != self._spool.opening or receipt.store != self._store:"
+
+MUTATIONS = [
+    # --- the disk
+    Mutation("`synchronous=NORMAL`, spool", SPOOLFILE, SYNC_SPOOL, SYNC_SPOOL.replace("FULL", "NORMAL"),
+             (CARD, LOSING, "tests/test_spool.py::test_commits_are_durable_at_their_return")),
+    Mutation("`synchronous=OFF`, spool", SPOOLFILE, SYNC_SPOOL, SYNC_SPOOL.replace("FULL", "OFF"), (CARD, LOSING)),
+    Mutation("`synchronous=NORMAL`, store", STOREFILE, SYNC_STORE, SYNC_STORE.replace("FULL", "NORMAL"),
+             (STORE, ACKS, LOSING, "tests/test_store.py::test_commits_are_durable_at_their_return")),
+    Mutation("`synchronous=OFF`, store", STOREFILE, SYNC_STORE, SYNC_STORE.replace("FULL", "OFF"),
+             (STORE, ACKS, LOSING)),
+    Mutation("no write-ahead log and no journal, spool", SPOOLFILE, 'db.execute("PRAGMA journal_mode = WAL")',
+             'db.execute("PRAGMA journal_mode = OFF")', (CARD,)),
+    Mutation("folder not synced after a backup", STOREFILE, "    disk.sync_folder(target.absolute().parent)\n", "",
+             (BACKUP,)),
+    Mutation("folder not synced after a restore", STOREFILE,
+             "        disk.rename(new, store)\n        disk.sync_folder(store.parent)\n",
+             "        disk.rename(new, store)\n", (RESTORE,)),
+    Mutation("folder not synced before the restored store takes the name", STOREFILE,
+             "    disk.link(store, kept)\n    disk.sync_folder(store.parent)\n", "    disk.link(store, kept)\n",
+             (RESTORE,)),
+    Mutation("the former store's name is given up before the restored one has it", STOREFILE,
+             "    disk.link(store, kept)\n", "    disk.rename(store, kept)\n", (RESTORE,)),
+    Mutation("folder not synced after a damaged spool was set aside", SPOOLFILE,
+             "        disk.sync_folder(path.parent)\n        return open_sound(path, disk)\n",
+             "        return open_sound(path, disk)\n", (ASIDE,)),
+    Mutation("thinned in one transaction, declared in another", SPOOL,
+             "                self._declare(log_id, first, last, reason)\n",
+             "                self._declare(log_id, first, last, reason)\n"
+             '                self._db.execute("COMMIT")\n                self._db.execute("BEGIN IMMEDIATE")\n',
+             (CARD,)),
+    Mutation("a batch in two transactions", "gateway/bridge/store.py",
+             "            self._write_alerts(work, channels)\n",
+             '            db.execute("COMMIT")\n            db.execute("BEGIN IMMEDIATE")\n'
+             "            self._write_alerts(work, channels)\n", (STORE,)),
+    # --- the bridge's order
+    Mutation("acknowledgement before commit", BRIDGE, TO_COMMIT, "        self.receiver.done(arrivals)\n" + TO_COMMIT,
+             (ORDER, ACKS, REFUSED)),
+    Mutation("receipt before commit, with a disk that refuses", BRIDGE, COMMITTED,
+             "        self._receipts.due(work.due)\n" + COMMITTED, (REFUSED, ORDER)),
+    Mutation("receipt before acknowledgement", BRIDGE,
+             "        self.receiver.done(arrivals)\n        self._finish_batch()\n        return True\n",
+             "        self._finish_batch()\n        self.receiver.done(arrivals)\n        return True\n", (ORDER,)),
+    Mutation("receipt only on change: data", WORK,
+             "            self.due[device] = self.due.get(device, False) or live\n",
+             "            if out.stored or out.rejected:\n"
+             "                self.due[device] = self.due.get(device, False) or live\n",
+             ("tests/test_service.py::test_a_duplicate_makes_a_receipt_due",)),
+    Mutation("the ledger advanced in memory though the commit failed", BRIDGE, COMMITTED,
+             "        work.swap_in()\n" + COMMITTED, (REFUSED,)),
+    Mutation("the ledger changed in place, not in a copy", WORK, "committed.copy() if committed else DeviceLedger()",
+             "committed if committed else DeviceLedger()", (LIVES,)),
+    # --- the device
+    Mutation("a row settled on PUBACK", UPLINK, 'if self._edge.delivery == "puback":', "if True:",
+             ("tests/test_uplink.py::test_a_puback_settles_nothing", LIVES)),
+    Mutation("a log kept across openings", SPOOL, "        self.opening = secrets.token_hex(6)\n",
+             '        self.opening = "7d1f9c2ab4e0"\n',
+             ("tests/test_spool.py::test_every_opening_begins_a_log_of_its_own_and_rows_keep_theirs", LIVES, CARD)),
+    Mutation("a receipt of an earlier opening believed", UPLINK, RECEIPT_CHECK,
+             "if receipt.store != self._store:", (BELIEVED,)),
+    Mutation("a receipt of another store believed", UPLINK, RECEIPT_CHECK,
+             "if receipt.opening != self._spool.opening:", (BELIEVED,)),
+    Mutation("another store does not unsettle", UPLINK,
+             "            self._statement_due = 0.0\n            self._spool.unsettle()\n",
+             "            self._statement_due = 0.0\n",
+             ("tests/test_uplink.py::test_another_store_unsettles_everything",)),
+    Mutation("an opening believes what an earlier one was told", SPOOL,
+             "        self._settled: dict[str, RangeSet] = {}\n",
+             '        self._settled: dict[str, RangeSet] = self.__class__.__dict__.get("_kept", {})\n'
+             "        type(self)._kept = self._settled\n",
+             ("tests/test_spool.py::test_nothing_is_settled_after_an_opening",)),
+    Mutation("thinned and not declared", SPOOL, "            if reason is not None:\n", "            if False:\n",
+             (CARD, LIVES)),
+    # --- the account
+    Mutation("a new opening does not compute afresh what is gone", LEDGER,
+             "                self.log(name).forget_gone()\n", "                pass\n",
+             ("tests/test_ledger.py::test_a_new_opening_computes_afresh", LIVES)),
+    Mutation("a span believed for another store or opening", LEDGER,
+             "if span.store != store or span.opening != self.opening or not", "if not",
+             ("tests/test_ledger.py::test_span",)),
+    # --- cursors
+    plain_ids("observations", "channel_id"),
+    plain_ids("dead_letters", "key"),
+    plain_ids("transitions", "key"),
+    plain_ids("outbox", "key"),
+    plain_ids("notices", "key"),
+    plain_ids("requests", "kind"),
+    Mutation("the spool's logs without AUTOINCREMENT", SPOOLFILE,
+             "CREATE TABLE logs (id INTEGER PRIMARY KEY AUTOINCREMENT,", "CREATE TABLE logs (id INTEGER PRIMARY KEY,",
+             ("tests/test_spool.py::test_log_ids_do_not_come_back",)),
+]  # fmt: skip
+
+
+def tried(mutation: Mutation) -> list[str]:
+    """What went wrong: nothing where every named test told."""
+    text = (ROOT / mutation.file).read_text(encoding="utf-8")
+    if text.count(mutation.old) != 1:
+        return [f"{mutation.file} has {text.count(mutation.old)} times, not once: {mutation.old.strip()!r}"]
+    with tempfile.TemporaryDirectory(prefix="suimon-mutation-") as scratch:
+        for part in COPIED:
+            source, target = ROOT / part, Path(scratch) / part
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        (Path(scratch) / mutation.file).write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        return [problem for test in mutation.told_by if (problem := silent(Path(scratch), test))]
+
+
+def silent(tree: Path, test: str) -> str | None:
+    """Why a test did not tell."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tree)})
+    if done.returncode == 1 and "FAILED" in done.stdout:
+        return None
+    end = (done.stdout + done.stderr).strip().splitlines()[-1:]
+    return f"{test} did not tell: {' '.join(end)}"
+
+
+def row(mutation: Mutation) -> str:
+    parts = [test.partition("::") for test in mutation.told_by]
+    told = ", ".join(f"`{Path(file).stem}`: {name.removeprefix('test_').replace('_', ' ')}" for file, _, name in parts)
+    return f"| {mutation.name} | {told} |"
+
+
+def main(words: list[str]) -> int:
+    wanted = [m for m in MUTATIONS if all(word in m.name for word in words)]
+    failures = 0
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for mutation, problems in zip(wanted, pool.map(tried, wanted), strict=True):
+            print(f"{'NOT TOLD' if problems else 'told    '}  {mutation.name}", flush=True)
+            for problem in problems:
+                print(f"          {problem}", flush=True)
+            failures += bool(problems)
+    print(f"\n{len(wanted) - failures} of {len(wanted)} told by every test that is named for them\n")
+    if not failures:
+        print("| what was broken | told by |\n|---|---|", *map(row, wanted), sep="\n")
+    return failures > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
