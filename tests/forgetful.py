@@ -269,7 +269,7 @@ class Device:
         self.open()
 
     def open(self) -> None:
-        self.spool = Spool(self.path, self.max_bytes, self.ms, RECLAIM_ROWS, disk=disk_of(self._power))
+        self.spool = Spool(self.path, self.max_bytes, self.ms, RECLAIM_ROWS, block_rows=2, disk=disk_of(self._power))
         if not self._power:
             fast(self.spool._db)
         self.uplink = Uplink(

@@ -383,7 +383,7 @@ def test_the_statement_lists_the_openings_own_log_always(path: Path) -> None:
         assert spool.statement() == Statement(log, [StatementLog(log, 1, 4)])
         settle(spool, log, 3)
         filled(spool, 1)
-        assert spool.statement() == Statement(log, [StatementLog(log, 4, 5)])
+        assert spool.statement().logs == [StatementLog(log, 4, 5)]
 
 
 def test_the_statement_lists_what_is_held_of_each_log(path: Path) -> None:
@@ -455,27 +455,8 @@ def test_a_tail_that_was_reclaimed_is_declared_also_at_the_next_opening(path: Pa
     for _ in range(2):
         with opened(path, max_bytes=1) as spool:
             settle(spool, log, 0, (4, 10))
-            spool._reclaim_oldest()
+            spool._room.reclaim_oldest()
             assert stated(spool, log) == StatementLog(log, 1, 11, [(4, 10, "no_space")])
-
-
-def test_without_anything_settled_the_oldest_are_given_up_and_declared(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Thinned numbers stand in the statement with their reason, in one range however often it happens."""
-    with opened(path) as spool:
-        filled(spool, 6000)
-        log, ceiling = spool.opening, spool.used_bytes()
-        spool._max_bytes = ceiling - 1
-        for _ in range(5):
-            filled(spool, 1000)
-        assert spool.used_bytes() <= ceiling + 200_000
-        oldest = rows(spool, log)[0]
-        assert oldest > 4000
-        assert stated(spool, log) == StatementLog(log, oldest, 11_001, [(1, oldest - 1, "no_space")])
-        assert sum("the spool is full" in r.getMessage() for r in caplog.records) == 1
-    with opened(path) as spool:  # and still after the next opening, which the bridge computes afresh
-        assert stated(spool, log) == StatementLog(log, oldest, 11_001, [(1, oldest - 1, "no_space")])
 
 
 def test_a_log_that_was_given_up_whole_stays_listed_with_its_reason(path: Path) -> None:
@@ -494,16 +475,16 @@ def test_giving_up_is_whole_or_nothing(path: Path) -> None:
     """Rows never go undeclared, and none is declared gone that is still held: that would settle it unseen."""
     with opened(path) as spool:
         filled(spool, 10)
-        before = spool.statement()
+        before = spool.statement().logs
         spool._db.execute("CREATE TEMP TRIGGER t BEFORE DELETE ON samples BEGIN SELECT raise(ABORT, 'broken'); END")
-        spool._max_bytes = 1
+        spool._room.max_bytes = 1
         append(spool, 1)
         with pytest.raises(sqlite3.Error, match="broken"):
             spool.commit()
-        assert spool.statement() == before
+        assert spool.statement().logs == before
         assert rows(spool, spool.opening) == list(range(1, 11))
         spool._db.execute("DROP TRIGGER t")
-        spool._max_bytes = ROOM
+        spool._room.max_bytes = ROOM
         spool.commit()
         assert rows(spool, spool.opening) == list(range(1, 12))
 

@@ -1016,7 +1016,7 @@ def test_a_card_that_cannot_be_read_stops_no_live_sample(edge: Edge, caplog: pyt
     assert [m.numbers for m in edge.transport.take("backlog")] == [[1, 2]]
     said = [r.getMessage() for r in caplog.records]
     assert [text for text in said if "the spool" in text] == [
-        "the spool cannot be used (no such table: gone); live samples only, until it can",
+        "the spool cannot be used (no such table: samples); live samples only, until it can",
         "the spool can be used again after 3 failures",
     ]
 

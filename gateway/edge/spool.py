@@ -14,43 +14,81 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway import storefile, wire
 from gateway.disk import DISK, Disk
-from gateway.edge import spoolfile
+from gateway.edge import capacity, held, spoolfile
+from gateway.edge.held import Gone, HeldLog
+from gateway.edge.room import MAX_LOGS, RECLAIM_ROWS, Room, transaction
 from gateway.edge.spoolfile import Damaged
-from gateway.errors import GoneReason, Unavailable
+from gateway.edge.thinning import BLOCK_ROWS
+from gateway.errors import GoneReason, NoticeCode, Unavailable
 from gateway.model import ClockState, Moment, Reading, Sample
 from gateway.ranges import RangeSet
 
 log = logging.getLogger(__name__)
 
-MAX_LOGS = 200
-RECLAIM_ROWS = 1000  # rows freed in one go when space is needed
+MAX_PENDING = 50_000  # samples in memory while the card refuses: 30 MB, or 14 hours at one sample a second
+PENDING_HOLES = 100
+NOTE_EVERY_S = 600.0  # how often a commit also notes for `suimon edge status` what only memory knows
+
+Key = tuple[str, int]
+Date = tuple[int, ClockState]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one commit makes durable: samples, dates, and numbers that memory gave up or the broker acknowledged."""
+
+    batch: list[Sample]
+    dated: dict[Key, Date]
+    dropped: RangeSet
+    acknowledged: dict[str, RangeSet]
+
+    def __bool__(self) -> bool:
+        return bool(self.batch or self.dated or self.dropped or self.acknowledged)
 
 
 class Spool:
-    """Open one per process. Methods may be called from any thread. Raises Unavailable where no spool can be had."""
+    """Open one per process. Methods may be called from any thread. Raises Unavailable where no spool can be had;
+    every method that touches the card may raise sqlite3.Error, which may pass, or Damaged, which does not."""
 
     def __init__(
-        self, path: Path, max_bytes: int, now_ms: int, reclaim_rows: int = RECLAIM_ROWS, disk: Disk = DISK
+        self,
+        path: Path,
+        max_bytes: int,
+        now_ms: int,
+        reclaim_rows: int = RECLAIM_ROWS,
+        disk: Disk = DISK,
+        *,
+        bytes_per_s: float = 0.0,
+        block_rows: int = BLOCK_ROWS,
+        max_pending: int = MAX_PENDING,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_bytes, self._reclaim_rows = max_bytes, reclaim_rows
+        """`bytes_per_s`: what the sensors add, for the capacity in hours. `now`: seconds of a clock that nobody
+        sets."""
+        self._rate, self._max_pending, self._now = bytes_per_s, max_pending, now
         self._lock = threading.RLock()  # held while the card writes
         self._numbers = threading.Lock()  # held for a moment: a slow card must not keep a sensor from being read
         self._seq = 0
         self._pending: deque[Sample] = deque()
-        self._dated: dict[tuple[str, int], tuple[int, ClockState]] = {}  # not yet on the card
+        self._dropped = RangeSet()  # numbers of pending samples that memory had no room for
+        self._dated: dict[Key, Date] = {}  # not yet on the card
+        self._acknowledged: dict[str, RangeSet] = {}  # to be deleted by the next commit (delivery: puback)
         self._damage: Damaged | None = None
-        # What the card holds, oldest log first: name -> (id, oldest, next). The opening's own log stands last.
-        self._held: dict[str, tuple[int, int, int]] = {}
+        self._held: dict[str, HeldLog] = {}  # oldest log first, the opening's own last
         self._settled: dict[str, RangeSet] = {}
         self._through: dict[str, int] = {}
-        self._full = False
+        self._heard = False  # a receipt: before the first one nobody knows what is unsettled
+        self._watch = capacity.Watch(path, now)
+        self._noted_s = now() - NOTE_EVERY_S
+        self._remember: set[NoticeCode] = set()  # to be noted on the card by the next commit
         self.opening = secrets.token_hex(6)
         self._file_lock = storefile.lock(path, "agent")
         with contextlib.ExitStack() as undo:
@@ -58,43 +96,31 @@ class Spool:
             try:
                 self._db = spoolfile.open_or_set_aside(path, disk)
                 undo.callback(self._db.close)
+                self._room = Room(
+                    self._db, self._held, self._settled, self.opening, max_bytes, reclaim_rows, block_rows
+                )
                 self._load(now_ms)
+                self._used = self._room.used_bytes()
             except (sqlite3.Error, OSError) as e:
                 raise Unavailable(f"cannot use the spool {path}: {e}") from e
             undo.pop_all()
 
     def _load(self, now_ms: int) -> None:
         """Begin a log, and find what the card holds of earlier ones."""
-        sql = """SELECT log, id, (SELECT min(seq) FROM samples WHERE log_id = id),
-                 (SELECT max(seq) FROM samples WHERE log_id = id), (SELECT max(b) FROM gone WHERE log_id = id)
-                 FROM logs ORDER BY id"""
-        empty = []
-        for name, log_id, oldest, newest, given_up in self._db.execute(sql).fetchall():
-            next_ = max(newest or 0, given_up or 0) + 1
-            if next_ > 1:
-                self._held[name] = (log_id, oldest or next_, next_)
-                empty += [] if oldest else [name]
-        for name in empty[: max(0, len(self._held) + 1 - MAX_LOGS)]:  # listed only for the reason why it is empty
-            del self._held[name]
-        with self._transaction():
+        logs = held.load(self._db)
+        empty = [entry.name for entry in logs if not entry.count]
+        dropped = set(empty[: max(0, len(logs) + 1 - MAX_LOGS)])  # listed only for the reason why they are empty
+        self._held.update({entry.name: entry for entry in logs if entry.name not in dropped})
+        with transaction(self._db):
             cursor = self._db.execute("INSERT INTO logs (log, opened_ms) VALUES (?, ?)", (self.opening, now_ms))
             self._log_id = int(cursor.lastrowid or 0)
-            self._held[self.opening] = (self._log_id, 1, 1)
-            kept = tuple(entry[0] for entry in self._held.values())
+            self._held[self.opening] = HeldLog(self._log_id, self.opening)
+            kept = tuple(entry.id for entry in self._held.values())
             marks = ",".join("?" * len(kept))
             for table, column in (("logs", "id"), ("gone", "log_id")):  # logs of which no row is left
                 self._db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", kept)  # noqa: S608
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        for code, at_ms in spoolfile.remembered(self._db).items():
+            self._watch.began(code, (now_ms - at_ms) / 1000)
 
     @contextlib.contextmanager
     def _card(self) -> Iterator[None]:
@@ -125,7 +151,21 @@ class Spool:
             self._seq += 1
             sample = Sample(self.opening, self._seq, observed_ms, clk, tuple(readings), moment, raised)
             self._pending.append(sample)
+            if len(self._pending) > self._max_pending:
+                self._bound_memory()
             return sample
+
+    def _bound_memory(self) -> None:
+        """The card refuses for so long that memory is full: the oldest samples that are not raised are given up, and
+        declared once the card works again. A few at once, so that most samples cost nothing."""
+        if not self._dropped:
+            log.error("%d samples wait in memory and the card refuses: the oldest are given up", len(self._pending))
+        count = max(1, self._max_pending // 100)
+        plain = [s.seq for s in self._pending if not s.raised] if len(self._dropped) < PENDING_HOLES else []
+        chosen = set((plain or [s.seq for s in self._pending])[:count])
+        for seq in chosen:
+            self._dropped.add(seq)
+        self._pending = deque(s for s in self._pending if s.seq not in chosen)
 
     def date(self, name: str, seq: int, observed_ms: int, clk: ClockState) -> None:
         """Freeze the time of a sample that had only a moment, at its first send with an absolute time. Every later
@@ -143,37 +183,109 @@ class Spool:
         with self._card():
             with self._numbers:
                 batch = [self._as_dated(sample) for sample in self._pending]
-                dated = self._dated.copy()
-            if not batch and not dated:
+                acknowledged = {name: ranges.copy() for name, ranges in self._acknowledged.items()}
+                work = _Work(batch, self._dated.copy(), self._dropped.copy(), acknowledged)
+            if not work:
                 return 0
-            self._make_room()
             try:
-                self._write(batch, dated)
-            except sqlite3.OperationalError as e:
-                # The card is fuller than our ceiling says: what is settled gives way, unless the file had room.
-                free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
-                if e.sqlite_errorcode != sqlite3.SQLITE_FULL or free or not self._reclaim_oldest():
-                    raise
-                self._write(batch, dated)
-            with self._numbers:
-                for _ in batch:
-                    self._pending.popleft()
-                for key in dated:
-                    # A pending sample that was dated while it was written is dated again at the next commit.
-                    del self._dated[key]
-            if not batch:
-                return 0
-            log_id, oldest, next_ = self._held[self.opening]
-            oldest = batch[0].seq if oldest == next_ else oldest
-            self._held[self.opening] = (log_id, oldest, batch[-1].seq + 1)
+                self._make_room()
+                changed = self._write_or_reclaim(work)
+            except sqlite3.Error as e:
+                self._watch.refused(e, len(batch))
+                raise
+            self._follow(work, changed)
             return len(batch)
 
-    def _write(self, batch: list[Sample], dated: dict[tuple[str, int], tuple[int, ClockState]]) -> None:
-        rows = [spoolfile.to_row(self._log_id, sample) for sample in batch]
-        dates = [(ms, clk.value, self._held[n][0], seq) for (n, seq), (ms, clk) in dated.items() if n in self._held]
-        with self._transaction():
+    def _make_room(self) -> None:
+        before = self._room.given_up
+        try:
+            self._room.make()
+        finally:
+            if self._room.given_up > before:
+                self._watch.thinned(self._room.given_up - before)
+                self._remember.add(NoticeCode.SPOOL_THINNED)
+
+    def _write_or_reclaim(self, work: _Work) -> list[HeldLog]:
+        try:
+            return self._write(work)
+        except sqlite3.OperationalError as e:
+            # The card is fuller than our ceiling says: what is settled gives way, unless the file had room.
+            free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+            if e.sqlite_errorcode != sqlite3.SQLITE_FULL or free or not self._room.reclaim_oldest():
+                raise
+            return self._write(work)
+
+    def _write(self, work: _Work) -> list[HeldLog]:
+        """One transaction; returns the logs as they are after it."""
+        changed = self._changed(work)
+        away = work.acknowledged.get(self.opening) or RangeSet()
+        rows = [spoolfile.to_row(self._log_id, sample) for sample in work.batch if sample.seq not in away]
+        dates = [
+            (ms, clk.value, self._held[name].id, seq)
+            for (name, seq), (ms, clk) in work.dated.items()
+            if name in self._held
+        ]
+        with transaction(self._db):
             self._db.executemany(spoolfile.INSERT, rows)
             self._db.executemany(spoolfile.DATE, dates)
+            for new in changed:
+                self._held[new.name].write_gone(self._db, new)
+            for name, ranges in work.acknowledged.items():
+                if name in self._held:
+                    away_rows = [(self._held[name].id, a, b) for a, b in ranges]
+                    self._db.executemany(spoolfile.DELETE, away_rows)
+            self._note(work)
+        return changed
+
+    def _changed(self, work: _Work) -> list[HeldLog]:
+        """The logs that the work changes, as they are after it."""
+        changed: dict[str, HeldLog] = {}
+        own = self._held[self.opening]
+        numbers = [s.seq for s in work.batch[-1:]] + [b for _, b in list(work.dropped)[-1:]]
+        if numbers:
+            lost: list[Gone] = [(a, b, GoneReason.NO_SPACE.value) for a, b in work.dropped]
+            changed[own.name] = own.grown(max(numbers) + 1, lost)
+        for name, ranges in work.acknowledged.items():
+            entry = changed.get(name) or self._held.get(name)
+            if entry is not None:
+                changed[name] = entry.without(ranges, GoneReason.PUBACK)
+        return list(changed.values())
+
+    def _follow(self, work: _Work, changed: list[HeldLog]) -> None:
+        """Memory follows the commit. What was appended, dated or dropped while it wrote is the next one's."""
+        self._held.update({entry.name: entry for entry in changed})
+        done = self._held[self.opening].next - 1
+        with self._numbers:
+            while self._pending and self._pending[0].seq <= done:
+                self._pending.popleft()
+            if work.dropped:
+                log.error("%d samples were given up while the card refused; declared gone", work.dropped.count)
+            self._dropped.remove(1, done)
+            self._dropped.changes.clear()
+            for key in work.dated:
+                del self._dated[key]
+            for name, ranges in work.acknowledged.items():
+                for a, b in ranges:
+                    self._acknowledged[name].remove(a, b)
+                self._acknowledged[name].changes.clear()
+                if not self._acknowledged[name]:
+                    del self._acknowledged[name]
+        self._watch.taken()
+        self._used = self._room.used_bytes()
+        if self._heard:
+            self._watch.filled(self._unsettled_bytes() / self._room.max_bytes)
+
+    def _note(self, work: _Work) -> None:
+        """Within a commit that is made anyway, and seldom: what the card alone does not tell."""
+        now = self._now()
+        if work.batch and now - self._noted_s >= NOTE_EVERY_S:
+            self._noted_s = now
+            for code in self._remember:
+                spoolfile.remember(self._db, code, work.batch[-1].observed_ms)
+            self._remember.clear()
+            unsettled = self.depth()[0] if self._heard else None
+            note = spoolfile.Note(work.batch[-1].observed_ms, self.opening, unsettled, self._watch.notices())
+            spoolfile.write_note(self._db, note)
 
     def close(self) -> None:
         """Commit and close, whether or not the card takes it."""
@@ -189,6 +301,7 @@ class Spool:
     def settle(self, receipt: wire.Receipt) -> None:
         """Believe a receipt of the present opening and store; the caller has checked both."""
         with self._lock:
+            self._heard = True
             for entry in receipt.logs:
                 if entry.log not in self._held:
                     continue
@@ -202,8 +315,21 @@ class Spool:
     def unsettle(self) -> None:
         """Another store: nothing is settled until it says so."""
         with self._lock:
+            self._heard = False
             self._settled.clear()
             self._through.clear()
+
+    def delete_acknowledged(self, keys: Iterable[Key]) -> None:
+        """By configuration only (delivery: puback): the broker's word is taken for the bridge's. Settled at once, and
+        deleted by the next commit, so that a restart does not send them again; the numbers are declared, for the
+        bridge may never have had them."""
+        with self._lock, self._numbers:
+            self._heard = True
+            for name, seq in keys:
+                if name in self._held:
+                    for ranges in (self._settled, self._acknowledged):
+                        ranges.setdefault(name, RangeSet()).add(seq)
+                        ranges[name].changes.clear()
 
     def settled(self, name: str) -> RangeSet:
         """What receipts settled of a log."""
@@ -226,16 +352,23 @@ class Spool:
             return name in self._settled and seq in self._settled[name]
 
     def statement(self) -> wire.Statement:
-        """What the card still holds, per log, and the present opening."""
-        with self._card():
-            gone: dict[int, list[tuple[int, int, str]]] = {}
-            for log_id, a, b, reason in self._db.execute("SELECT log_id, a, b, reason FROM gone ORDER BY log_id, a"):
-                gone.setdefault(log_id, []).append((a, b, reason))
-            logs = [
-                wire.StatementLog(name, oldest, next_, gone.get(log_id, []))
-                for name, (log_id, oldest, next_) in self._held.items()
-            ]
-            return wire.Statement(self.opening, logs)
+        """What the card still holds, per log, and the present opening; what concerns staff; the share of the spool that
+        is unsettled and the hours it lasts without a bridge, both None before a receipt. Reads no card."""
+        with self._lock:
+            logs = [entry.stated() for entry in self._held.values()]
+            unsettled = self._unsettled_bytes()
+            hours = capacity.hours(max(0.0, self._room.max_bytes - unsettled), self._rate) if self._heard else None
+            return wire.Statement(
+                self.opening,
+                logs,
+                self._watch.notices(),
+                round(unsettled / self._room.max_bytes, 3) if self._heard else None,
+                None if hours is None else round(hours, 1),
+            )
+
+    def _unsettled_bytes(self) -> float:
+        unsettled, count = self.depth()
+        return self._used * unsettled / count if count else 0.0
 
     # --- backlog out -------------------------------------------------------------------------------------------
 
@@ -265,19 +398,19 @@ class Spool:
         with self._card():
             if name not in self._held:
                 return []
-            log_id, oldest, next_ = self._held[name]
+            entry = self._held[name]
             passed = (self._settled.get(name) or RangeSet()).copy()
             for a, b in skip:
                 passed.add(a, b)
             out: list[Sample] = []
-            missing = passed.missing(oldest, next_ - 1)
+            missing = passed.missing(entry.oldest, entry.next - 1)
             for a, b in reversed(missing) if newest else missing:
-                for row in self._db.execute(sql, (log_id, a, b, *more, limit - len(out))).fetchall():
+                for row in self._db.execute(sql, (entry.id, a, b, *more, limit - len(out))).fetchall():
                     try:
                         sample = spoolfile.to_sample(name, *row)
                     except (TypeError, ValueError) as e:
                         log.error("sample %d of log %s is damaged on the card (%s); given up", row[0], name, e)
-                        self._delete(name, row[0], row[0], GoneReason.DAMAGED)
+                        self._room.lose(name, row[0], GoneReason.DAMAGED)
                     else:
                         with self._numbers:
                             out.append(self._as_dated(sample))
@@ -286,102 +419,15 @@ class Spool:
             return out[::-1] if newest else out
 
     def depth(self) -> tuple[int, int]:
-        """(samples not settled, samples on the card)."""
-        with self._card():
-            held = int(self._db.execute("SELECT count(*) FROM samples").fetchone()[0]) + len(self._pending)
-            settled = 0
-            for name, ranges in self._settled.items():
-                if name in self._held:
-                    log_id, oldest, next_ = self._held[name]
-                    for a, b in ranges:
-                        sql = "SELECT count(*) FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ?"
-                        settled += self._db.execute(sql, (log_id, max(a, oldest), min(b, next_))).fetchone()[0]
-            return held - settled, held
-
-    # --- space -------------------------------------------------------------------------------------------------
+        """(samples not settled, samples that the device has), those in memory included. Reads no card."""
+        with self._lock:
+            pending = len(self._pending)
+            count = sum(entry.count for entry in self._held.values())
+            nothing = RangeSet()
+            unsettled = sum(entry.unsettled(self._settled.get(name, nothing)) for name, entry in self._held.items())
+            return unsettled + pending, count + pending
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something; freed pages are used again."""
         with self._card():
-            pages, free, size = (
-                self._db.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-            return int((pages - free) * size)
-
-    def _make_room(self) -> None:
-        """At the ceiling of bytes the oldest reclaimable rows go; where none is left, the oldest unsettled ones,
-        declared gone. At the ceiling of logs the oldest wholly settled one goes; where none is, the oldest."""
-        while self.used_bytes() >= self._max_bytes:
-            if not self._reclaim_oldest() and not self._give_up_oldest():
-                break
-        closed = [name for name in self._with_rows() if name != self.opening]
-        for _ in range(len(closed) + 1 - MAX_LOGS):
-            whole = next((name for name in closed if not self.unsettled(name, 1, RangeSet())), None)
-            if whole is None:
-                while self._give_up(closed[0], GoneReason.LOG_LIMIT):
-                    pass
-            else:
-                while self._reclaim(whole):
-                    pass
-            closed.remove(whole or closed[0])
-
-    def _with_rows(self) -> list[str]:
-        return [name for name, (_, oldest, next_) in self._held.items() if oldest < next_]
-
-    def _reclaim_oldest(self) -> bool:
-        """Delete the oldest settled rows of the oldest log that has any; whether any went."""
-        return any(self._reclaim(name) for name in self._with_rows())
-
-    def _reclaim(self, name: str) -> bool:
-        """Delete the oldest settled rows of a log; whether any went."""
-        log_id, oldest, _ = self._held.get(name, (0, 0, 0))
-        sql = """SELECT min(seq), max(seq) FROM
-                 (SELECT seq FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)"""
-        for a, b in self._settled.get(name, RangeSet()):
-            first, last = self._db.execute(sql, (log_id, max(a, oldest), b, self._reclaim_rows)).fetchone()
-            if first is not None:
-                # A hole is declared: to another store, to which the rows are not settled, nothing else would tell it.
-                self._delete(name, first, last, GoneReason.NO_SPACE if first > oldest else None)
-                return True
-        return False
-
-    def _give_up_oldest(self) -> bool:
-        """Thin the oldest log; whether there was one."""
-        return any(self._give_up(name, GoneReason.NO_SPACE) for name in self._with_rows())
-
-    def _give_up(self, name: str, reason: GoneReason) -> bool:
-        """Give up the oldest rows of a log. Said in the next statement, with its reason. Whether any went."""
-        log_id, oldest, _ = self._held.get(name, (0, 0, 0))
-        sql = "SELECT max(seq) FROM (SELECT seq FROM samples WHERE log_id = ? ORDER BY seq LIMIT ?)"
-        (last,) = self._db.execute(sql, (log_id, self._reclaim_rows)).fetchone()
-        if last is None:
-            return False
-        if not self._full:
-            log.error("the spool is full: the oldest samples that the bridge does not have are given up (%s)", reason)
-            self._full = True
-        self._delete(name, oldest, last, reason)
-        return True
-
-    def _delete(self, name: str, first: int, last: int, reason: GoneReason | None) -> None:
-        """Delete rows and, where there is a reason, declare their numbers gone: both or neither."""
-        log_id, _, next_ = self._held[name]
-        with self._transaction():
-            if reason is not None:
-                self._declare(log_id, first, last, reason)
-            self._db.execute("DELETE FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ?", (log_id, first, last))
-        (oldest,) = self._db.execute("SELECT min(seq) FROM samples WHERE log_id = ?", (log_id,)).fetchone()
-        told = "SELECT 1 FROM gone WHERE log_id = ? LIMIT 1"
-        if oldest is None and name != self.opening and self._db.execute(told, (log_id,)).fetchone() is None:
-            del self._held[name]
-        else:  # an empty log stays listed where a reason is to be told
-            self._held[name] = (log_id, oldest or next_, next_)
-
-    def _declare(self, log_id: int, first: int, last: int, reason: GoneReason) -> None:
-        """One range with the one before, where nothing is held between, so that statements stay small."""
-        before = "SELECT a, reason FROM gone WHERE log_id = ? AND a <= ? ORDER BY a DESC LIMIT 1"
-        held = "SELECT 1 FROM samples WHERE log_id = ? AND seq >= ? AND seq < ? LIMIT 1"
-        a, why = self._db.execute(before, (log_id, first)).fetchone() or (0, None)
-        if why == reason and self._db.execute(held, (log_id, a, first)).fetchone() is None:
-            first = a
-        self._db.execute("INSERT OR REPLACE INTO gone VALUES (?,?,?,?)", (log_id, first, last, reason.value))
+            return self._room.used_bytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.disk import Disk
-from gateway.errors import FaultCode, Unavailable
+from gateway.errors import FaultCode, NoticeCode, Unavailable
 from gateway.model import ClockState, Moment, Reading, Sample
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ SELECT_UNDATED = f"""SELECT {COLUMNS} FROM samples INDEXED BY samples_undated
   WHERE log_id = ? AND seq BETWEEN ? AND ? AND boot = ? ORDER BY seq LIMIT ?"""  # noqa: S608
 DATE = """UPDATE samples SET observed_ms = ?, clk = ?, boot = NULL, uptime_ms = NULL
   WHERE log_id = ? AND seq = ? AND boot IS NOT NULL"""
+DELETE = "DELETE FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ?"
 # What the file itself is guilty of. Anything else (locked, no room, no permission) may pass, and must cost no data.
 DAMAGE = (
     sqlite3.SQLITE_CORRUPT,
@@ -95,6 +96,42 @@ def to_sample(
     )
     moment = Moment(boot, uptime_ms) if boot is not None and uptime_ms is not None else None
     return Sample(name, seq, observed_ms, ClockState(clk), tuple(readings), moment, bool(raised))
+
+
+# --- what is noted beside the rows -----------------------------------------------------------------------------------
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What the agent knows and the rows do not tell, as of the sample of that time. `unsettled` None: no receipt in
+    that opening yet."""
+
+    at_ms: int
+    opening: str
+    unsettled: int | None
+    notices: list[str] = []
+
+
+_SET = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+
+
+def write_note(db: sqlite3.Connection, note: Note) -> None:
+    db.execute(_SET, ("note", _encode_body(note).decode()))
+
+
+def read_note(db: sqlite3.Connection) -> Note | None:
+    row = db.execute("SELECT value FROM meta WHERE key = 'note'").fetchone()
+    return msgspec.json.decode(row[0], type=Note) if row else None
+
+
+def remember(db: sqlite3.Connection, code: NoticeCode, at_ms: int) -> None:
+    """That staff are to be told, also after a restart."""
+    db.execute(_SET, (code.value, str(at_ms)))
+
+
+def remembered(db: sqlite3.Connection) -> dict[NoticeCode, int]:
+    """When each began."""
+    found = db.execute("SELECT key, value FROM meta").fetchall()
+    return {NoticeCode(key): int(value) for key, value in found if key in NoticeCode._value2member_map_}
 
 
 # --- opening -------------------------------------------------------------------------------------------------------
