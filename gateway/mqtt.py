@@ -55,6 +55,9 @@ class Session:
     and must be short:
 
     `on_up(session)` after CONNACK, `on_message(delivery)`, `on_published(mid)` after PUBACK, `on_down()`.
+
+    `subscribe` is what must arrive (QoS 1), `listen` what is repeated anyway (QoS 0, owes no acknowledgement). `level`:
+    the lowest at which news of the connection is told; DEBUG for a process's second session, which has the same news.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Session:
         persistent: bool = False,
         will: tuple[str, bytes] | None = None,
         subscribe: Sequence[str] = (),
+        listen: Sequence[str] = (),
         inflight: int = 20,
         resend: bool = True,
         level: int = logging.INFO,
@@ -73,7 +77,8 @@ class Session:
         on_message: Callable[[Delivery], None] | None = None,
         on_published: Callable[[int], None] | None = None,
     ) -> None:
-        self._broker, self._subscribe, self._level, self._resend = broker, list(subscribe), level, resend
+        self._broker, self._level, self._resend = broker, level, resend
+        self._subscribe = [(topic, 1) for topic in subscribe] + [(topic, 0) for topic in listen]
         self._on_up, self._on_down = on_up, on_down
         self._on_message, self._on_published = on_message, on_published
         self._connection, self._dropped = 0, -1
@@ -91,10 +96,14 @@ class Session:
         if broker.tls is not None:
             client.tls_set_context(tls_context(broker.tls))
         if will is not None:
-            client.will_set(will[0], will[1], qos=1, retain=True)
+            self.set_will(will)
         client.on_connect, client.on_connect_fail = self._connected, self._failed
         client.on_disconnect, client.on_message = self._disconnected, self._message
         client.on_publish, client.on_subscribe = self._published, self._subscribe_answered
+
+    def set_will(self, will: tuple[str, bytes]) -> None:
+        """Before `start`: what the broker says, retained, when the connection breaks."""
+        self._client.will_set(will[0], will[1], qos=1, retain=True)
 
     def start(self) -> None:
         """Connect in the background and keep connected. Returns at once; an absent broker is retried."""
@@ -150,7 +159,13 @@ class Session:
         if self._complained:
             outage, tried = units.in_words(time.monotonic() - self._down_since), self.attempts + 1
             plural = "s" * (tried > 1)
-            self._say(logging.INFO, "connected to MQTT broker %s after %s, %d attempt%s", outage, tried, plural)
+            self._say(
+                max(logging.INFO, self._level),
+                "connected to MQTT broker %s after %s, %d attempt%s",
+                outage,
+                tried,
+                plural,
+            )
         else:
             self._say(logging.INFO, "connected to MQTT broker %s")
         self.attempts, self._complained = 0, False
@@ -159,14 +174,14 @@ class Session:
             client.drop_out_messages()  # before anybody may publish, and before the library resends
         self.connected.set()
         if self._subscribe:
-            client.subscribe([(topic, 1) for topic in self._subscribe])
+            client.subscribe(self._subscribe)
         else:
             self.subscribed.set()
         if self._on_up:
             self._on_up(self)
 
     def _subscribe_answered(self, _c: Any, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
-        refused = [t for t, r in zip(self._subscribe, reasons, strict=False) if r.is_failure]
+        refused = [t for (t, _), r in zip(self._subscribe, reasons, strict=False) if r.is_failure]
         if refused:
             log.error("the broker %s refuses the subscription to %s; check its ACL", self._where, ", ".join(refused))
         else:
@@ -214,7 +229,8 @@ class Session:
     def _say(self, level: int, text: str, *arguments: object) -> None:
         """The news of a connection; a second session of one process says it on a lower level, so that people read it
         once."""
-        log.log(level if self._level == logging.INFO else self._level, text, self._where, *arguments)
+        told = logging.DEBUG < self._level <= level
+        log.log(level if told else logging.DEBUG, text, self._where, *arguments)
 
     @property
     def _where(self) -> str:

@@ -36,6 +36,7 @@ __all__ = [
 
 ROOT = "suimon/v1"
 BRIDGE_STATUS = f"{ROOT}/_bridge/status"
+BRIDGE_WHO = f"{ROOT}/_bridge/who"  # a newcomer asks; a bridge that is there announces itself
 FROM_DEVICE = ("data", "backlog", "spool", "birth", "status", "reply")
 RECEIPT_RANGES = 64
 T = TypeVar("T")
@@ -94,9 +95,15 @@ class Statement(msgspec.Struct, frozen=True):
     hours: float | None = None
 
 
-class BridgeStatus(msgspec.Struct, frozen=True):
+class BridgeStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The bridge's presence. `instance` names this run of it, `term` its place: of two that meet the higher one stays.
+    `backlog` is "paused" while devices are to keep theirs."""
+
     state: str
     store: str
+    instance: str = ""
+    term: int = 0
+    backlog: str = ""
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):

@@ -462,6 +462,18 @@ def test_backlog_waits_for_the_bridge(edge: Edge) -> None:
     assert [m.numbers for m in edge.turn()] == [[1, 2, 3, 4, 5]]
 
 
+def test_backlog_waits_while_the_bridge_has_no_room(edge: Edge) -> None:
+    """A bridge that says its backlog is paused is sent live samples only, until it says otherwise."""
+    edge.ready()
+    edge.hear(wire.BRIDGE_STATUS, wire.BridgeStatus("online", "s1", backlog="paused"))
+    edge.fill(5)
+    assert edge.turn() == []
+    edge.uplink.live(edge.append()[0])
+    assert [m.kind for m in edge.turn()] == ["data"]
+    edge.bridge()
+    assert [m.numbers for m in edge.turn()] == [[1, 2, 3, 4, 5]]
+
+
 def test_the_window_bounds_what_the_broker_has_not_taken(edge: Edge) -> None:
     """Three packs are under way; each PUBACK lets one more go."""
     edge.ready()

@@ -209,16 +209,22 @@ class Deliverer:
         self._thread = threading.Thread(target=self._run, name=f"notify {name}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        if self._thread.ident is None and not self._stop.is_set():
+            self._thread.start()
 
     def wake(self) -> None:
         """Something may be owed."""
         self._wake.set()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
+    def halt(self) -> None:
+        """Begin no further delivery. Waits for nothing."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(timeout_s)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        self.halt()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -1,8 +1,9 @@
 """Takes messages from the broker in order, bounded, acknowledgements owed.
 
 Two sessions, so that backlog can be held back without holding back live samples. What arrives waits in memory up to
-a number of bytes; beyond it the network thread stops reading for a while and then lets the connection go, because a
-paused session is lost after about two keepalives anyway. Nothing is lost by that: it was not acknowledged.
+a number of bytes, half of it for each session, so that backlog takes no room from live samples; beyond it the network
+thread stops reading for a while and then lets the connection go, because a paused session is lost after about two
+keepalives anyway. Nothing is lost by that: it was not acknowledged.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway import settings, wire
 from gateway.model import Message
@@ -22,6 +23,7 @@ from gateway.mqtt import Delivery, Session
 log = logging.getLogger(__name__)
 
 LIVE_KINDS = ("data", "spool", "birth", "status", "reply")
+BATCH_BYTES = 524_288  # of one batch, so that a live message never waits for seconds of backlog to be stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +33,47 @@ class Arrival:
     message: Message
     delivery: Delivery
     session: Session
+    queue: str = "live"
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What arrived on one session. `held` counts bytes until they are stored; `let_go` how often in a row there was no
+    room for too long."""
+
+    waiting: deque[Arrival] = field(default_factory=deque)
+    held: int = 0
+    let_go: int = 0
 
 
 class Receiver:
     """The live and the backlog session of a bridge."""
 
     def __init__(
-        self, bridge: settings.Bridge, store: str, now_ms: Callable[[], int], on_live_up: Callable[[Session], None]
+        self,
+        bridge: settings.Bridge,
+        now_ms: Callable[[], int],
+        on_live_up: Callable[[], None],
+        on_bridge: Callable[[Delivery], None],
     ) -> None:
-        self._now_ms, self._limit = now_ms, bridge.max_held_bytes
+        """`on_live_up` follows each connection of the live session, `on_bridge` each word of or to bridges; both on
+        its network thread."""
+        self._now_ms, self._limit = now_ms, bridge.max_held_bytes // 2
         self._pause_s = bridge.broker.keepalive_s / 2
-        self._held = 0
         self._ready = threading.Condition()
-        self._queues: dict[str, deque[Arrival]] = {"live": deque(), "backlog": deque()}
-        self._stopped = False
+        self._queues = {"live": _Queue(), "backlog": _Queue()}
+        self._stopped = self.backlog_paused = False
         self.subscribed_ms: int | None = None
         self._connected_s: float | None = None  # monotonic, as `_heard_s`
         self._heard_s = -math.inf  # the newest message that a device sent just now: not a retained one
-        self._offline = wire.encode(wire.BridgeStatus("offline", store))
-        self._on_live_up = on_live_up
+        self._on_live_up, self._on_bridge = on_live_up, on_bridge
         root = f"{wire.ROOT}/+/+"
         self.live = Session(
             bridge.broker,
             f"{bridge.client_id}-live",
             persistent=True,
-            will=(wire.BRIDGE_STATUS, self._offline),
             subscribe=[f"{root}/{kind}" for kind in LIVE_KINDS],
+            listen=[wire.BRIDGE_STATUS, wire.BRIDGE_WHO],
             inflight=200,
             on_up=self._up,
             on_down=self._down,
@@ -71,26 +88,46 @@ class Receiver:
             on_message=lambda d: self._arrived("backlog", self.backlog, d),
         )
 
-    def start(self) -> None:
+    def start(self, will: bytes) -> None:
+        """`will` is what the broker says of this bridge when it is cut off."""
+        self.live.set_will((wire.BRIDGE_STATUS, will))
         self.live.start()
-        self.backlog.start()
+        if not self.backlog_paused:
+            self.backlog.start()
 
-    def stop(self) -> None:
+    def stop(self, farewell: bytes | None) -> None:
+        """None: another bridge has the place, and a farewell would speak for it."""
         with self._ready:
             self._stopped = True
             self._ready.notify_all()
         self.backlog.stop()
-        self.live.stop(farewell=(wire.BRIDGE_STATUS, self._offline))
+        self.live.stop(farewell=(wire.BRIDGE_STATUS, farewell) if farewell else None)
+
+    def pause_backlog(self, on: bool) -> None:
+        """End the backlog session for a while, or take it up again. What the devices sent already waits at the broker;
+        they must be told, or the broker's queue fills and drops."""
+        if on == self.backlog_paused:
+            return
+        with self._ready:
+            self.backlog_paused = on
+            self._ready.notify_all()
+        if on:
+            self.backlog.stop()
+        else:
+            self.backlog.start()
 
     def take(self, limit: int, timeout_s: float) -> list[Arrival]:
-        """Up to `limit` messages, live ones first; waits for the first. They count as held until `done`."""
+        """Up to `limit` messages and BATCH_BYTES, live ones first; waits for the first. They count as held until
+        `done`."""
         with self._ready:
-            if not any(self._queues.values()):
+            if not any(queue.waiting for queue in self._queues.values()):
                 self._ready.wait(timeout_s)
             out: list[Arrival] = []
+            size = 0
             for queue in self._queues.values():
-                while queue and len(out) < limit:
-                    out.append(queue.popleft())
+                while queue.waiting and len(out) < limit and size < BATCH_BYTES:
+                    out.append(queue.waiting.popleft())
+                    size += len(out[-1].delivery.payload)
             return out
 
     def done(self, arrivals: list[Arrival]) -> None:
@@ -98,13 +135,18 @@ class Receiver:
         for arrival in arrivals:
             arrival.session.ack(arrival.delivery)
         with self._ready:
-            self._held -= sum(len(a.delivery.payload) for a in arrivals)
+            for arrival in arrivals:
+                self._queues[arrival.queue].held -= len(arrival.delivery.payload)
+            for name, queue in self._queues.items():
+                if queue.let_go and queue.held == 0:
+                    log.info("the %s session flows again; it was let go %d times", name, queue.let_go)
+                    queue.let_go = 0
             self._ready.notify_all()
 
     @property
     def held_bytes(self) -> int:
         """Of messages taken from the broker and not yet done."""
-        return self._held
+        return sum(queue.held for queue in self._queues.values())
 
     def connected_for_s(self) -> float | None:
         """How long there is a connection; None while there is none."""
@@ -127,25 +169,34 @@ class Receiver:
 
     # --- network threads ---------------------------------------------------------------------------------------
 
-    def _up(self, session: Session) -> None:
+    def _up(self, _: Session) -> None:
         self.subscribed_ms, self._connected_s = self._now_ms(), time.monotonic()
-        self._on_live_up(session)
+        self._on_live_up()
 
     def _down(self) -> None:
         self.subscribed_ms = self._connected_s = None
 
     def _arrived(self, queue: str, session: Session, d: Delivery) -> None:
+        if d.topic in (wire.BRIDGE_STATUS, wire.BRIDGE_WHO):
+            self._on_bridge(d)
+            return
+        own = self._queues[queue]
         with self._ready:
-            waited = self._ready.wait_for(lambda: self._held <= self._limit or self._stopped, self._pause_s)
-            if not waited:
-                log.warning(
-                    "the %s session holds %d bytes and none was stored for a while; letting it go", queue, self._held
-                )
+            if not self._ready.wait_for(lambda: own.held <= self._limit or self._ending(queue), self._pause_s):
+                if not own.let_go:
+                    text = "the %s session holds %d bytes and none was stored for a while; letting it go"
+                    log.warning(text, queue, own.held)
+                own.let_go += 1
                 session.drop()
                 return
+            if own.held > self._limit:
+                return  # the session ends; it comes again
             if not d.retained:
                 self._heard_s = time.monotonic()
-            self._held += len(d.payload)
+            own.held += len(d.payload)
             message = Message(d.topic, d.payload, self._now_ms(), d.retained)
-            self._queues[queue].append(Arrival(message, d, session))
+            own.waiting.append(Arrival(message, d, session, queue))
             self._ready.notify_all()
+
+    def _ending(self, queue: str) -> bool:
+        return self._stopped or (queue == "backlog" and self.backlog_paused)

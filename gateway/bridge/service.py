@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, notices, noticewords
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
+from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
 from gateway.bridge.requests import Requests
@@ -31,7 +32,6 @@ from gateway.disk import DISK, Disk
 from gateway.errors import NoticeCode, RejectCode
 from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message
-from gateway.mqtt import Session
 from gateway.stations import Registry
 from gateway.systemd import Supervisor
 
@@ -65,6 +65,7 @@ class Service:
         mark: Callable[[str], None] = lambda _: None,
         disk: Disk = DISK,
         supervisor: Supervisor | None = None,
+        takeover: bool = False,
     ) -> None:
         """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent."""
         self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
@@ -80,7 +81,9 @@ class Service:
         self._ticked = 0.0
         self._told: set[tuple[str, str, str]] = set()
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
-        self.receiver = Receiver(bridge, self._memory.store, clock.now_ms, self._announce)
+        presence = Presence(self._memory.store, clock.now_ms(), takeover)
+        self._place = Place(bridge, presence, self._publish_status, lambda: self.receiver.wake(), self._yielded)
+        self.receiver = Receiver(bridge, clock.now_ms, self._place.announce, self._place.heard)
         self._receipts = Receipts(self._memory, self._publish_receipt, self._beat)
         self._deliverers = self._make_deliverers(disk)
         self._drain = self._make_drain(disk)
@@ -137,29 +140,58 @@ class Service:
             assert self._bridge.influx is not None
             log.info("points go to %s", influx.describe(self._bridge.influx))
             self._drain.start()
-        for deliverer in self._deliverers:
-            deliverer.start()
-            deliverer.wake()
         self._receipts.start()
-        self.receiver.start()
+        self._place.start()
         self.vitals.start()
         try:
             while not self._stopping.is_set():
                 self.vitals.round()
                 self._once()
+                self._keep_place()
         finally:
             self._shut_down()
+        if self._place.lost_to is not None:
+            raise Displaced(self._place.lost_to)
 
     def _shut_down(self) -> None:
         self.vitals.stop()
         self._receipts.stop()
-        self.receiver.stop()
+        self._place.stop()
+        self.receiver.stop(None if self._place.lost_to else self._place.word("offline"))
         for deliverer in self._deliverers:
             deliverer.stop()
         if self._drain:
             self._drain.stop()
         self._write_inbox()
         self._store.close()
+
+    def _keep_place(self) -> None:
+        match self._place.keep():
+            case "unasked":  # nobody can be asked, and people are owed what they are owed
+                self._start_delivering()
+            case "kept":
+                self.pause_backlog(self.room.backlog_waits)
+            case "won":
+                self.pause_backlog(self.room.backlog_waits)
+                self._start_delivering()
+                self.receiver.start(self._place.word("offline"))
+
+    def _start_delivering(self) -> None:
+        for deliverer in self._deliverers:
+            deliverer.start()
+            deliverer.wake()
+
+    def _yielded(self) -> None:
+        """Another bridge has the place: stop notifying at once, and end."""
+        for deliverer in self._deliverers:
+            deliverer.halt()
+        self.stop()
+
+    def pause_backlog(self, on: bool) -> None:
+        """Let the devices keep their backlog for a while."""
+        if on != self.receiver.backlog_paused:
+            self._place.pause_backlog(on)
+            self.receiver.pause_backlog(on)
 
     # --- the writer loop -------------------------------------------------------------------------------------
 
@@ -343,8 +375,8 @@ class Service:
 
     # --- called by other threads -----------------------------------------------------------------------------
 
-    def _announce(self, session: Session) -> None:
-        session.publish(wire.BRIDGE_STATUS, wire.encode(wire.BridgeStatus("online", self._memory.store)), retain=True)
+    def _publish_status(self, word: bytes) -> None:
+        self.receiver.live.publish(wire.BRIDGE_STATUS, word, retain=True)
 
     def _position(self) -> int | None:
         return self._drain.position if self._drain else None
@@ -356,6 +388,8 @@ class Service:
         self.vitals.pulse.beat(loop, within_s)
 
     def _publish_receipt(self, topic: str, payload: bytes) -> bool:
+        if self._place.lost_to is not None:
+            return False
         self._mark("receipt")
         return self.receiver.live.publish(topic, payload, retain=True) is not None
 

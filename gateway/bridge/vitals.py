@@ -113,7 +113,9 @@ class Vitals:
         return Health(
             {
                 "live": None if receiver.live.subscribed.is_set() else "not subscribed at the broker",
-                "backlog": None if receiver.backlog.subscribed.is_set() else "not subscribed at the broker",
+                "backlog": None
+                if receiver.backlog.subscribed.is_set() or receiver.backlog_paused
+                else "not subscribed at the broker",
                 "store": "the disk refuses" if self._refused else None,
                 **self.alive().checks,
             }

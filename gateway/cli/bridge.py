@@ -23,12 +23,16 @@ def _bridge() -> None:
 @bridge_app.command("run")
 def run(
     folder: Path = process.ConfigOption,
+    takeover: Annotated[
+        bool, typer.Option("--takeover", help="Take the place of another bridge that runs on this broker.")
+    ] = False,
     sim_clock: Path | None = process.ClockOption,
     crash: str | None = process.CrashOption,
     journal: Path | None = process.DiskOption,
 ) -> None:
     """Store what the devices send, answer with receipts, raise alerts, until stopped."""
     from gateway import config
+    from gateway.bridge.presence import Displaced
     from gateway.bridge.service import Service
     from gateway.systemd import Supervisor
 
@@ -39,11 +43,15 @@ def run(
         disk = process.disk_of(journal, bridge.simulation)
         try:
             mark, supervisor = process.crash_at(crash, bridge.simulation), Supervisor.of(os.environ)
-            service = Service(bridge, registry, clock, mark, disk, supervisor)
+            service = Service(bridge, registry, clock, mark, disk, supervisor, takeover)
         except ModuleNotFoundError as e:
             raise Unavailable(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'") from e
     process.stop_on_signals(service.stop)
-    service.run()
+    try:
+        service.run()
+    except Displaced as e:
+        logging.error("stopped: %s", e)
+        raise typer.Exit(process.EXIT_DISPLACED) from e
     logging.info("stopped; samples: %s", service.summary())
 
 

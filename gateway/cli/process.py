@@ -26,6 +26,7 @@ from gateway.errors import ConfigError, Problem, Unavailable
 
 EXIT_CONFIG = 3
 EXIT_UNAVAILABLE = 4
+EXIT_DISPLACED = 5  # another bridge has the place; a supervisor must not start this one again
 
 ConfigOption = typer.Option(Path(), "--config", "-c", help="The folder with the YAML files.")
 ClockOption = typer.Option(None, "--sim-clock", hidden=True, help="Shared clock of a simulation.")

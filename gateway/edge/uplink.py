@@ -105,6 +105,7 @@ class Uplink:
         self._card_failures = 0
         self._store: str | None = None  # the store that the bridge announces
         self._bridge_online = False
+        self._backlog_paused = False  # by the bridge, which has no room for it now
         self._heard = False  # a receipt that names this opening and that store
         self._last_receipt: wire.Receipt | None = None
         self._statement_due = 0.0
@@ -234,7 +235,7 @@ class Uplink:
 
     def _backlog(self) -> bool:
         """Send one backlog pack, if the bridge is there, has answered this opening, and has room. Whether one went."""
-        if self._edge.delivery == "receipt" and not (self._bridge_online and self._heard):
+        if self._backlog_paused or (self._edge.delivery == "receipt" and not (self._bridge_online and self._heard)):
             return False
         pack = self._packs.next(self._now(), self._store or "")
         return pack is not None and self._send("backlog", *pack) is not None
@@ -306,6 +307,7 @@ class Uplink:
 
     def _presence(self, status: wire.BridgeStatus) -> None:
         was_online, self._bridge_online = self._bridge_online, status.state == "online"
+        self._backlog_paused = status.backlog == "paused"
         if self._bridge_online and not was_online:
             self._statement_due = 0.0
         if self._store != status.store:
