@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import FaultCode, RejectCode
-from gateway.model import ClockState, Sample
+from gateway.model import ClockState, Moment, Sample
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 LOG = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -325,19 +325,30 @@ def encode_alone(sample: WireSample, r: WireRecord) -> bytes:
     return msgspec.json.encode([item])
 
 
-def encode_pack(samples: Iterable[Sample], span: Span | None = None) -> bytes:
-    """A SenML pack of samples. Shared labels are written once; times are absolute seconds to the millisecond."""
+def encode_pack(samples: Iterable[Sample], span: Span | None = None, here: Moment | None = None) -> bytes:
+    """A SenML pack of samples. Shared labels are written once; times are absolute seconds to the millisecond. `here` is
+    this boot and its present uptime: samples of it that have no date yet carry their age, as time relative to now."""
     out: list[dict[str, Any]] = []
     bn = log = None
+    absolute = False  # an absolute base time holds from a record before
     for sample in samples:
+        t: float | None = None
+        if here is not None and sample.moment is not None and sample.moment.boot == here.boot:
+            t = (sample.moment.uptime_ms - here.uptime_ms) / 1000
         for i, reading in enumerate(sample.readings):
             record: dict[str, Any] = {}
             if i == 0 and sample.log != log:
                 record["log"] = log = sample.log
             if f"{reading.station}/" != bn:
                 record["bn"] = bn = f"{reading.station}/"
-            if i == 0:
+            if i == 0 and t is None:
                 record.update(bt=sample.observed_ms / 1000, seq=sample.seq, clk=sample.clk.value)
+            elif i == 0:
+                record.update({"bt": 0} if absolute else {}, seq=sample.seq, clk=ClockState.UNSYNCED.value)
+            if i == 0:
+                absolute = t is None
+            if t is not None:
+                record["t"] = t
             if reading.fault is not None:
                 record.update(n=f"{reading.channel}.fault", vs=reading.fault.value)
             else:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from gateway import settings, wire
 from gateway.edge import uplink as uplink_module
 from gateway.edge.backlog import UNSETTLED
+from gateway.edge.dating import Dating
 from gateway.edge.pace import MOST_BYTES, PACK_BYTES, Window
 from gateway.edge.spool import Spool
 from gateway.edge.uplink import (
@@ -47,8 +48,8 @@ class Wide(Window):
 class Edge:
     """A spool and its uplink on a clock that stands until `turn` moves it."""
 
-    def __init__(self, folder: Path, wide: bool = True, **changes: Any) -> None:
-        self.wide = wide
+    def __init__(self, folder: Path, wide: bool = True, dating: Dating | None = None, **changes: Any) -> None:
+        self.wide, self.dating = wide, dating
         given: dict[str, Any] = {"pack_samples": 10, "window_packs": 3} | changes
         spool = settings.Spool(folder / "spool.db")
         self.settings = settings.Edge(TENANT, DEVICE, settings.Broker(), spool, {}, (), **given)
@@ -58,7 +59,7 @@ class Edge:
     def open(self) -> None:
         self.spool = Spool(self.settings.spool.path, 512_000_000, T0)
         self.uplink = Uplink(
-            self.settings, self.spool, b'{"agent":"test"}', status, connect=FakeTransport, now=lambda: self.now
+            self.settings, self.spool, b'{"agent":"test"}', status, FakeTransport, lambda: self.now, dating=self.dating
         )
         assert isinstance(self.uplink.session, FakeTransport)
         self.transport = self.uplink.session

@@ -69,6 +69,7 @@ class Agent:
             self._status,
             connect,
             turned=lambda: self._pulse.beat("uplink", UPLINK_TURN_S),
+            dating=clock,
         )
         self._card_failures = 0
         self.waiting = 0  # samples not settled when the agent ended

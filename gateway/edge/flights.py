@@ -69,6 +69,10 @@ class Flights:
         """Without their PUBACK."""
         return [flight for flight in self._by_mid.values() if flight.kind == kind]
 
+    def stalled(self, since: float) -> bool:
+        """Whether something was published before that time and has no PUBACK yet."""
+        return any(flight.sent < since for flight in self._by_mid.values())
+
     def unsettled(self, kind: str) -> int:
         """Samples without their receipt."""
         return sum(1 for flight in self._by_key.values() if flight.kind == kind)

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from gateway import settings, wire
 from gateway.edge.backlog import Backlog
+from gateway.edge.dating import Dates, Dating
 from gateway.edge.flights import Failures, Flight, Flights, Key
 from gateway.edge.spool import Spool
 from gateway.loops import Loop
@@ -30,6 +31,8 @@ LIVE_IN_FLIGHT = 200  # unacknowledged live messages; beyond, a sample waits for
 RESEND_FIRST_S, RESEND_MAX_S = 60.0, 3600.0
 STATEMENT_EVERY_S = 60.0
 STATEMENT_RETRY_S = 5.0  # while the bridge is online and no receipt for this opening was heard
+UNDATED_LIVE = 1000  # live samples that wait for the clock to be set; beyond, they wait on the card
+STALLED_S = 5.0  # without a PUBACK
 ALONE_PAUSE_S = (60.0, 600.0)  # between the sends of a sample that fails alone: a broker that drops gets over it
 TOO_LARGE_PAUSE_S = 600.0  # before a single sample, at which the connection is lost each time, is tried again
 PAHO_IN_FLIGHT = 1000  # above all that we hand over: nothing waits in the library, where we could not overtake it
@@ -87,19 +90,22 @@ class Uplink:
         connect: Connect = Session,
         now: Callable[[], float] = time.monotonic,
         turned: Callable[[], None] = lambda: None,
+        dating: Dating | None = None,
     ) -> None:
-        """`turned` is called on every round of its loop."""
+        """`turned` is called on every round of its loop. `dating` None: no sample is ever without a time."""
         self._edge, self._spool, self._birth, self._status = edge, spool, birth, status
         self._now, self._turned = now, turned
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._flights, self._failures = Flights(), Failures()
-        self._packs = Backlog(edge, spool, self._flights, self._failures)
+        self._dates = Dates(dating, spool)
+        self._packs = Backlog(edge, spool, self._flights, self._failures, self._dates)
         # What the network thread heard: a PUBACK and when, a message, a connection and the number of the last publish
         # before it. It only notes: paho calls back with its own locks held, and taking ours there while another thread
         # publishes would be a deadlock.
         self._heard_of: deque[tuple[int, float] | Delivery | _Up] = deque()
         self._sampled: deque[Sample] = deque()  # to be published live; a sensor's thread does not wait for the lock
+        self._undated: deque[Sample] = deque()  # live ones that wait for the clock to be set
         self._again: deque[Sample] = deque()  # live ones whose connection was lost before their PUBACK, once each
         self._resend_s = RESEND_FIRST_S  # the patience with the next backlog; one for all, so that it needs no memory
         self._card_failures = 0
@@ -152,7 +158,9 @@ class Uplink:
         with self._lock:
             while self._heard_of:
                 self._listen(self._heard_of.popleft())
+            self._reconsider()
             self._publish_live()
+            self._dates.freeze(self._now())
             if not self.session.connected.is_set():
                 return
             self._flights.release_due(self._now())
@@ -185,15 +193,42 @@ class Uplink:
 
     def _publish_live(self) -> None:
         while self._again and self.session.connected.is_set():
-            sample = self._again.popleft()
-            if (sample.log, sample.seq) not in self._flights:
-                self._send("data", [sample], wire.encode_pack([sample]))
+            self._live(self._again.popleft(), again=True)
         while self._sampled:
-            sample = self._sampled.popleft()
-            if len(self._flights.waiting("data")) < LIVE_IN_FLIGHT and (sample.log, sample.seq) not in self._flights:
-                flight = self._send("data", [sample], wire.encode_pack([sample]))
-                if flight is not None:
-                    flight.samples = (sample,)
+            self._live(self._sampled.popleft(), again=False)
+
+    def _reconsider(self) -> None:
+        """The clock may have been set, or the minute be over."""
+        waiting, self._undated = self._undated, deque()
+        for sample in waiting:
+            self._flights.release((sample.log, sample.seq))
+            self._live(sample, again=False)
+
+    def _live(self, sample: Sample, again: bool) -> None:
+        """Publish it, or let it wait for its date, or leave it to the backlog."""
+        key = (sample.log, sample.seq)
+        if key in self._flights:
+            return
+        sample = self._dates.dated(sample)
+        if self._dates.relative(sample):
+            waits_s = self._dates.waits_s(sample)
+            if waits_s and len(self._undated) < UNDATED_LIVE:
+                self._undated.append(sample)
+                self._flights.hold(key, self._now() + waits_s)
+                return
+            if waits_s or not self._ages():
+                return
+        if not again and len(self._flights.waiting("data")) >= LIVE_IN_FLIGHT:
+            return
+        flight = self._send("data", [sample], wire.encode_pack([sample], None, self._dates.here()))
+        if flight is not None and not again:
+            flight.samples = (sample,)
+
+    def _ages(self) -> bool:
+        """Whether an age may be sent: it is right only if it does not wait on its way, neither in the broker for an
+        absent bridge nor in a connection that stands still."""
+        there = self._bridge_online or self._edge.delivery == "puback"
+        return there and not self._flights.stalled(self._now() - STALLED_S)
 
     def _send(self, kind: str, samples: list[Sample], payload: bytes) -> Flight | None:
         """Publish one pack; under the lock. None: there is no connection."""
@@ -237,7 +272,7 @@ class Uplink:
         """Send one backlog pack, if the bridge is there, has answered this opening, and has room. Whether one went."""
         if self._backlog_paused or (self._edge.delivery == "receipt" and not (self._bridge_online and self._heard)):
             return False
-        pack = self._packs.next(self._now(), self._store or "")
+        pack = self._packs.next(self._now(), self._store or "", self._ages())
         return pack is not None and self._send("backlog", *pack) is not None
 
     # --- network thread ----------------------------------------------------------------------------------------
