@@ -1,6 +1,7 @@
 """`make bench`: prints `name value limit pass|fail` a line, and the same as JSON into bench-results/.
 
-Exit code 1 where a limit is missed. A value without a limit stands with `-` and is only told.
+Exit code 1 where a limit is missed. A value without a limit stands with `-` and is only told. Arguments name the
+benchmarks to run; without any, all of them. A number makes them of another size, for a look whether they run.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import throughput
+from tests.bench import backlog, throughput
 
 RESULTS = Path("bench-results")
 
@@ -36,11 +38,11 @@ class Figure:
         return f"{self.name} {self.value:g} {limit} {'pass' if self.passed else 'fail'}"
 
 
-def spine(messages: int) -> list[Figure]:
+def spine(messages: int = 50_000) -> list[Figure]:
     """Issue of the spine: the bridge beside the simplest one that could be written, on the same broker and database."""
     with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
         peer, bridge = throughput.measure(Path(folder), messages)
-    figures = [
+    return [
         Figure("spine.bridge_stored", bridge.stored, messages),
         Figure("spine.bridge_influx_points", bridge.points, messages),
         Figure("spine.bridge_messages_per_s", round(bridge.per_second), 2000),
@@ -53,18 +55,43 @@ def spine(messages: int) -> list[Figure]:
         Figure("spine.ratio_messages_per_s", round(bridge.per_second / peer.per_second, 2)),
         Figure("spine.ratio_cpu", round(bridge.cpu_us / peer.cpu_us, 2)),
     ]
-    for figure in figures:
-        print(figure, flush=True)
-    return figures
+
+
+def nothing_is_lost(samples: int = 100_000) -> list[Figure]:
+    """Issue of the first promise: a device comes back with backlog over a long link, and over a narrow one."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        long = backlog.measure(Path(folder), samples)
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        narrow = backlog.measure(Path(folder), samples // 25, NARROW)
+    return [
+        Figure("backlog.stored", long.stored, samples + long.live),
+        Figure("backlog.samples_per_s", round(long.per_second), 2000),
+        Figure("backlog.live_samples", long.live),
+        Figure("backlog.live_median_s", round(long.live_median_s, 3)),
+        Figure("backlog.live_p99_s", round(long.live_p99_s, 3), 1.0, at_least=False),
+        Figure("backlog.live_max_s", round(long.live_max_s, 3)),
+        Figure("backlog.device_cpu_us_per_sample", round(long.cpu_s / samples * 1e6)),
+        Figure("backlog.narrow_samples_per_s", round(narrow.per_second)),
+        Figure("backlog.narrow_live_p99_s", round(narrow.live_p99_s, 3), 1.5, at_least=False),
+    ]
+
+
+NARROW = 20_000  # bytes a second upwards: a poor mobile link
+BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {"spine": spine, "backlog": nothing_is_lost}
 
 
 def main() -> int:
-    messages = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
-    figures = spine(messages)
+    passed = True
     RESULTS.mkdir(exist_ok=True)
-    rows = [asdict(f) | {"passed": f.passed} for f in figures]
-    (RESULTS / "spine.json").write_text(json.dumps(rows, indent=1) + "\n")
-    return 0 if all(f.passed for f in figures) else 1
+    size = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    for name in [word for word in sys.argv[1:] if not word.isdigit()] or BENCHMARKS:
+        figures = BENCHMARKS[name](*size)
+        for figure in figures:
+            print(figure, flush=True)
+        rows = [asdict(f) | {"passed": f.passed} for f in figures]
+        (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
+        passed = passed and all(f.passed for f in figures)
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

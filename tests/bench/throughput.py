@@ -68,7 +68,8 @@ def measure(folder: Path, messages: int) -> tuple[Result, Result]:
         return peer_result, bridge_result
 
 
-def write_config(folder: Path, port: int, url: str) -> Path:
+def write_config(folder: Path, port: int, url: str | None = None) -> Path:
+    """Of a bridge with one station; without `url`, without InfluxDB."""
     config = folder / "config"
     config.mkdir()
     station = {
@@ -84,12 +85,13 @@ def write_config(folder: Path, port: int, url: str) -> Path:
         },
     }  # fmt: skip
     stations = {"version": 1, "tenant": "bench", "stations": {"bench": station}}
-    bridge = {
+    bridge: dict[str, object] = {
         "version": 1,
         "store": {"path": str(folder / "store.db")},
         "broker": {"host": "127.0.0.1", "port": port},
-        "influx": {"api": "v1", "url": url, "database": "suimon"},
     }
+    if url is not None:
+        bridge["influx"] = {"api": "v1", "url": url, "database": "suimon"}
     for name, document in (("stations.yaml", stations), ("bridge.yaml", bridge)):
         (config / name).write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     return config
