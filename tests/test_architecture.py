@@ -20,12 +20,13 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
     {"model", "errors"},
-    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "alerting", "codecs", "pipeline", "letters"},
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "alerting", "codecs", "pipeline", "letters"}
+    | {"gaps"},
 ]
 LAYERS = [
     *CORE,
     {"disk"},
-    {"settings", "clock", "mqtt", "storefile", "letterfile", "loops", "systemd"}
+    {"settings", "clock", "mqtt", "storefile", "letterfile", "gapfile", "loops", "systemd"}
     | {"yamlfile", "fields", "schema", "validation", "stationfile", "profilefile", "processfile", "config"},
     {"edge", "bridge", "web"},
     {"demo", "doctor", "cli", "__main__"},

@@ -10,6 +10,7 @@ from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.edge import edge_app
+from gateway.cli.gaps import gaps
 from gateway.cli.letters import letters_app
 from gateway.cli.sim import sim_app
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(demo)
+app.command()(gaps)
 app.command()(doctor)
 app.add_typer(edge_app, name="edge")
 app.add_typer(bridge_app, name="bridge")

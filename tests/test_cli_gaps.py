@@ -1,0 +1,133 @@
+"""`suimon gaps` and `suimon bridge status` as an operator types them, on a real store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway import config, wire
+from gateway.bridge.store import Store
+from gateway.bridge.work import Rules, Work
+from gateway.cli.main import app
+from gateway.clock import SystemClock
+from gateway.model import Message
+from tests import readme, world
+from tests.test_requests import RAIN, records
+
+MINUTE = 60_000
+OLD = "0ldc0ffee000"
+
+
+@pytest.fixture
+def now_ms() -> int:
+    return SystemClock().now_ms()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return readme.write_configuration(tmp_path)
+
+
+def fill(folder: Path, now_ms: int, *messages: tuple[str, bytes]) -> None:
+    """What the device sent, by kind, just now."""
+    bridge, registry = config.load_bridge(folder)
+    store = Store(bridge.store)
+    work = Work(store.load(), Rules(registry, bridge, now_ms, None, None))
+    for kind, payload in messages:
+        work.take(Message(f"suimon/v1/takamatsu/kasuga-01/{kind}", payload, now_ms))
+    store.commit(work)
+    store.close()
+
+
+def level(now_ms: int, *numbers: int, top: int = 10) -> bytes:
+    """Samples a minute apart, number `top` being now."""
+    return world.pack(*(world.sample(n, 1.0, now_ms - (top - n) * MINUTE) for n in numbers))
+
+
+def suimon(folder: Path, *words: str, expect: int = 0) -> str:
+    done = CliRunner().invoke(app, [*words, "--config", str(folder)])
+    assert done.exit_code == expect, done.output
+    return done.output
+
+
+def read(folder: Path, *words: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(suimon(folder, *words, "--json"))
+    assert document["version"] == 1
+    return document
+
+
+def test_nothing_is_missing(folder: Path, now_ms: int) -> None:
+    """It says of how much, and until when."""
+    fill(folder, now_ms, ("data", level(now_ms, *range(1, 11))), ("spool", world.statement(1, 11)))
+    assert suimon(folder, "gaps", "--check").startswith("no gaps: 10 samples of 1 device stored, newest 20")
+    found = read(folder, "gaps")
+    assert found["gaps"] == []
+    assert found["totals"] == {
+        "gaps": 0,
+        "missing": {},
+        "samples": {"stored": 10, "rejected": 0, "gone": 0, "held": 0, "unknown": 0},
+        "devices": 1,
+        "not_accounted": [],
+    }
+
+
+def test_each_cause_in_its_words(folder: Path, now_ms: int) -> None:
+    """Held, gone and rejected, each with its numbers and the times of the readings on both sides, oldest first."""
+    gone = wire.StatementLog(OLD, 1, 6, [(2, 4, "no_space")])
+    said = wire.Statement(world.LOG, [gone, wire.StatementLog(world.LOG, 1, 11)], used=0.5, hours=30.0)
+    old = world.pack(*(world.sample(n, 1.0, now_ms - (60 - n) * MINUTE, OLD) for n in (1, 5)))
+    bad = records(7, RAIN, at_ms=now_ms - 3 * MINUTE)
+    fill(
+        folder, now_ms, ("backlog", old), ("data", level(now_ms, 1, 2, 3)), ("data", bad),
+        ("data", level(now_ms, 8, 9, 10)), ("spool", wire.encode(said)),
+    )  # fmt: skip
+    found = read(folder, "gaps")
+    assert [(g["kind"], g["reason"], g["log"], g["from"], g["to"], g["samples"]) for g in found["gaps"]] == [
+        ("gone", "no_space", OLD, 2, 4, 3),
+        ("held", "held", world.LOG, 4, 6, 3),
+        ("rejected", "unknown_channel", world.LOG, 7, 7, 1),
+    ]
+    held = found["gaps"][1]
+    assert (held["used"], held["hours"], held["stations"]) == (0.5, 30.0, ["kasuga-bridge"])
+    assert held["since"] < held["until"]
+    assert found["totals"]["samples"] == {"stored": 8, "rejected": 1, "gone": 3, "held": 3, "unknown": 0}
+    text = suimon(folder, "gaps", "--check", expect=1).splitlines()
+    assert text[2].endswith("gone: thinned on the device because its spool was full")
+    assert text[3].endswith("held by the device, will come as backlog; its spool is 50 % full, with room for 1 d 6 h")
+    assert text[4].endswith("(suimon letters list --code unknown_channel)")
+    assert text[5].startswith("3 gaps: 3 held, 3 gone, 1 rejected; 8 samples of 1 device stored")
+    assert [g["kind"] for g in read(folder, "gaps", "--since", "20min")["gaps"]] == ["held", "rejected"]
+    assert len(read(folder, "gaps", "--station", "kasuga-bridge", "--device", "kasuga-01")["gaps"]) == 3
+
+
+def test_backlog_closes_a_gap(folder: Path, now_ms: int) -> None:
+    """As it arrives, the gap shrinks, and is no more."""
+    fill(folder, now_ms, ("data", level(now_ms, 1, 9, 10)), ("spool", world.statement(1, 11)))
+    assert [(g["from"], g["to"]) for g in read(folder, "gaps")["gaps"]] == [(2, 8)]
+    fill(folder, now_ms, ("backlog", level(now_ms, 2, 3, 4)))
+    assert [(g["from"], g["to"]) for g in read(folder, "gaps")["gaps"]] == [(5, 8)]
+    fill(folder, now_ms, ("backlog", level(now_ms, 5, 6, 7, 8)))
+    assert read(folder, "gaps")["gaps"] == []
+
+
+def test_a_silent_device(folder: Path, now_ms: int) -> None:
+    """No number tells of what never came: the silence itself is listed, with the last reading."""
+    assert "there is no store" in suimon(folder, "gaps", expect=4)
+    fill(folder, now_ms, ("spool", world.statement(1, 1)))
+    (gap,) = read(folder, "gaps")["gaps"]
+    assert (gap["kind"], gap["since"], gap["sentence"]) == ("silent", None, "never heard from")
+    fill(folder, now_ms, ("data", level(now_ms - 10 * MINUTE, 1, top=1)))
+    (gap,) = read(folder, "gaps")["gaps"]
+    assert (gap["kind"], gap["samples"], gap["until"]) == ("silent", None, None)
+    assert gap["since"] is not None
+
+
+def test_a_mistyped_name(folder: Path) -> None:
+    """It must not look like a house without gaps."""
+    assert "Did you mean 'kasuga-bridge'" in " ".join(
+        suimon(folder, "gaps", "--station", "kasuga-brige", expect=2).replace("│", "").split()
+    )
