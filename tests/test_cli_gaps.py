@@ -131,3 +131,46 @@ def test_a_mistyped_name(folder: Path) -> None:
     assert "Did you mean 'kasuga-bridge'" in " ".join(
         suimon(folder, "gaps", "--station", "kasuga-brige", expect=2).replace("│", "").split()
     )
+
+
+def test_status(folder: Path, now_ms: int) -> None:
+    """Store, devices, account, letters and what is owed, read beside the bridge; whether one runs is seen from its
+    lock, which is not taken for that."""
+    boot = b'{"state":"offline","boot":"b","since_ms":1}'
+    fill(
+        folder, now_ms, ("data", level(now_ms, *range(1, 11))), ("spool", world.statement(1, 12)), ("status", boot),
+        ("data", b"no json"),
+    )  # fmt: skip
+    found = read(folder, "bridge", "status")
+    assert found["samples"] == {"stored": 10, "rejected": 0, "gone": 0, "held": 1, "unknown": 0}
+    assert found["devices"] == {"online": [], "offline": ["takamatsu/kasuga-01"], "unknown": []}
+    assert (found["letters"], found["notices"], found["owed"]) == ({"not_json": 1}, [], [])
+    assert (found["running"], found["influx_behind"], found["requests"]) == (False, None, 0)
+    assert found["store"]["bytes"] > 10_000
+    bridge, _ = config.load_bridge(folder)
+    store = Store(bridge.store)
+    text = suimon(folder, "bridge", "status")
+    store.close()
+    assert text.startswith("bridge   running; last commit 20")
+    assert "devices  1 offline\n         offline: takamatsu/kasuga-01\n" in text
+    assert "samples  10 stored, 1 held\n" in text
+    assert "letters  1 not_json\n" in text
+
+
+def test_status_says_what_lasts(folder: Path, now_ms: int) -> None:
+    """Notices that are open, with their sentence, and notifications that are owed."""
+    fill(folder, now_ms)
+    bridge, _ = config.load_bridge(folder)
+    store = Store(bridge.store)
+    store._db.execute(
+        "INSERT INTO notices (key, code, tenant, device, detail, since_ms) VALUES ('k', ?, 't', 'd', '', 0)",
+        ("device_clock",),
+    )
+    store._db.execute(
+        "INSERT INTO outbox (key, medium, recipient, body, state, owed_ms) VALUES ('k', ?, 'screen', '', 'owed', 0)",
+        ("console",),
+    )
+    store.close()
+    text = suimon(folder, "bridge", "status")
+    assert "notice   t/d: the device's clock was not set since it started, since 1970" in text
+    assert "owed     1 to screen, the oldest since 1970" in text

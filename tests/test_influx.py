@@ -18,6 +18,7 @@ from gateway.bridge import influx
 from gateway.bridge.influx import BISECT_AFTER, Answer, Drain, Fate, classify, line, writer_of
 from gateway.bridge.store import Store
 from gateway.errors import RejectCode
+from gateway.letters import Letter, Verdict
 from gateway.model import DeadLetter
 from tests import world
 from tests.servers import free_port, wait_for
@@ -637,3 +638,60 @@ def test_a_stop_ends_the_waiting(to: settings.Influx, store: Path, bridge: Bridg
         drain.stop()
         assert "influx" not in [t.name for t in threading.enumerate()]
     assert (bridge.positions, bridge.letters) == ([], [])
+
+
+# --- what is asked of it --------------------------------------------------------------------------------------------
+
+
+def test_rewound_it_sends_again(to: settings.Influx, store: Path, database: Database, bridge: Bridge) -> None:
+    """From the row that it was put back to, to the end; each point is one point all the same."""
+    with draining(to, store, bridge) as drain:
+        wait_for("the end", lambda: 20 in bridge.positions, every_s=0.01)
+        bridge.positions.clear()
+        drain.rewind(10)
+        wait_for("the end again", lambda: 20 in bridge.positions, every_s=0.01)
+    assert len(database.lines) == 30
+    assert len(set(database.lines)) == 20
+
+
+def test_rewound_in_the_middle_of_a_batch(to: settings.Influx, store: Path, database: Database, bridge: Bridge) -> None:
+    """While a batch is in doubt, and other lines are tried as witnesses, nothing of it is reported any more, and the
+    row that it was put back to is not forgotten."""
+    rewound = threading.Event()
+
+    def doubt(lines: list[str]) -> Reply:
+        return OK if rewound.is_set() else Reply(500, b"boom")
+
+    database.judge = doubt
+    with draining(to, store, bridge, (0.01,)) as drain:
+        wait_for("some refusals", lambda: len(database.batches) > 8, every_s=0.01)
+        drain.rewind(4)
+        time.sleep(0.1)  # rounds of witnesses, which read the store as well
+        rewound.set()
+        wait_for("the end", lambda: 20 in bridge.positions, every_s=0.01)
+    assert bridge.positions[0] == 12  # of the eight rows from 5 on: nothing was said of the first eight
+    assert bridge.letters == []
+
+
+def test_a_letter_is_sent_again(to: settings.Influx, store: Path, database: Database) -> None:
+    """Alone; what is taken is replayed, what is refused stays with the present reason, and while the server does not
+    answer nothing is said."""
+    said = list[Verdict]()
+    drain = Drain(to, writer_of(to), store, lambda *_: None, lambda: NOW, BACKOFF_S, resent=said.extend)
+    drain.start()
+    try:
+        wait_for("the end", lambda: len(database.lines) == 20, every_s=0.01)
+        database.judge = lambda lines: Reply(400, b"field type conflict") if "bad" in lines[0] else OK
+        letters = [
+            Letter(n, "t", "d", "influx", RejectCode.UNWRITABLE, "", text, 1, 0, None, None, 0, 1)
+            for n, text in enumerate((b"good value=1 1", b"bad value=1 1"), 1)
+        ]
+        drain.resend(letters)
+        wait_for("two verdicts", lambda: len(said) == 2, every_s=0.01)
+        database.judge = lambda _: Reply(503)
+        drain.resend(letters)
+        wait_for("an attempt", lambda: database.batches[-1] == 1 and len(database.batches) >= 6, every_s=0.01)
+    finally:
+        drain.stop()
+    assert [(x.letter, x.fate) for x in said] == [(1, "replayed"), (2, "again")]
+    assert "field type conflict" in said[1].detail

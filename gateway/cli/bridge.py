@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from gateway.cli import process
+from gateway.cli.status import status
 from gateway.errors import Unavailable
 
 bridge_app = typer.Typer(help="From the broker to the store, InfluxDB and people.", no_args_is_help=True)
+bridge_app.command()(status)
 
 
 @bridge_app.callback()

@@ -1,0 +1,132 @@
+"""`suimon bridge status`: how the bridge stands, read from its store beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import process, times
+from gateway.errors import NoticeCode, Unavailable
+
+if TYPE_CHECKING:
+    from gateway import settings
+    from gateway.stations import Registry
+
+_LAST = "SELECT received_ms FROM observations ORDER BY id DESC LIMIT 1"
+_STATES = "SELECT tenant, device, status FROM devices"
+_BEHIND = """SELECT coalesce((SELECT max(id) FROM observations), 0)
+ - coalesce((SELECT position FROM cursors WHERE name = 'influx'), 0)"""
+_NOTICES = "SELECT code, tenant, device, detail, since_ms FROM notices WHERE ended_ms IS NULL ORDER BY since_ms, id"
+_OWED = (
+    "SELECT recipient, count(*), min(owed_ms) FROM outbox WHERE state = 'owed' GROUP BY recipient ORDER BY recipient"
+)
+_ASKED = "SELECT count(*) FROM requests WHERE state = 'asked'"
+
+
+def status(
+    json_output: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    folder: Path = process.ConfigOption,
+) -> None:
+    """How the bridge stands: its store, the devices, what is behind, what staff are told of."""
+    from gateway import config
+
+    with process.told():
+        bridge, registry = config.load_bridge(folder)
+        if not bridge.store.exists():
+            raise Unavailable(f"there is no store {bridge.store} yet: the bridge makes it when it first runs")
+        document = _document(bridge, registry)
+    typer.echo(json.dumps(document, ensure_ascii=False) if json_output else "\n".join(_lines(document)))
+
+
+def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
+    from gateway import gapfile, storefile
+    from gateway.gaps import account
+
+    ledger = gapfile.read(bridge.store, registry)
+    with contextlib.closing(storefile.connect(bridge.store)) as db:
+        try:
+            last = db.execute(_LAST).fetchone()
+            states = {(t, d): _state(text) for t, d, text in db.execute(_STATES)}
+            letters = dict(db.execute(storefile.LETTERS).fetchall())
+            behind = db.execute(_BEHIND).fetchone()[0]
+            notices = db.execute(_NOTICES).fetchall()
+            owed = db.execute(_OWED).fetchall()
+            asked = db.execute(_ASKED).fetchone()[0]
+        except sqlite3.OperationalError as e:
+            raise Unavailable(f"cannot read the store {bridge.store}: {e}") from e
+    devices = {"online": [], "offline": [], "unknown": []}  # type: dict[str, list[str]]
+    for device in sorted(registry.devices):
+        devices[states.get(device, "unknown")].append("/".join(device))
+    return {
+        "version": 1,
+        "running": _running(bridge.store),
+        "store": {"id": ledger.store, "path": str(bridge.store), "bytes": _size(bridge.store)},
+        "last_commit": times.iso(last[0]) if last else None,
+        "devices": devices,
+        "samples": asdict(account(ledger.logs)),
+        "letters": letters,
+        "influx_behind": int(behind) if bridge.influx else None,
+        "notices": [
+            {"code": code, "device": f"{t}/{d}" if d else "", "detail": detail, "since": times.iso(at)}
+            for code, t, d, detail, at in notices
+        ],
+        "owed": [{"recipient": name, "count": n, "oldest": times.iso(at)} for name, n, at in owed],
+        "requests": asked,
+    }
+
+
+def _state(text: str | None) -> str:
+    """What a device last said of itself, or the broker for it; as it came, so it may be anything."""
+    try:
+        said = json.loads(text or "null")
+    except ValueError:
+        said = None
+    state = said.get("state") if isinstance(said, dict) else None
+    return state if state in ("online", "offline") else "unknown"
+
+
+def _size(path: Path) -> int:
+    """Of the file with its write-ahead log."""
+    parts = (path, path.with_name(path.name + "-wal"))
+    return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def _running(path: Path) -> bool | None:
+    """Whether a process holds the store's lock, without taking it: that would keep a bridge from starting."""
+    try:
+        inode = path.with_name(path.name + ".lock").stat().st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except FileNotFoundError:
+        return False if Path("/proc/locks").exists() else None
+    except OSError:
+        return None
+    return any(f":{inode} " in line and " FLOCK " in line for line in lines)
+
+
+def _lines(x: dict[str, Any]) -> list[str]:
+    runs = {True: "running", False: "not running", None: "running or not: this system does not say"}[x["running"]]
+    store, devices, samples = x["store"], x["devices"], x["samples"]
+    lines = [
+        f"bridge   {runs}; last commit {x['last_commit'] or 'never'}",
+        f"store    {store['path']} ({store['id']}), {store['bytes'] / 1e6:,.1f} MB",
+        f"devices  {', '.join(f'{len(names)} {state}' for state, names in devices.items() if names) or 'none'}",
+        *(f"         offline: {name}" for name in devices["offline"]),
+        f"samples  {', '.join(f'{n:,} {what}' for what, n in samples.items() if n) or 'none'}",
+        f"letters  {', '.join(f'{n:,} {code}' for code, n in x['letters'].items()) or 'none'}",
+    ]
+    if x["influx_behind"] is not None:
+        lines.append(f"influx   {x['influx_behind']:,} rows behind")
+    for n in x["notices"]:
+        known = n["code"] in NoticeCode._value2member_map_
+        sentence = NoticeCode(n["code"]).sentence if known else n["code"]
+        about = f"{n['device']}: " if n["device"] else ""
+        detail = f" ({n['detail']})" if n["detail"] else ""
+        lines.append(f"notice   {about}{sentence}{detail}, since {n['since']}")
+    lines += [f"owed     {o['count']:,} to {o['recipient']}, the oldest since {o['oldest']}" for o in x["owed"]]
+    return lines if not x["requests"] else [*lines, f"requests {x['requests']} not answered yet"]
