@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -300,6 +301,15 @@ class Town:
             program.signal(signal.SIGCONT)
             program.end()
         self.spawner.shutdown()
+        for (
+            name,
+            disk,
+        ) in self.disks.items():  # a disk in memory is gone in a moment: whoever looks for a cause needs it
+            kept = self.folder / "kept" / name
+            kept.mkdir(parents=True)
+            disk.free()
+            for file in disk.folder.glob("*.db*"):
+                shutil.copy(file, kept)
 
 
 SUIMON = [sys.executable, "-m", "gateway"]
