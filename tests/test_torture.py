@@ -47,7 +47,7 @@ def test_every_kind_occurs() -> None:
 
 def station(served: int, stored: list[int], carded: list[int] | None = None) -> Station:
     card = set(carded or [])
-    return Station([0.2] * served, list(range(served)), Counter(stored), card, card - set(stored))
+    return Station([0.2] * served, list(range(served)), Counter(stored), Counter(), card, card - set(stored))
 
 
 @pytest.fixture
@@ -66,10 +66,15 @@ def judged(store: Path, one: Station, *kills: Kill) -> oracle.Samples:
 CASES = [
     ("everything stored", station(30, [*range(1, 31)]), [], ""),
     ("the rest on the card", station(30, [*range(1, 21)], [*range(1, 31)]), [], ""),
-    ("one lost, no kill", station(30, [n for n in range(1, 31) if n != 9]), [], "1 reads are lost"),
+    ("one lost, no kill", station(30, [n for n in range(1, 31) if n != 9]), [], "first: g, read 9"),
     ("one lost within a commit before a kill", station(30, [n for n in range(1, 31) if n != 9]), [Kill("g", 15)], ""),
-    ("one lost longer before a kill", station(30, [n for n in range(1, 31) if n != 3]), [Kill("g", 15)], "first: 3"),
-    ("one lost after a kill", station(30, [n for n in range(1, 31) if n != 16]), [Kill("g", 15)], "first: 16"),
+    (
+        "one lost longer before a kill",
+        station(30, [n for n in range(1, 31) if n != 3]),
+        [Kill("g", 15)],
+        "first: g, read 3",
+    ),
+    ("one lost after a kill", station(30, [n for n in range(1, 31) if n != 16]), [Kill("g", 15)], "first: g, read 16"),
     ("a kill of another device", station(30, [n for n in range(1, 31) if n != 9]), [Kill("h", 15)], "lost"),
     ("gone with a card", station(30, [*range(5, 31)]), [Kill("g", 30, frozenset({1, 2, 3, 4}))], ""),
     ("stored twice", station(3, [1, 2, 2, 3]), [], "stored twice"),
@@ -89,14 +94,31 @@ def test_dead_letters_and_what_is_declared_gone_are_counted_from_the_store(store
     """A sample set aside as a letter, or given up with a reason, is not lost."""
     db = sqlite3.connect(store, isolation_level=None)
     db.execute("INSERT INTO logs (id, tenant, device, log, top, rejected) VALUES (1, 't', 'd', 'L', 9, '[]')")
+    db.execute(
+        "INSERT INTO channels (id, tenant, station, channel, quantity) VALUES (1, 't', 'g', 'read_counter', 'n')"
+    )
+    db.execute("INSERT INTO thinned (channel_id, from_ms, to_ms, rows, at_ms) VALUES (1, 0, 0, 2, 0)")
     db.execute("INSERT INTO ranges VALUES (1, 'no_space', 1, 4), (1, 'lost_at_kill', 5, 5), (1, 'stored', 6, 9)")
     db.execute(
         """INSERT INTO dead_letters (key, tenant, device, topic, code, detail, payload, bytes, received_ms, log, seq,
            record, count) VALUES ('k', 't', 'd', 'x', 'not_json', '', x'', 0, 0, 'L', 9, 0, 1)"""
     )
     db.close()
-    found = judged(store, station(10, [6, 7, 8]), Kill("g", 10))
-    assert (found.letters, found.gone, found.lost_at_kill) == (1, 4, 2)
+    found = judged(store, station(20, [*range(1, 9), 20]), Kill("g", 20))
+    assert (found.letters, found.gone, found.lost_at_kill) == (1, 6, 4)
+    assert not found.problems
+    assert judged(store, station(30, [30])).problems
+
+
+def test_what_a_full_store_gave_up_is_found_in_the_database(store: Path) -> None:
+    """A row that was pruned between two looks is stored all the same; one that stands twice there is a duplicate."""
+    follower = oracle.Follower(store, {"g": store.parent / "spool.db"}, store.parent)
+    one = follower.stations["g"] = station(5, [1, 2, 3], [1, 2, 3, 4, 5])
+    assert judged(store, one).held == 2
+    follower.written([("g", 4), ("g", 5)])
+    assert (judged(store, one).held, judged(store, one).stored) == (0, 5)
+    follower.written([("g", n) for n in (1, 2, 3, 4, 4, 5)], whole=True)
+    assert judged(store, one).duplicates == 1
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------

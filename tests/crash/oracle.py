@@ -36,13 +36,17 @@ class Station:
 
     levels: list[float] = field(default_factory=list)
     served_ms: list[int] = field(default_factory=list)
-    stored: Counter[int] = field(default_factory=Counter)
+    stored: Counter[int] = field(default_factory=Counter)  # by the store, whether or not the row was pruned since
+    written: Counter[int] = field(default_factory=Counter)  # by InfluxDB, as far as it was asked
     carded: set[int] = field(default_factory=set)  # numbers of reads that stand on the card
-    unstored: set[int] = field(default_factory=set)  # of those, the ones that the store has not
+    unstored: set[int] = field(default_factory=set)  # of those, the ones that nobody else has
 
     @property
     def served(self) -> int:
         return len(self.levels)
+
+    def has(self, number: int) -> bool:
+        return number in self.stored or number in self.written
 
 
 class Follower:
@@ -54,6 +58,7 @@ class Follower:
         self._read_to = dict.fromkeys(spools, 0)
         self._card_at: dict[str, dict[int, int]] = {name: {} for name in spools}
         self._row = 0
+        self.thinned = 0  # samples that a full store gave up before InfluxDB had them, declared
         self.influx_row = self.owed_from = self.last_outbox = 0
         self.last_row = 0
 
@@ -69,8 +74,19 @@ class Follower:
             station.unstored.discard(row.counter)
         return new
 
+    def written(self, counters: Iterable[tuple[str, int]], whole: bool = False) -> None:
+        """What InfluxDB has, each as (station, number): of some time, or `whole` of all. A full store may have given
+        a row up between two looks."""
+        found: dict[str, Counter[int]] = {name: Counter() for name in self.stations}
+        for name, number in counters:
+            found[name][number] += 1
+        for name, numbers in found.items():
+            station = self.stations[name]
+            station.written = numbers if whole else station.written | numbers
+            station.unstored -= set(numbers)
+
     def forget_store(self) -> None:
-        """Another file stands in its place."""
+        """Another file stands in its place; what it lacks must come again, though InfluxDB has it."""
         self._row = 0
         for station in self.stations.values():
             station.stored.clear()
@@ -103,7 +119,7 @@ class Follower:
                     at[log_id] = seq
                     for number in _counter_in(body):
                         station.carded.add(number)
-                        if number not in station.stored:
+                        if not station.has(number):
                             station.unstored.add(number)
 
     def _look_at_store(self) -> list[Stored]:
@@ -116,6 +132,7 @@ class Follower:
             found = db.execute("SELECT position FROM cursors WHERE name = 'influx'").fetchone()
             self.influx_row = found[0] if found else 0
             (self.last_outbox,) = db.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
+            (self.thinned,) = db.execute(_THINNED, (COUNTER,)).fetchone()
             (owed,) = db.execute("SELECT min(id) FROM outbox WHERE state = 'owed'").fetchone()
             self.owed_from = owed or self.last_outbox + 1
         return out
@@ -123,6 +140,10 @@ class Follower:
 
 _NEW = """SELECT o.id, c.station, o.value, o.observed_ms FROM observations o JOIN channels c ON c.id = o.channel_id
           WHERE o.id > ? AND c.channel = 'read_counter' AND o.value IS NOT NULL ORDER BY o.id LIMIT ?"""
+
+
+_THINNED = """SELECT coalesce(sum(t.rows), 0) FROM thinned t JOIN channels c ON c.id = t.channel_id
+              WHERE c.channel = ?"""
 
 
 @contextlib.contextmanager
@@ -173,25 +194,27 @@ def account(
     problems: list[str] = []
     served = stored = held = lost = duplicates = 0
     letters, gone = _settled_otherwise(store)
+    unexplained: list[tuple[str, int]] = []
     for name, station in stations.items():
         last = upto[name]
         served += last
-        numbers = {n for n in station.stored if n <= last}
+        known = station.stored | station.written
+        numbers = {n for n in known if n <= last}
         stored += len(numbers)
-        duplicates += sum(station.stored[n] - 1 for n in numbers)
-        if never := [n for n in station.stored if not 1 <= n <= station.served]:
+        duplicates += sum(known[n] - 1 for n in numbers)
+        if never := [n for n in known if not 1 <= n <= station.served]:
             problems.append(f"{name}: read {min(never)} is stored and was never served")
         missing = set(range(1, last + 1)) - numbers
         on_card = missing & station.unstored
         held += len(on_card)
         missing -= on_card
         lost += len(missing)
-        if unexplained := sorted(n for n in missing if not _explained(n, name, kills, a_commit)):
-            count, first = len(unexplained), unexplained[0]
-            problems.append(
-                f"{name}: {count} reads are lost without a kill near them (first: {first}, {unexplained[:30]})"
-            )
-    lost -= letters + gone  # numbers without a counter: only how many is known
+        unexplained += [(name, n) for n in sorted(missing) if not _explained(n, name, kills, a_commit)]
+    lost -= letters + gone  # of these only how many is known, not which
+    if len(unexplained) > letters + gone:
+        count, (of, first) = len(unexplained), unexplained[0]
+        others = ", ".join(str(n) for station, n in unexplained if station == of)[:200]
+        problems.append(f"{count} reads are lost without a kill near them; first: {of}, read {first} ({others})")
     if duplicates:
         problems.append(f"{duplicates} samples are stored twice")
     return Samples(served, stored, held, letters, gone, lost, duplicates, tuple(problems))
@@ -202,12 +225,14 @@ def _explained(number: int, name: str, kills: Sequence[Kill], a_commit: int) -> 
 
 
 def _settled_otherwise(store: Path) -> tuple[int, int]:
-    """(samples in dead letters, numbers that a device declared gone for another reason than a kill)."""
+    """(samples in dead letters, samples given up and declared: by a device for another reason than a kill, or by a full
+    store before InfluxDB had them)."""
     with _reading(store) as db:
         (letters,) = db.execute("SELECT count(DISTINCT log || '/' || seq) FROM dead_letters").fetchone()
         kinds = "('stored', 'rejected', 'lost_at_kill')"
         (gone,) = db.execute(f"SELECT coalesce(sum(b - a + 1), 0) FROM ranges WHERE kind NOT IN {kinds}").fetchone()
-    return letters, gone
+        (thinned,) = db.execute(_THINNED, (COUNTER,)).fetchone()
+    return letters, gone + thinned
 
 
 # --- the account of alerts -------------------------------------------------------------------------------------------
