@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from simulators.faults import platter
 from simulators.faults.proxy import Proxy, Way
 from tests import servers
 from tests.crash.oracle import Kill
@@ -21,10 +23,11 @@ STARTING_S = 0.8
 
 class Acts:
     """Faults for one town. `kills` is what the account allows losses for; `bridge_kills` (monotonic seconds) what it
-    allows second deliveries for."""
+    allows second deliveries for. `looking` is held by whoever reads the files of the town."""
 
-    def __init__(self, town: Town, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.town, self._sleep = town, sleep
+    def __init__(self, town: Town, looking: threading.RLock, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.town, self._looking, self._sleep = town, looking, sleep
+        self.unsynced = 0  # writes that the cuts of power took or spared by chance
         self.kills: list[Kill] = []
         self.bridge_kills: list[float] = []
         self.unmarked: list[str] = []  # marks that were not passed in time: the process was killed by hand
@@ -92,6 +95,8 @@ class Acts:
             self._sleep(fault.lasts_s)
             self.kill(lane)
             program.start()
+        elif what == "power_cut":
+            self._power_cut(lane, fault)
         elif what == "kill_at_mark":
             self._kill_at_mark(lane, fault)
         elif what == "disk_full" and disk.own:
@@ -116,6 +121,21 @@ class Acts:
         if not program.wait_dead(MARK_S):
             self.unmarked.append(f"{lane} {fault.mark}:{fault.nth}")
         self.kill(lane)
+        program.start()
+
+    def _power_cut(self, lane: str, fault: Fault) -> None:
+        """On a disk that records, for a while; then its files are what a disk without power may hold."""
+        program, journal = self.town.programs[lane], self.town.folder / f"journal-{lane}"
+        journal.unlink(missing_ok=True)
+        program.end(signal.SIGTERM)
+        program.start("--record-disk", str(journal))
+        program.wanted = False  # nobody but we starts it again, and not without the recording
+        self._sleep(STARTING_S + fault.lasts_s)
+        self.kill(lane)
+        if journal.exists():
+            with self._looking:
+                self.unsynced += platter.cut(journal, round(fault.dice * 1e9))["writes"]
+            journal.unlink()
         program.start()
 
     def kill(self, lane: str, swapped: frozenset[int] = frozenset()) -> None:

@@ -68,7 +68,8 @@ class Torture:
 
     def __init__(self, built: Town, seed: int, say: Callable[[str], None]) -> None:
         self.town, self.seed, self._say = built, seed, say
-        self.acts = Acts(built)
+        self._lock = threading.RLock()  # held while files are looked at
+        self.acts = Acts(built, self._lock)
         spools = {station: built.spool(i) for i, station in enumerate(built.stations)}
         self.follower = oracle.Follower(built.store, spools, built.folder / "served")
         self.done: dict[str, int] = {}
@@ -77,7 +78,6 @@ class Torture:
         late_ms = round(LATE_S * FACTOR * 1000)
         self._courses = {name: _Course(oracle.Shown(late_ms)) for name in built.stations}
         self._recoveries: list[_Recovery] = []
-        self._lock = threading.RLock()  # held while files are looked at
         self._last_move: tuple[object, float] = (None, 0.0)
         self._still = False  # rivers stay where they are
         self._asked = 0.0  # when InfluxDB was asked last
@@ -357,6 +357,7 @@ class Torture:
             "ended_by_themselves": sorted(
                 f"{x.name}: {x.code}" for program in self.town.programs.values() for x in program.exits
             ),
+            "writes_not_synced_at_power_cuts": self.acts.unsynced,
             "marks_not_reached": self.acts.unmarked,
             "seed": self.seed,
             "closed": not problems,
