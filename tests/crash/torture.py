@@ -234,12 +234,14 @@ class Torture:
     def _recovered(self, r: _Recovery) -> bool:
         if self.follower.influx_row < r.row or self.follower.owed_from <= r.outbox:
             return False
-        for name, read in r.reads.items():
-            station = self.follower.stations[name]
-            newest = max(station.stored, default=0)
-            if newest <= read or sum(n <= read for n in station.unstored) > self.follower.thinned:
-                return False
-        return True
+        return not any(self._behind(name, read) for name, read in r.reads.items())
+
+    def _behind(self, name: str, read: int) -> bool:
+        """Whether the bridge has nothing newer than a read yet, or not everything up to it. What a full store declared
+        as given up cannot be waited for; which samples these are is not known."""
+        station = self.follower.stations[name]
+        newest = max(station.stored, default=0)
+        return newest <= read or sum(n <= read for n in station.unstored) > self.follower.thinned
 
     # --- at the end of a round -------------------------------------------------------------------------------------
 
@@ -282,9 +284,7 @@ class Torture:
         """Whether a station was stored up to where it was when asked first."""
         name = self.town.stations[i]
         goal = self._goals.setdefault(name, self.town.sensors[i].counter + 20)
-        station = self.follower.stations[name]
-        behind = max(station.stored, default=0) < goal or any(n < goal for n in station.unstored)
-        return f"{name} to be stored up to read {goal}" if behind else ""
+        return f"{name} to be stored up to read {goal}" if self._behind(name, goal) else ""
 
     def _calm(self, fault: Fault) -> None:
         self._log("calm", fault, "begins")
