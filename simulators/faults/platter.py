@@ -7,6 +7,7 @@ it went through, and any name. A journalled file system is kinder; nobody has to
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import threading
@@ -200,10 +201,17 @@ class Journal:
         self._compact()
 
     def append(self, op: Op) -> None:
+        """Raises OSError where the journal cannot take it; then the operation must not be done, and is not in it."""
         data = msgspec.msgpack.encode(op)
+        data = len(data).to_bytes(4, "big") + data
         with self._lock:
-            os.write(self._fd, len(data).to_bytes(4, "big") + data)
-            self._bytes += len(data) + 4
+            try:
+                if os.write(self._fd, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            except OSError:
+                os.ftruncate(self._fd, self._bytes)
+                raise
+            self._bytes += len(data)
             if self._bytes > self._limit:
                 self._compact()
 

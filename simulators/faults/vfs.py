@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,15 @@ _numbers = itertools.count(1)
 _CREATE = apsw.SQLITE_OPEN_CREATE
 # Such a file syncs its folder with its first sync (SQLite's UNIXFILE_DIRSYNC); a database does not.
 _OWN_FOLDER = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
+
+
+@contextlib.contextmanager
+def _as_sqlite() -> Iterator[None]:
+    """A disk that cannot record refuses, as a full or a broken one does."""
+    try:
+        yield
+    except OSError as e:
+        raise (apsw.FullError if e.errno == errno.ENOSPC else apsw.IOError)(str(e)) from e
 
 
 class Told(Protocol):
@@ -52,10 +62,12 @@ class Vfs(apsw.VFS):
         return _File(self._disk, name, flags)
 
     def xDelete(self, name: str, sync_folder: bool) -> None:  # noqa: N802
-        self._disk.removed(name)
+        with _as_sqlite():
+            self._disk.removed(name)
         super().xDelete(name, sync_folder)
         if sync_folder:
-            self._disk.sync_folder(Path(name).parent)
+            with _as_sqlite():
+                self._disk.sync_folder(Path(name).parent)
 
 
 class _File(apsw.VFSFile):
@@ -66,10 +78,17 @@ class _File(apsw.VFSFile):
         makes = bool(flags[0] & _CREATE)
         self._disk, self._writes = disk, bool(flags[0] & apsw.SQLITE_OPEN_READWRITE)
         self._folder = Path(path).parent if path and makes and flags[0] & _OWN_FOLDER else None
-        self._file = disk.made(path) if path and makes else 0
+        with _as_sqlite():
+            self._file = disk.made(path) if path and makes else 0
         super().__init__("", name, flags)
         if path and not makes:
-            self._file = disk.file_of(path)
+            with _as_sqlite():
+                self._file = disk.file_of(path)
+
+    def _tell(self, op: Op) -> None:
+        if self._file:
+            with _as_sqlite():
+                self._disk.log(op)
 
     def xLock(self, level: int) -> None:  # noqa: N802
         """A reader that closes last asks for a lock that it cannot have. SQLite shrugs; apsw would raise."""
@@ -81,20 +100,17 @@ class _File(apsw.VFSFile):
             raise apsw.BusyError(str(e)) from e
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        if self._file:
-            self._disk.log(Op("write", self._file, offset, bytes(data)))
+        self._tell(Op("write", self._file, offset, bytes(data)))
         super().xWrite(data, offset)
 
     def xTruncate(self, size: int) -> None:  # noqa: N802
-        if self._file:
-            self._disk.log(Op("truncate", self._file, size))
+        self._tell(Op("truncate", self._file, size))
         super().xTruncate(size)
 
     def xSync(self, _flags: int) -> None:  # noqa: N802
-        if self._file:
-            self._disk.log(Op("sync", self._file))
+        self._tell(Op("sync", self._file))
         if self._folder is not None:
-            self._disk.sync_folder(self._folder)
+            self._tell(Op("folder", name=str(self._folder)))
             self._folder = None
 
 

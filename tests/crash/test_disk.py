@@ -218,6 +218,39 @@ def test_a_journal_goes_on_after_a_kill_and_stays_short(tmp_path: Path) -> None:
     with_plain.close()
 
 
+LIMITED = """
+import os, resource, signal, sqlite3, sys
+from pathlib import Path
+from simulators.faults.disk import recording
+db = recording(Path(sys.argv[1])).connect(Path(sys.argv[2]))
+db.execute("PRAGMA journal_mode = WAL")
+db.execute("PRAGMA synchronous = FULL")
+db.execute("CREATE TABLE t (a)")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+rows = refused = 0
+while refused < 20:
+    try:
+        db.execute("INSERT INTO t VALUES (zeroblob(1000))")
+        rows += 1
+    except sqlite3.OperationalError:
+        refused += 1
+print(rows, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_journal_that_cannot_be_written_refuses_and_stays_whole(tmp_path: Path) -> None:
+    """What it could not record was not done, and what was committed before is there after the cut."""
+    path, file = tmp_path / "journal", tmp_path / "a.db"
+    done = subprocess.run([sys.executable, "-c", LIMITED, path, file], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    cut(path, seed=1)
+    db = sqlite3.connect(file)
+    assert db.execute("SELECT count(*) FROM t").fetchone()[0] == int(done.stdout) > 10
+    db.close()
+
+
 def test_a_journal_whose_last_word_was_cut_is_read_up_to_it(tmp_path: Path) -> None:
     """The process was killed while it wrote it; the write it announces was not done."""
     journal = Journal(tmp_path / "journal")
