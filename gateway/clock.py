@@ -45,10 +45,15 @@ class Clock(Protocol):
         """How far `now_ms` can be trusted."""
         ...
 
+    def offset_s(self) -> float | None:
+        """How far it is known to be off at this moment, None where nobody knows."""
+        ...
+
 
 # --- the system's clock ------------------------------------------------------------------------------------------
 
 _STA_UNSYNC = 0x40  # linux/timex.h: nobody disciplines the kernel's clock
+_STA_NANO = 0x2000  # offsets in nanoseconds, else in microseconds
 # systemd-timesyncd touches this file at each synchronisation; /run is empty after a boot.
 _SYNCED_THIS_BOOT = Path("/run/systemd/timesync/synchronized")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -71,14 +76,28 @@ class _Timex(ctypes.Structure):
     )
 
 
-def kernel_clock_status() -> int | None:
-    """The status word of adjtimex(2), read only. None where the system has no such call or forbids it."""
+def _adjtimex() -> _Timex | None:
+    """What adjtimex(2) tells, read only. None where the system has no such call or forbids it."""
     try:
         adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):
         return None
     timex = _Timex()
-    return int(timex.status) if adjtimex(ctypes.byref(timex)) >= 0 else None
+    return timex if adjtimex(ctypes.byref(timex)) >= 0 else None
+
+
+def kernel_clock_status() -> int | None:
+    """The status word of the kernel's clock."""
+    timex = _adjtimex()
+    return None if timex is None else int(timex.status)
+
+
+def kernel_clock_offset_s() -> float | None:
+    """What the kernel's clock has still to be moved by, as the one who disciplines it last said."""
+    timex = _adjtimex()
+    if timex is None or timex.status & _STA_UNSYNC:
+        return None
+    return float(timex.offset) / (1e9 if timex.status & _STA_NANO else 1e6)
 
 
 def boot_id(path: Path = _BOOT_ID) -> str:
@@ -119,6 +138,9 @@ class SystemClock:
                 return True
             stop.wait(min(left, _SLICE_S))
         return False
+
+    def offset_s(self) -> float | None:
+        return kernel_clock_offset_s()
 
     def sync_state(self) -> ClockState:
         if self.now_ms() < EARLIEST_MS:
@@ -254,6 +276,9 @@ class SimClock:
 
     def wait_uptime(self, at_ms: int, stop: threading.Event) -> bool:
         return self.wait_until(self.origin_ms + at_ms, stop)
+
+    def offset_s(self) -> float | None:
+        return None
 
     def sync_state(self) -> ClockState:
         return ClockState.SYNCED

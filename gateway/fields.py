@@ -121,6 +121,15 @@ def _duration(value: Any) -> float:
     return seconds
 
 
+def _every(value: Any) -> float | None:
+    """A duration, or None for 'off'."""
+    if value == "off":
+        return None
+    if isinstance(value, bool) or not any(c.isdigit() for c in amount(value)):
+        raise ValueError(f"{show(value)} is neither a duration like '5min' nor 'off'")
+    return _duration(value)
+
+
 def _keepalive(value: Any) -> int:
     """Longer, and a half-open link hides for more than half a minute; shorter, and a slow link looks dead."""
     seconds = _seconds(value)
@@ -242,6 +251,7 @@ Amount = Annotated[str, PlainValidator(amount)]
 Span = Annotated[tuple[str, str], PlainValidator(pair)]
 Length = Annotated[float, PlainValidator(_length)]
 Duration = Annotated[float, PlainValidator(_duration)]
+Every = Annotated[float | None, PlainValidator(_every)]
 Wait = Annotated[float, PlainValidator(_seconds)]  # may be zero
 Keepalive = Annotated[int, PlainValidator(_keepalive)]
 Size = Annotated[int, PlainValidator(_size)]

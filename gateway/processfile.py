@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import schema, settings
+from gateway import schema, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.validation import loosely, validate
@@ -17,6 +17,8 @@ from gateway.yamlfile import Document, Path
 
 MIN_STORE = 64_000_000  # the write-ahead log and the reserve alone may take a third of it
 MIN_KEEP_S = 86_400.0
+# How far below its level a value must fall until a sensor is read at its ordinary interval again: lengths, others.
+RAISED_MARGIN_M, RAISED_MARGIN = 0.05, 0.05
 MAX_IN_FLIGHT = 5000  # samples of backlog without a receipt (wire contract, receipts, rule 7)
 
 
@@ -109,6 +111,7 @@ def edge(
         backlog_order=row.backlog.order,
         backlog_rate=row.backlog.rate,
         simulation=row.simulation,
+        health_s=row.health,
     )
 
 
@@ -139,6 +142,7 @@ def _sensor(
         if value not in values:
             message = f"the profile {profile.id} has no value '{value}'{instead(value, values)}"
             document.add((*path, "channels", value), message, at_key=True)
+    raised = _raised(document, (*path, "raised"), judged, profile) if judged.raised else None
     if row is None:
         return None
     return settings.Sensor(
@@ -149,7 +153,35 @@ def _sensor(
         interval_s=row.interval,
         unit_id=row.unit_id,
         channels=row.channels or {value: value for value in values},
+        raised=raised,
     )
+
+
+def _raised(document: Document, path: Path, row: schema.Sensor, profile: Profile) -> settings.Raised | None:
+    assert row.raised is not None
+    faster = row.raised.interval
+    if faster and row.interval and faster >= row.interval:
+        message = f"{faster:g} s is not shorter than the ordinary interval of {row.interval:g} s"
+        document.add((*path, "interval"), message)
+    sent = list(row.channels or [value.name for value in profile.values])
+    triggers = []
+    for key, upwards in (("above", True), ("below", False)):
+        for name, level in (getattr(row.raised, key) or {}).items():
+            where = (*path, key, name)
+            value = profile.value(name)
+            if value is None or name not in sent:
+                document.add(where, f"'{name}' is not a value that is sent{instead(name, sent)}", at_key=True)
+                continue
+            try:
+                at = units.parse(level, value.quantity)
+            except ValueError as e:
+                document.add(where, str(e))
+                continue
+            margin = RAISED_MARGIN_M if units.QUANTITIES[value.quantity].unit == "m" else abs(at) * RAISED_MARGIN
+            triggers.append(settings.Trigger(name, at, round(at - margin if upwards else at + margin, 9), upwards))
+    if not row.raised.above and not row.raised.below:
+        document.add(path, "nothing says when. Add for example 'above: {water_level: 1.50 m}'", at_key=True)
+    return settings.Raised(faster, tuple(triggers)) if faster else None
 
 
 def _known(document: Document, path: Path, word: str | None, what: str, choices: Iterable[str]) -> None:

@@ -126,6 +126,7 @@ class Edge(Row):
     backlog: Backlog = Backlog()
     buses: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
     sensors: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+    health: f.Every = 300.0
     simulation: bool = False
 
 
@@ -136,6 +137,12 @@ class ModbusTcp(Row):
     timeout: f.Duration = 1.0
 
 
+class Raised(Row):
+    interval: f.Duration = _need("10s")
+    above: dict[f.Text, f.Amount] = {}
+    below: dict[f.Text, f.Amount] = {}
+
+
 class Sensor(Row):
     station: f.Name = _need("kasuga-bridge")
     bus: f.Name = _need("mast")
@@ -143,6 +150,7 @@ class Sensor(Row):
     unit_id: Annotated[int, Field(ge=0, le=255)] = 1
     interval: f.Duration = _need("60s")
     channels: Annotated[dict[f.Name, f.ChannelName], Field(min_length=1)] | None = None
+    raised: Raised | None = None
 
 
 class Store(Row):

@@ -39,6 +39,25 @@ class ModbusTcp:
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """Raises the interval of a sensor once a value of its profile comes to `at`, from below or (a distance to the
+    water) from above; `back` is where it has fallen back. Canonical unit."""
+
+    value: str
+    at: float
+    back: float
+    upwards: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """How often a sensor is read while any of the triggers holds."""
+
+    interval_s: float
+    triggers: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sensor:
     """One sensor on a bus: which profile reads it, how often, and which value becomes which channel."""
 
@@ -49,6 +68,7 @@ class Sensor:
     interval_s: float
     unit_id: int = 1
     channels: Mapping[str, str] = field(default_factory=dict)  # value of the profile -> channel of the station
+    raised: Raised | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +82,8 @@ class Spool:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """edge.yaml. `simulation` permits a simulated clock and nothing else."""
+    """edge.yaml. `simulation` permits a simulated clock and nothing else. `health_s`: how often the device says how it
+    is itself, None for never."""
 
     tenant: str
     device: str
@@ -76,6 +97,7 @@ class Edge:
     backlog_order: Literal["oldest", "newest"] = "oldest"
     backlog_rate: float | None = None  # samples a second, at most
     simulation: bool = False
+    health_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

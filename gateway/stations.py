@@ -149,6 +149,7 @@ HEALTH_CHANNELS: dict[str, str] = {
     "disk_free": "storage",
     "cpu_temperature": "cpu_temperature",
     "clock_offset": "duration",
+    "uptime": "duration",
     "battery_voltage": "battery_voltage",
 }
 _HEALTH_CONTRACT = Contract(interval_s=600.0, grace_s=600.0)

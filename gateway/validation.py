@@ -32,7 +32,8 @@ def validate(model: type[R], document: Document, path: Path = ()) -> R | None:
         errors = e.errors(include_url=False)
     meant = {_meant(model, tuple(error["loc"])) for error in errors if error["type"] == "extra_forbidden"}
     for error in errors:
-        loc: Path = tuple(part for part in error["loc"] if part != "[key]")
+        unknown = error["type"] == "extra_forbidden"  # which may be called "[key]"; else that is pydantic's word
+        loc: Path = tuple(part for part in error["loc"] if unknown or part != "[key]")
         if error["type"] == "extra_forbidden":
             document.add(path + loc, _unknown_key(model, loc), at_key=True)
         elif error["type"] == "missing":

@@ -58,3 +58,6 @@ class SetClock:
 
     def sync_state(self) -> ClockState:
         return next((s.state for s in reversed(self._sets) if s.at_ms <= self.up_ms), self._state)
+
+    def offset_s(self) -> float | None:
+        return 0.25 if self.sync_state() is ClockState.SYNCED else None

@@ -27,7 +27,7 @@ from gateway.ranges import RangeSet
 from gateway.systemd import Supervisor
 from tests.test_sampling import PROFILES, sensor
 from tests.transport import FakeTransport
-from tests.world import DEVICE, TENANT
+from tests.world import DEVICE, STATION, TENANT
 
 
 class Answering:
@@ -159,6 +159,39 @@ def test_the_supervisor_hears_ready_signs_of_life_and_the_end(tmp_path: Path) ->
             heard.append(s.recv(4096).decode())
     assert heard[0].startswith("READY=1")
     assert set(heard[1:-1]) == {"WATCHDOG=1"}
+
+
+def test_the_birth_says_what_each_channel_promises(tmp_path: Path) -> None:
+    """Interval and heartbeat of each; of a sensor with a raised interval that too, and on the channel that raises it
+    the level."""
+    raised = settings.Raised(10.0, (settings.Trigger("water_level", 1.5, 1.45),))
+    agent = agent_of(tmp_path, Answering(), sensors=(sensor(60.0, raised=raised), sensor(300.0, "power")))
+    birth = agent.birth()
+    agent.spool.close()
+    common = {"station": STATION, "interval_s": 60.0, "heartbeat_s": 60.0, "interval_raised_s": 10.0}
+    assert birth["channels"] == [
+        {**common, "channel": "water_level", "unit": "m", "raised_above": 1.5},
+        {**common, "channel": "read_counter", "unit": "count"},
+        {"station": STATION, "channel": "water_level", "unit": "m", "interval_s": 300.0, "heartbeat_s": 300.0},
+        {"station": STATION, "channel": "read_counter", "unit": "count", "interval_s": 300.0, "heartbeat_s": 300.0},
+    ]
+    assert birth["boot"] == SystemClock().boot
+
+
+def test_a_device_says_how_it_is(tmp_path: Path) -> None:
+    """Health travels as samples through the same spool, under the device's own name."""
+    health: list[Sample] = []
+
+    def look() -> None:
+        found = agent.spool.unsettled(agent.spool.opening, 10**6, RangeSet())
+        health.extend(s for s in found if s.readings[0].station == DEVICE)
+        if health:
+            agent.stop()
+
+    bus = Answering(1, look, again=True)
+    agent = agent_of(tmp_path, bus, health_s=0.05)
+    agent.run()
+    assert {"spool_depth", "disk_free", "uptime"} <= {r.channel for r in health[0].readings}
 
 
 # --- a bus that hangs ------------------------------------------------------------------------------------------------

@@ -17,7 +17,20 @@ from typer.testing import CliRunner
 from gateway import config, processfile, profilefile, stationfile, yamlfile
 from gateway.cli.check import check
 from gateway.errors import ConfigError, Problem
-from gateway.settings import Bridge, Broker, Edge, Heartbeat, Influx, ModbusTcp, Recipient, Sensor, Spool, Tls
+from gateway.settings import (
+    Bridge,
+    Broker,
+    Edge,
+    Heartbeat,
+    Influx,
+    ModbusTcp,
+    Raised,
+    Recipient,
+    Sensor,
+    Spool,
+    Tls,
+    Trigger,
+)
 
 CONFIGS = Path(__file__).parent / "configs"
 GOOD = CONFIGS / "nothing-wrong"
@@ -81,12 +94,22 @@ def test_the_edge() -> None:
         spool=Spool(GOOD / "spool.db", 0.5, 64_000_000),
         buses={"mast": ModbusTcp("192.168.1.20", 502, 2.0)},
         sensors=(
-            Sensor("level", "kasuga-bridge", "mast", "acme_us10", 60.0, 3, {"water_level": "water_level"}),
+            Sensor(
+                "level",
+                "kasuga-bridge",
+                "mast",
+                "acme_us10",
+                60.0,
+                3,
+                {"water_level": "water_level"},
+                Raised(10.0, (Trigger("water_level", 1.5, 1.45),)),
+            ),
             Sensor("power", "kasuga-01", "mast", "sim_river_gauge", 300.0, 1, {"battery_voltage": "battery_voltage"}),
         ),
         delivery="puback",
         pack_samples=50,
         window_packs=4,
+        health_s=600.0,
     )
     assert edge.broker.password == "s3cret-mqtt"
     assert {"acme_us10", "sim_river_gauge"} <= profiles.keys()

@@ -5,6 +5,7 @@ that commits the spool; one for the uplink. It runs unattended: whatever a senso
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sqlite3
 import threading
@@ -17,6 +18,7 @@ from gateway import __version__, settings, units, wire
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.edge.buses.modbus_tcp import ModbusTcp
+from gateway.edge.health import Health
 from gateway.edge.sampling import Bus, Sampling
 from gateway.edge.spool import Spool
 from gateway.edge.stamping import Stamp, Stamper
@@ -81,6 +83,8 @@ class Agent:
         """Sample and publish until stopped; then commit, and leave the rest in the spool."""
         self._introduce()
         loops = [self._bus_loop(name) for name in self._edge.buses]
+        if self._edge.health_s is not None:
+            loops.append(self._health_loop(self._edge.health_s))
         with contextlib.ExitStack() as end:  # each of these, whatever becomes of the one before
             end.callback(self._close)
             end.callback(self._uplink.stop)
@@ -115,9 +119,14 @@ class Agent:
             self._stamper,
             self._take,
             self._mark,
-            lambda within_s: self._pulse.beat(f"bus {name}", within_s),
+            functools.partial(self._pulse.beat, f"bus {name}"),
         )
         return Loop(f"bus {name}", lambda: sampling.run(self._stop))
+
+    def _health_loop(self, every_s: float) -> Loop:
+        health = Health(self._edge.device, self.spool, self._edge.spool.path.parent, self._clock)
+        beat = functools.partial(self._pulse.beat, "health")
+        return Loop("health", lambda: health.run(every_s, self._stamper, self._take, self._stop, beat))
 
     def _take(self, stamp: Stamp, readings: Sequence[Reading], raised: bool) -> None:
         sample = self.spool.append(stamp.observed_ms, stamp.clk, readings, stamp.moment, raised)
@@ -164,25 +173,34 @@ class Agent:
 
     def birth(self) -> dict[str, object]:
         """Version, profiles by content hash, channels with unit and reporting contract, capacity."""
-        channels = []
-        for sensor in self._edge.sensors:
-            profile = self._profiles[sensor.profile]
-            for name, channel in sensor.channels.items():
-                value = profile.value(name)
-                unit = units.QUANTITIES[value.quantity].unit if value else ""
-                channels.append(
-                    {"station": sensor.station, "channel": channel, "unit": unit, "interval_s": sensor.interval_s}
-                )
         used = sorted({s.profile for s in self._edge.sensors})
         return {
             "agent": __version__,
             "boot": self._clock.boot,
             "profiles": {name: self._profiles[name].digest for name in used},
-            "channels": channels,
+            "channels": [self._contract(s, name) for s in self._edge.sensors for name in s.channels],
             "spool": {"max_bytes": self._edge.spool.max_bytes, "hours": round(self.capacity_hours(), 1)},
             "commit_interval_s": self._edge.spool.commit_interval_s,
             "delivery": self._edge.delivery,
         }
+
+    def _contract(self, sensor: settings.Sensor, name: str) -> dict[str, object]:
+        """What a channel promises: how often it reports at least (`heartbeat_s`), how often while raised, and what
+        raises it, in its unit."""
+        value = self._profiles[sensor.profile].value(name)
+        out: dict[str, object] = {
+            "station": sensor.station,
+            "channel": sensor.channels[name],
+            "unit": units.QUANTITIES[value.quantity].unit if value else "",
+            "interval_s": sensor.interval_s,
+            "heartbeat_s": sensor.interval_s,
+        }
+        if sensor.raised is not None:
+            out["interval_raised_s"] = sensor.raised.interval_s
+            for trigger in sensor.raised.triggers:
+                if trigger.value == name:
+                    out["raised_above" if trigger.upwards else "raised_below"] = trigger.at
+        return out
 
     def _status(self, state: str, reason: str) -> bytes:
         return wire.encode(wire.DeviceStatus(state, self._clock.boot, self._since_ms, reason))

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway import settings, units
 from gateway.clock import Clock
+from gateway.edge.raising import Raising
 from gateway.edge.stamping import Stamp, Stamper
 from gateway.errors import FaultCode
 from gateway.model import Reading
@@ -55,6 +56,7 @@ class Sampling:
         """`take` is given each sample; `beat` hears, on every round, within how many seconds the next one comes."""
         self._bus, self._sensors, self._profiles = bus, {s.name: s for s in sensors}, profiles
         self._clock, self._stamper, self._take, self._mark, self._beat = clock, stamper, take, mark, beat
+        self._raising = {s.name: Raising(s.raised, profiles[s.profile]) for s in sensors}
         self._failing: dict[str, int] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -86,8 +88,19 @@ class Sampling:
             values = dict.fromkeys((value.name for value in profile.values), raw)
         else:
             values = decode(profile, raw)
-        self._take(stamp, _readings(sensor, profile, values), False)
-        return sensor.interval_s
+        raised = self._raise(sensor, values)
+        self._take(stamp, _readings(sensor, profile, values), raised)
+        return sensor.raised.interval_s if raised and sensor.raised else sensor.interval_s
+
+    def _raise(self, sensor: settings.Sensor, values: Decoded) -> bool:
+        """Whether this reading belongs to the raised interval, and the next one too."""
+        raising = self._raising[sensor.name]
+        before = raising.raised
+        raised = raising.advance(values, self._clock.uptime_ms())
+        if raised != before and sensor.raised is not None:
+            every = units.in_words(sensor.raised.interval_s if raised else sensor.interval_s)
+            log.info("sensor %s at %s is read every %s from now on", sensor.name, sensor.station, every)
+        return raised
 
     def _note_failure(self, sensor: settings.Sensor, fault: FaultCode | None) -> None:
         """Say the first failure and the recovery with the count; what lies between is in the data."""
