@@ -8,6 +8,8 @@ Rules (flood.md, "Defaults for ringing" and "Reporting contracts"):
 - A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising; it goes no lower than every
   one of these samples allows.
 - A channel that is lost at rank >= 2 holds its last good rank and rings once; it never falls by being lost.
+- A sample of a clock that was never set counts as suspect: it raises unconfirmed only.
+- A device's clock that was put back begins a new time line; a time that turned out to lie in the future is forgotten.
 - Only data younger than interval + grace advance an alert; up to 30 minutes old they may still raise rank >= 3.
 """
 
@@ -18,7 +20,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 from statistics import median
 
-from gateway.model import Change, Condition, Flag, Observation, Transition
+from gateway.model import Change, ClockState, Condition, Flag, Observation, Transition
 from gateway.stations import Channel, Station, Threshold
 
 SAMPLES_TO_RISE_LOW = 2  # to rank 1 and 2
@@ -37,7 +39,8 @@ class ChannelState:
 
     `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
     `pending` counts samples of a rise to rank <= 2, `below` those of a fall, of which `below_top` is the highest.
-    `lost` says that the loss of the channel was announced.
+    `lost` says that the loss of the channel was announced. `log` and `seq` are of the newest observation: a higher
+    number of the same log was read later, whatever its time says.
     """
 
     rank: int = 0
@@ -55,6 +58,8 @@ class ChannelState:
     below_since_ms: int = 0
     below_top: float = 0.0
     recent: tuple[MetresAt, ...] = ()
+    log: str | None = None
+    seq: int | None = None
 
 
 def rank_of(value: float, thresholds: tuple[Threshold, ...]) -> int:
@@ -129,11 +134,15 @@ def advance(
     state: ChannelState, o: Observation, station: Station, channel: Channel, now_ms: int, episode: str | None
 ) -> tuple[ChannelState, list[Transition]]:
     """The state after an observation. `episode` is the station's open one. What is not newer than the newest
-    advances nothing."""
-    if state.last_ms is not None and o.observed_ms <= state.last_ms:
-        return state, []
-    step = _Step(replace(state, last_ms=o.observed_ms, flag=o.flag), station, channel, episode)
+    advances nothing, unless it was read later all the same: then the device's clock was put back."""
     late = now_ms - o.observed_ms > channel.contract.late_after_s * 1000
+    if state.last_ms is not None and o.observed_ms <= state.last_ms:
+        read_later = state.log is not None and o.log == state.log and (o.seq or 0) > (state.seq or 0)
+        if late or not read_later:
+            return state, []
+        state = heal(state, o.observed_ms - 1, o.observed_ms - 1)
+    newest = replace(state, last_ms=o.observed_ms, flag=o.flag, log=o.log, seq=o.seq)
+    step = _Step(newest, station, channel, episode)
     if o.value is None or o.flag in (Flag.FAIL, Flag.MISSING):
         _unusable(step, o.observed_ms, late)
     elif not late:
@@ -143,6 +152,21 @@ def advance(
     return step.state, step.out
 
 
+def heal(state: ChannelState, latest_ms: int, instead_ms: int) -> ChannelState:
+    """The state without times after `latest_ms`, which were those of a wrong clock; its newest observation counts as
+    one of `instead_ms`. Ranks stand: only data end them."""
+    if state.last_ms is None or state.last_ms <= latest_ms:
+        return state
+    usable = None if state.usable_ms is None else min(state.usable_ms, instead_ms)
+    below = state.below if state.below_since_ms <= latest_ms else 0
+    recent = tuple(x for x in state.recent if x[0] <= latest_ms)
+    return replace(state, last_ms=instead_ms, usable_ms=usable, below=below, recent=recent, log=None, seq=None)
+
+
+def _doubtful(o: Observation) -> bool:
+    return o.flag is Flag.SUSPECT or o.clk is ClockState.UNSYNCED
+
+
 def _usable(step: _Step, o: Observation, value: float) -> None:
     recent = (*step.state.recent, (o.observed_ms, value))[-RECENT:]
     if step.state.lost:
@@ -150,7 +174,7 @@ def _usable(step: _Step, o: Observation, value: float) -> None:
     rising = step.state.value is not None and value > step.state.value
     step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, held=False, lost=False)
     thresholds = step.channel.in_force(o.observed_ms)
-    if o.flag is Flag.SUSPECT:
+    if _doubtful(o):
         _suspect(step, o, value, thresholds)
         return
     target, rank, claimed = rank_of(value, thresholds), step.state.rank, step.state.unconfirmed
@@ -168,8 +192,7 @@ def _late(step: _Step, o: Observation, value: float, now_ms: int) -> None:
     """Data too old to advance anything, but a recent danger must not be kept from people."""
     thresholds = step.channel.in_force(o.observed_ms)
     target = rank_of(value, thresholds)
-    good = o.flag is not Flag.SUSPECT
-    if good and target >= 3 and target > step.state.rank and now_ms - o.observed_ms <= LATE_ALARM_MS:
+    if not _doubtful(o) and target >= 3 and target > step.state.rank and now_ms - o.observed_ms <= LATE_ALARM_MS:
         step.set(value=value, usable_ms=o.observed_ms, held=step.state.lost)
         _raise_to(step, target, o.observed_ms, value)
 
@@ -257,6 +280,8 @@ def tick(
     listened_s = (now_ms - subscribed_ms) / 1000 if subscribed_ms is not None else 0.0
     age_s = (now_ms - state.last_ms) / 1000 if state.last_ms is not None else None
     step = _Step(state, station, channel, episode)
+    if age_s is not None and age_s < -contract.late_after_s:
+        age_s = None  # of a time that this clock does not reach: only how long nothing came says anything
     if age_s is not None and age_s <= contract.late_after_s:
         return state, []
     if listened_s <= contract.late_after_s:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gateway import qc, units, wire
 from gateway.errors import RejectCode
-from gateway.model import DeadLetter, Flag, Message, Observation
+from gateway.model import ClockState, DeadLetter, Flag, Message, Observation
 from gateway.stations import Channel, Registry, normalise
 
 EPOCH_2000_MS = 946_684_800_000  # earlier times come from clocks that were never set
@@ -21,13 +21,15 @@ EPOCH_2000_MS = 946_684_800_000  # earlier times come from clocks that were neve
 class Judgement:
     """What the bridge knows when it judges a message. `future_ms` is the latest time it believes, None where its
     own clock is not trusted. `settled` says whether a sample was stored or rejected before; `previous` gives the
-    newest observed_ms of a (tenant, station, channel)."""
+    newest observed_ms of a (tenant, station, channel). `shift_ms` is what the time of arrival lacks where the bridge's
+    own clock is wrong."""
 
     registry: Registry
     future_ms: int | None
     settled: Callable[[str, int], bool]
     previous: Callable[[str, str, str], int | None]
     max_payload: int
+    shift_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -125,8 +127,9 @@ def _sample(
     if j.settled(*key):
         out.duplicates += 1
         return
-    at_ms = sample.observed_ms if sample.observed_ms is not None else message.received_ms - sample.age_ms
-    code = _clock(at_ms, j) if sample.age_ms >= 0 else (RejectCode.UNDATED, f"{-sample.age_ms} ms after now")
+    arrived_ms = message.received_ms + j.shift_ms
+    at_ms = sample.observed_ms if sample.observed_ms is not None else arrived_ms - sample.age_ms
+    code = _undated(sample) or _clock(at_ms, j)
     good = 0
     for record in sample.records:
         result = code or _observe(message, tenant, device, sample, record, at_ms, j, out)
@@ -135,26 +138,25 @@ def _sample(
             good += 1
         else:
             reason, detail = result
+            place = (sample.log, sample.seq, record.record)
             text = wire.encode_alone(sample, record)
             out.letters.append(
-                DeadLetter(
-                    tenant,
-                    device,
-                    message.topic,
-                    reason,
-                    detail,
-                    text,
-                    message.received_ms,
-                    sample.log,
-                    sample.seq,
-                    record.record,
-                )
+                DeadLetter(tenant, device, message.topic, reason, detail, text, message.received_ms, *place)
             )
             bad.setdefault(key, reason)
     if good:
         out.stored.append(key)
     else:
         out.rejected.append((*key, bad.get(key, RejectCode.NOT_SENML)))
+
+
+def _undated(sample: wire.WireSample) -> tuple[RejectCode, str] | None:
+    """What a clock that was never set shows is no time; only an age can be dated."""
+    if sample.age_ms < 0:
+        return RejectCode.UNDATED, f"{-sample.age_ms} ms after now"
+    if sample.clk is ClockState.UNSYNCED and sample.observed_ms is not None:
+        return RejectCode.UNDATED, f"{sample.observed_ms} ms by a clock that was never set"
+    return None
 
 
 def _clock(at_ms: int, j: Judgement) -> tuple[RejectCode, str] | None:

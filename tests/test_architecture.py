@@ -32,7 +32,9 @@ LAYERS = [
     {"demo", "doctor", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}
-PURE_IN_BRIDGE = [f"gateway/bridge/{x}.py" for x in ("ledger", "notices", "noticewords", "wording", "work")]
+PURE_IN_BRIDGE = [
+    f"gateway/bridge/{x}.py" for x in ("ledger", "notices", "noticewords", "timekeeping", "wording", "work")
+]
 
 # What the core may not know, as modules and as calls.
 OUTSIDE = {

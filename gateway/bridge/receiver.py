@@ -53,17 +53,18 @@ class Receiver:
         self,
         bridge: settings.Bridge,
         now_ms: Callable[[], int],
+        uptime_ms: Callable[[], int],
         on_live_up: Callable[[], None],
         on_bridge: Callable[[Delivery], None],
     ) -> None:
         """`on_live_up` follows each connection of the live session, `on_bridge` each word of or to bridges; both on
         its network thread."""
-        self._now_ms, self._limit = now_ms, bridge.max_held_bytes // 2
+        self._now_ms, self._uptime_ms, self._limit = now_ms, uptime_ms, bridge.max_held_bytes // 2
         self._pause_s = bridge.broker.keepalive_s / 2
         self._ready = threading.Condition()
         self._queues = {"live": _Queue(), "backlog": _Queue()}
         self._stopped = self.backlog_paused = False
-        self.subscribed_ms: int | None = None
+        self.listening_since_ms: int | None = None  # by `uptime_ms`, which nobody sets
         self._connected_s: float | None = None  # monotonic, as `_heard_s`
         self._heard_s = -math.inf  # the newest message that a device sent just now: not a retained one
         self._on_live_up, self._on_bridge = on_live_up, on_bridge
@@ -170,11 +171,11 @@ class Receiver:
     # --- network threads ---------------------------------------------------------------------------------------
 
     def _up(self, _: Session) -> None:
-        self.subscribed_ms, self._connected_s = self._now_ms(), time.monotonic()
+        self.listening_since_ms, self._connected_s = self._uptime_ms(), time.monotonic()
         self._on_live_up()
 
     def _down(self) -> None:
-        self.subscribed_ms = self._connected_s = None
+        self.listening_since_ms = self._connected_s = None
 
     def _arrived(self, queue: str, session: Session, d: Delivery) -> None:
         if d.topic in (wire.BRIDGE_STATUS, wire.BRIDGE_WHO):

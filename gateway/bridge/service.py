@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway import pipeline, settings, wire
-from gateway.bridge import influx, notices, noticewords
+from gateway.bridge import influx, notices, noticewords, timekeeping
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
@@ -26,7 +26,7 @@ from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
 from gateway.bridge.store import REFUSALS, Store
 from gateway.bridge.vitals import Sight, Vitals
-from gateway.bridge.work import Device, Memory, Rules, Work, unstorable
+from gateway.bridge.work import Device, Memory, Rules, Work, rules_at, unstorable
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.errors import NoticeCode, RejectCode
@@ -75,7 +75,6 @@ class Service:
         self._stopping = threading.Event()
         self._inbox = _Inbox()
         self._retry: deque[list[Arrival]] = deque()
-        self._last_commit_ms = self._memory.last_commit_ms
         self._disk_failures = 0
         self._roomless = False
         self._ticked = 0.0
@@ -83,7 +82,7 @@ class Service:
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
         presence = Presence(self._memory.store, clock.now_ms(), takeover)
         self._place = Place(bridge, presence, self._publish_status, lambda: self.receiver.wake(), self._yielded)
-        self.receiver = Receiver(bridge, clock.now_ms, self._place.announce, self._place.heard)
+        self.receiver = Receiver(bridge, clock.now_ms, clock.uptime_ms, self._place.announce, self._place.heard)
         self._receipts = Receipts(self._memory, self._publish_receipt, self._beat)
         self._deliverers = self._make_deliverers(disk)
         self._drain = self._make_drain(disk)
@@ -328,7 +327,6 @@ class Service:
         work.swap_in()
         self.room.committed(len(work.observations))
         self.vitals.committed(work, time.monotonic() - begun, work.messages)
-        self._last_commit_ms = max(self._last_commit_ms, work.rules.now_ms)
         for device, live in work.due.items():
             self._due[device] = live or self._due.get(device, False)
         self._tell(work)
@@ -365,13 +363,13 @@ class Service:
 
     def _rules(self) -> Rules:
         """The future is judged only while our own clock is believed: synchronised, and not behind our last commit."""
-        now = self._clock.now_ms()
-        trusted = self._bridge.trust_clock == "always" or self._clock.sync_state() is not ClockState.UNSYNCED
-        future = (
-            now + round(self._bridge.future_tolerance_s * 1000) if trusted and now >= self._last_commit_ms else None
-        )
+        own_ms, up_ms = self._clock.now_ms(), self._clock.uptime_ms()
+        synced = self._bridge.trust_clock == "always" or self._clock.sync_state() is not ClockState.UNSYNCED
+        tolerance_ms = round(self._bridge.future_tolerance_s * 1000)
+        witnessed = timekeeping.witnessed_ms(self._memory.witnesses, up_ms)
+        t = timekeeping.judge(own_ms, up_ms, synced, self._memory.last_commit_ms, witnessed, tolerance_ms)
         steady_ms = round(time.monotonic() * 1000)
-        return Rules(self._registry, self._bridge, now, future, self.receiver.subscribed_ms, steady_ms)
+        return rules_at(self._registry, self._bridge, t, self.receiver.listening_since_ms, steady_ms)
 
     # --- called by other threads -----------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from gateway.alerting import ChannelState
 from gateway.bridge import notices, notify
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
+from gateway.bridge.timekeeping import Time, Witness
 from gateway.errors import NoticeCode, RejectCode
 from gateway.letters import Verdict
-from gateway.model import DeadLetter, Message, Observation, Transition
+from gateway.model import ClockState, DeadLetter, Message, Observation, Transition
 from gateway.stations import Channel, Registry, Station
 
 Device = tuple[str, str]  # tenant, device
@@ -45,7 +46,8 @@ class Memory:
     `episodes` the open one of each station, `notices` the conditions that staff were told of and that last,
     `last_commit_ms` the bridge's clock at its last commit of observations.
 
-    `pending` is no mirror: changes of conditions that have not lasted long enough, which no disk holds."""
+    No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
+    the time. No disk holds them."""
 
     store: str
     last_commit_ms: int = 0
@@ -55,13 +57,15 @@ class Memory:
     episodes: dict[Place, Episode] = field(default_factory=dict)
     notices: dict[Condition, Notice] = field(default_factory=dict)
     pending: dict[Condition, Pending] = field(default_factory=dict)
+    witnesses: dict[Device, Witness] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a batch is judged by, fixed for its duration. `future_ms` as in `pipeline.Judgement`; `subscribed_ms` is
     since when the bridge has listened, None while it does not; `steady_ms` a clock that nobody sets, by which is judged
-    how long a condition lasts."""
+    how long a condition lasts; `up_ms` the uptime, and `own_ms` what the machine's clock shows, where `now_ms` is the
+    time by the devices because that clock is not believed."""
 
     registry: Registry
     bridge: settings.Bridge
@@ -69,6 +73,16 @@ class Rules:
     future_ms: int | None
     subscribed_ms: int | None
     steady_ms: int = 0
+    up_ms: int = 0
+    own_ms: int | None = None
+
+
+def rules_at(
+    registry: Registry, bridge: settings.Bridge, t: Time, listening_since_ms: int | None, steady_ms: int
+) -> Rules:
+    """`listening_since_ms` is by the uptime, as `Time.up_ms`."""
+    since = None if listening_since_ms is None else t.now_ms - (t.up_ms - listening_since_ms)
+    return Rules(registry, bridge, t.now_ms, t.future_ms, since, steady_ms, t.up_ms, t.own_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +145,8 @@ class Work:
 
     def previous(self, tenant: str, station: str, channel: str) -> int | None:
         series = (tenant, station, channel)
-        return self.newest.get(series, self.memory.newest.get(series))
+        newest, future_ms = self.newest.get(series, self.memory.newest.get(series)), self.rules.future_ms
+        return None if newest is not None and future_ms is not None and newest > future_ms else newest
 
     def episode(self, place: Place) -> Episode | None:
         found = self.episodes.get(place, self.memory.episodes.get(place))
@@ -179,7 +194,12 @@ class Work:
     def _data(self, message: Message, device: Device, live: bool) -> None:
         ledger = self.ledger(device)
         judgement = pipeline.Judgement(
-            self.rules.registry, self.rules.future_ms, ledger.arrived, self.previous, self.rules.bridge.max_payload
+            self.rules.registry,
+            self.rules.future_ms,
+            ledger.arrived,
+            self.previous,
+            self.rules.bridge.max_payload,
+            0 if self.rules.own_ms is None else self.rules.now_ms - self.rules.own_ms,
         )
         out = pipeline.process(message, *device, judgement)
         for log, seq in out.stored:
@@ -192,12 +212,22 @@ class Work:
             ledger.span(out.span_log, out.span, seen, self.memory.store)
         self.letters += out.letters
         self.observe(out.observations)
+        if live:
+            self._witness(device, message, out.observations)
         self.counts["received"] += out.received
         self.counts["accepted"] += len(out.stored)
         self.counts["rejected"] += len(out.rejected) + sum(x.seq is None for x in out.letters)
         self.counts["duplicate"] += out.duplicates
         if self.rules.registry.knows_device(*device):
             self.due[device] = self.due.get(device, False) or live
+
+    def _witness(self, device: Device, message: Message, observations: list[Observation]) -> None:
+        """What a device whose clock is set says of the time."""
+        told = [o.observed_ms for o in observations if o.clk is not ClockState.UNSYNCED]
+        if told:
+            own_ms = self.rules.now_ms if self.rules.own_ms is None else self.rules.own_ms
+            arrived_up_ms = self.rules.up_ms - max(0, own_ms - message.received_ms)
+            self.memory.witnesses[device] = Witness(max(told) - arrived_up_ms, self.rules.up_ms)
 
     def _statement(self, message: Message, device: Device) -> None:
         if not self.rules.registry.knows_device(*device):
@@ -277,9 +307,13 @@ class Work:
     ) -> None:
         series = (station.tenant, station.id, channel.name)
         before = self.state(series)
+        if self.rules.future_ms is not None:
+            # As if it were just not late: what comes now is newer, and it is silent only after its own time.
+            instead_ms = self.rules.now_ms - round(channel.contract.late_after_s * 1000)
+            before = alerting.heal(before, self.rules.future_ms, instead_ms)
         episode = self.episode((station.tenant, station.id))
         state, transitions = function(before, episode.id if episode else None)
-        if state is not before:
+        if state is not self.state(series):
             self.states[series] = state
         for t in transitions:
             self._transition(t, station, channel, state)
@@ -364,6 +398,9 @@ class Work:
                 self.memory.episodes[place] = episode
             else:
                 self.memory.episodes.pop(place, None)
+        own_ms = self.rules.now_ms if self.rules.own_ms is None else self.rules.own_ms
+        believed = self.rules.future_ms is not None
+        self.memory.last_commit_ms = own_ms if believed else max(self.memory.last_commit_ms, own_ms)
         for condition, notice in self.lasting.items():
             if notice is not None:
                 self.memory.notices[condition] = notice
