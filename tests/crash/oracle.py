@@ -193,7 +193,7 @@ def account(
     a kill of that very device, or stood on a card that was replaced."""
     problems: list[str] = []
     served = stored = held = lost = duplicates = 0
-    letters, gone = _settled_otherwise(store)
+    letters, gone, thinned = _settled_otherwise(store)
     unexplained: list[tuple[str, int]] = []
     for name, station in stations.items():
         last = upto[name]
@@ -210,7 +210,9 @@ def account(
         missing -= on_card
         lost += len(missing)
         unexplained += [(name, n) for n in sorted(missing) if not _explained(n, name, kills, a_commit)]
-    lost -= letters + gone  # of these only how many is known, not which
+    # Of these only how many is known, not which; what a full store gave up may have been seen in it before.
+    gone += min(thinned, max(0, len(unexplained) - letters - gone))
+    lost -= letters + gone
     if len(unexplained) > letters + gone:
         count, (of, first) = len(unexplained), unexplained[0]
         others = ", ".join(str(n) for station, n in unexplained if station == of)[:200]
@@ -224,15 +226,15 @@ def _explained(number: int, name: str, kills: Sequence[Kill], a_commit: int) -> 
     return any(k.station == name and (k.served - a_commit < number <= k.served or number in k.swapped) for k in kills)
 
 
-def _settled_otherwise(store: Path) -> tuple[int, int]:
-    """(samples in dead letters, samples given up and declared: by a device for another reason than a kill, or by a full
-    store before InfluxDB had them)."""
+def _settled_otherwise(store: Path) -> tuple[int, int, int]:
+    """(samples in dead letters, samples that a device declared gone for another reason than a kill, samples that a full
+    store declared as given up before InfluxDB had them)."""
     with _reading(store) as db:
         (letters,) = db.execute("SELECT count(DISTINCT log || '/' || seq) FROM dead_letters").fetchone()
         kinds = "('stored', 'rejected', 'lost_at_kill')"
         (gone,) = db.execute(f"SELECT coalesce(sum(b - a + 1), 0) FROM ranges WHERE kind NOT IN {kinds}").fetchone()
         (thinned,) = db.execute(_THINNED, (COUNTER,)).fetchone()
-    return letters, gone + thinned
+    return letters, gone, thinned
 
 
 # --- the account of alerts -------------------------------------------------------------------------------------------

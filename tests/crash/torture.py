@@ -168,7 +168,7 @@ class Torture:
                     self._look()
                 for name in self.town.tend():
                     last = self.town.programs[name].exits[-1]
-                    self._say(f"{name} ended by itself with code {last.code}; started again")
+                    self._say(f"{name} ended by itself with code {last.code} ({last.words[-200:]}); started again")
         except BaseException as e:
             self._failure = e
             raise

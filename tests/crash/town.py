@@ -7,6 +7,7 @@ Everything is ended however a run ends (`reaper`), and what ends by itself is st
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
 import resource
@@ -77,6 +78,7 @@ class Program:
         self.exits: list[Exit] = []
         self._folder, self._reaper, self._spawner = folder, reaper, spawner
         self._process: subprocess.Popen[bytes] | None = None
+        self._words = threading.Thread()
         self._lock = threading.RLock()
 
     @property
@@ -96,11 +98,25 @@ class Program:
             self.wanted = True
 
     def _spawn(self, options: Sequence[str]) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            command = [*self.command, *options]
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self._folder
-            )
+        """Its words come through a pipe, so that no limit of its files keeps them from the log."""
+        process = subprocess.Popen(
+            [*self.command, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=self._folder,
+        )
+        self._words = threading.Thread(target=self._listen, args=(process,), name=f"words of {self.name}", daemon=True)
+        self._words.start()
+        return process
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout, self.log.open("ab") as log:
+            while data := os.read(process.stdout.fileno(), 65_536):
+                log.write(data)
+                log.flush()
 
     def end(self, number: signal.Signals = signal.SIGKILL, patience_s: float = 30.0) -> int:
         """SIGKILL, or SIGTERM and then SIGKILL where that is not obeyed, which is noted. The exit code."""
@@ -145,6 +161,7 @@ class Program:
         with self._lock:
             if not self.wanted or self.alive or self._process is None:
                 return False
+            self._words.join(2.0)
             words = "\n".join(self.log.read_text(errors="replace").splitlines()[-6:])
             self.exits.append(Exit(self.name, self._process.returncode, words))
             self.start()
@@ -327,6 +344,7 @@ def amended(path: Path) -> Iterator[dict[str, Any]]:
 def town(folder: Path, edges: int, level: Callable[[int], float]) -> Iterator[Town]:
     """Sensors serving; nothing else started. `level(i)`: where the i-th river begins."""
     folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # the sensors' server mourns each killed client at length
     profile = config.load_profiles(folder, [])["sim_river_gauge"]
     rivers = [River(level(i)) for i in range(edges)]
     sensors = [Sensor(f"gauge-{i + 1}", profile, river) for i, river in enumerate(rivers)]
