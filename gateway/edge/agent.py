@@ -12,11 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from gateway import __version__, settings, units, wire
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
+from gateway.edge import capacity
 from gateway.edge.buses.modbus_tcp import ModbusTcp
 from gateway.edge.health import Health
 from gateway.edge.sampling import Bus, Sampling
@@ -31,7 +30,6 @@ from gateway.systemd import Supervisor
 
 log = logging.getLogger(__name__)
 
-ROW_BYTES = 48  # of a spooled sample beside its body: key, time, clock state, page overhead
 TURN_S = 1.0  # how often the agent looks after its threads
 UPLINK_TURN_S = 120.0  # a round of the uplink, with a card that stalls
 END_S = 30.0  # patience with a thread that was told to end
@@ -62,7 +60,9 @@ class Agent:
         self._stop = threading.Event()
         self._pulse = Pulse()
         self._stamper = Stamper(clock)
-        self.spool = Spool(edge.spool.path, edge.spool.max_bytes, clock.now_ms(), disk=disk)
+        self.spool = Spool(
+            edge.spool.path, edge.spool.max_bytes, clock.now_ms(), disk=disk, bytes_per_s=capacity.bytes_per_s(edge)
+        )
         self._since_ms = clock.now_ms()
         self._uplink = Uplink(
             edge,
@@ -165,11 +165,8 @@ class Agent:
 
     def capacity_hours(self) -> float:
         """For how long the spool holds every sample of the sensors as configured, by the size of their rows."""
-        rate = 0.0
-        for sensor in self._edge.sensors:
-            body = msgspec.json.encode([(sensor.station, c, "unit", 123.456, None) for c in sensor.channels.values()])
-            rate += (len(body) + ROW_BYTES) / sensor.interval_s
-        return self._edge.spool.max_bytes / rate / 3600 if rate else 0.0
+        rate = capacity.bytes_per_s(self._edge)
+        return capacity.hours(self._edge.spool.max_bytes, rate) or 0.0
 
     def birth(self) -> dict[str, object]:
         """Version, profiles by content hash, channels with unit and reporting contract, capacity."""

@@ -17,13 +17,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gateway import storefile, wire
 from gateway.disk import DISK, Disk
-from gateway.edge import capacity, held, spoolfile
-from gateway.edge.held import Gone, HeldLog
+from gateway.edge import capacity, held, rescue, spoolfile
+from gateway.edge.grouped import Date, Key, Work
+from gateway.edge.held import HeldLog
 from gateway.edge.room import MAX_LOGS, RECLAIM_ROWS, Room, transaction
 from gateway.edge.spoolfile import Damaged
 from gateway.edge.thinning import BLOCK_ROWS
@@ -36,22 +37,6 @@ log = logging.getLogger(__name__)
 MAX_PENDING = 50_000  # samples in memory while the card refuses: 30 MB, or 14 hours at one sample a second
 PENDING_HOLES = 100
 NOTE_EVERY_S = 600.0  # how often a commit also notes for `suimon edge status` what only memory knows
-
-Key = tuple[str, int]
-Date = tuple[int, ClockState]
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What one commit makes durable: samples, dates, and numbers that memory gave up or the broker acknowledged."""
-
-    batch: list[Sample]
-    dated: dict[Key, Date]
-    dropped: RangeSet
-    acknowledged: dict[str, RangeSet]
-
-    def __bool__(self) -> bool:
-        return bool(self.batch or self.dated or self.dropped or self.acknowledged)
 
 
 class Spool:
@@ -91,18 +76,29 @@ class Spool:
         self._remember: set[NoticeCode] = set()  # to be noted on the card by the next commit
         self.opening = secrets.token_hex(6)
         self._file_lock = storefile.lock(path, "agent")
+        self._path, self._disk, self._opened = path, disk, (now_ms, now())
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file_lock)
             try:
-                self._db = spoolfile.open_or_set_aside(path, disk)
-                undo.callback(self._db.close)
-                self._room = Room(
-                    self._db, self._held, self._settled, self.opening, max_bytes, reclaim_rows, block_rows
-                )
-                self._load(now_ms)
-                self._used = self._room.used_bytes()
+                try:
+                    self._begin(max_bytes, now_ms, reclaim_rows, block_rows)
+                except sqlite3.Error as e:  # damage that the file's own check does not see
+                    if not spoolfile.is_damage(e):
+                        raise
+                    self._held.clear()
+                    rescue.set_aside(path, disk, now_ms, e)
+                    self._begin(max_bytes, now_ms, reclaim_rows, block_rows)
             except (sqlite3.Error, OSError) as e:
                 raise Unavailable(f"cannot use the spool {path}: {e}") from e
+            undo.pop_all()
+
+    def _begin(self, max_bytes: int, now_ms: int, reclaim_rows: int, block_rows: int) -> None:
+        with contextlib.ExitStack() as undo:
+            self._db = rescue.open_or_set_aside(self._path, self._disk, now_ms)
+            undo.callback(self._db.close)
+            self._room = Room(self._db, self._held, self._settled, self.opening, max_bytes, reclaim_rows, block_rows)
+            self._load(now_ms)
+            self._used = self._room.used_bytes()
             undo.pop_all()
 
     def _load(self, now_ms: int) -> None:
@@ -181,20 +177,23 @@ class Spool:
         """Make durable what was appended and dated; returns how many samples were appended. Raises sqlite3.Error, and
         then they stay pending; Damaged."""
         with self._card():
-            with self._numbers:
-                batch = [self._as_dated(sample) for sample in self._pending]
-                acknowledged = {name: ranges.copy() for name, ranges in self._acknowledged.items()}
-                work = _Work(batch, self._dated.copy(), self._dropped.copy(), acknowledged)
+            work = self._work()
             if not work:
                 return 0
             try:
                 self._make_room()
                 changed = self._write_or_reclaim(work)
             except sqlite3.Error as e:
-                self._watch.refused(e, len(batch))
+                self._watch.refused(e, len(work.batch))
                 raise
             self._follow(work, changed)
-            return len(batch)
+            return len(work.batch)
+
+    def _work(self) -> Work:
+        with self._numbers:
+            batch = [self._as_dated(sample) for sample in self._pending]
+            acknowledged = {name: ranges.copy() for name, ranges in self._acknowledged.items()}
+            return Work(batch, self._dated.copy(), self._dropped.copy(), acknowledged)
 
     def _make_room(self) -> None:
         before = self._room.given_up
@@ -205,7 +204,7 @@ class Spool:
                 self._watch.thinned(self._room.given_up - before)
                 self._remember.add(NoticeCode.SPOOL_THINNED)
 
-    def _write_or_reclaim(self, work: _Work) -> list[HeldLog]:
+    def _write_or_reclaim(self, work: Work) -> list[HeldLog]:
         try:
             return self._write(work)
         except sqlite3.OperationalError as e:
@@ -215,9 +214,9 @@ class Spool:
                 raise
             return self._write(work)
 
-    def _write(self, work: _Work) -> list[HeldLog]:
+    def _write(self, work: Work) -> list[HeldLog]:
         """One transaction; returns the logs as they are after it."""
-        changed = self._changed(work)
+        changed = work.changed(self._held, self.opening)
         away = work.acknowledged.get(self.opening) or RangeSet()
         rows = [spoolfile.to_row(self._log_id, sample) for sample in work.batch if sample.seq not in away]
         dates = [
@@ -237,21 +236,7 @@ class Spool:
             self._note(work)
         return changed
 
-    def _changed(self, work: _Work) -> list[HeldLog]:
-        """The logs that the work changes, as they are after it."""
-        changed: dict[str, HeldLog] = {}
-        own = self._held[self.opening]
-        numbers = [s.seq for s in work.batch[-1:]] + [b for _, b in list(work.dropped)[-1:]]
-        if numbers:
-            lost: list[Gone] = [(a, b, GoneReason.NO_SPACE.value) for a, b in work.dropped]
-            changed[own.name] = own.grown(max(numbers) + 1, lost)
-        for name, ranges in work.acknowledged.items():
-            entry = changed.get(name) or self._held.get(name)
-            if entry is not None:
-                changed[name] = entry.without(ranges, GoneReason.PUBACK)
-        return list(changed.values())
-
-    def _follow(self, work: _Work, changed: list[HeldLog]) -> None:
+    def _follow(self, work: Work, changed: list[HeldLog]) -> None:
         """Memory follows the commit. What was appended, dated or dropped while it wrote is the next one's."""
         self._held.update({entry.name: entry for entry in changed})
         done = self._held[self.opening].next - 1
@@ -275,7 +260,7 @@ class Spool:
         if self._heard:
             self._watch.filled(self._unsettled_bytes() / self._room.max_bytes)
 
-    def _note(self, work: _Work) -> None:
+    def _note(self, work: Work) -> None:
         """Within a commit that is made anyway, and seldom: what the card alone does not tell."""
         now = self._now()
         if work.batch and now - self._noted_s >= NOTE_EVERY_S:
@@ -288,13 +273,26 @@ class Spool:
             spoolfile.write_note(self._db, note)
 
     def close(self) -> None:
-        """Commit and close, whether or not the card takes it."""
+        """Commit and close, whether or not the card takes it. A damaged file is set aside, and what memory knows goes
+        into the new one: the samples that wait, and which numbers are lost. Raises sqlite3.Error."""
         with self._lock:
             try:
-                self.commit()
+                try:
+                    self.commit()
+                except Damaged as e:
+                    self._db.close()
+                    self._move_on(e)
+                finally:
+                    self._db.close()
             finally:
-                self._db.close()
                 os.close(self._file_lock)
+
+    def _move_on(self, why: Damaged) -> None:
+        work = self._work()
+        logs = self._held | {entry.name: entry for entry in work.changed(self._held, self.opening)}
+        began_ms, began = self._opened
+        now_ms = began_ms + round((self._now() - began) * 1000)
+        rescue.set_aside(self._path, self._disk, now_ms, why, logs.values(), work.batch)
 
     # --- receipts ----------------------------------------------------------------------------------------------
 

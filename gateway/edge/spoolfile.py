@@ -1,11 +1,9 @@
-"""The file under the device's spool: schema, migrations, how a row looks, and what is done with a damaged file."""
+"""The file under the device's spool: schema, migrations, how a row looks, what is noted beside the rows."""
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,8 +11,6 @@ import msgspec
 from gateway.disk import Disk
 from gateway.errors import FaultCode, NoticeCode, Unavailable
 from gateway.model import ClockState, Moment, Reading, Sample
-
-log = logging.getLogger(__name__)
 
 VERSION = 2
 SCHEMA = """
@@ -40,6 +36,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 COLUMNS = "seq, observed_ms, clk, body, boot, uptime_ms, raised"
 INSERT = f"INSERT INTO samples (log_id, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"  # noqa: S608
 SELECT = f"SELECT {COLUMNS} FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"  # noqa: S608
+SELECT_1 = SELECT.replace("boot, uptime_ms, raised", "NULL, NULL, 0")  # of a file of version 1
 SELECT_NEWEST = SELECT.replace("BY seq", "BY seq DESC")
 # The index over the boot comes first in the plan: undated samples are few, or short-lived.
 SELECT_UNDATED = f"""SELECT {COLUMNS} FROM samples INDEXED BY samples_undated
@@ -159,26 +156,3 @@ def open_sound(path: Path, disk: Disk) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def open_or_set_aside(path: Path, disk: Disk) -> sqlite3.Connection:
-    """A damaged file is renamed with the date and a new one begun: damage never keeps the agent from starting."""
-    try:
-        return open_sound(path, disk)
-    except sqlite3.Error as e:
-        if getattr(e, "sqlite_errorcode", None) is not None and not is_damage(e):  # no code: our own, from quick_check
-            raise
-        aside = _free_name(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
-        log.error("the spool %s is damaged (%s); set aside as %s, a new one is begun", path, e, aside.name)
-        for suffix in ("", "-wal", "-shm"):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                disk.rename(part, aside.with_name(aside.name + suffix))
-        disk.sync_folder(path.parent)
-        return open_sound(path, disk)
-
-
-def _free_name(path: Path, stamp: str) -> Path:
-    """A device without a clock of its own may meet the same second again."""
-    names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
-    return next(name for name in names if not name.exists())
