@@ -77,7 +77,7 @@ class NoticeCode(_Described):
     SPOOL_NEARLY_FULL = "spool_nearly_full", "four fifths of the spool are filled with samples that have no receipt"
     SPOOL_THINNED = "spool_thinned", "the spool is full: samples were given up and declared gone"
     CARD_REFUSES = "card_refuses", "the device's card cannot be written; samples wait in memory"
-    DEVICE_CLOCK = "device_clock", "the device's clock was not set since it started"
+    DEVICE_CLOCK = "device_clock", "the device's clock is not set, or so far ahead that its samples are refused"
     BRIDGE_CLOCK = "bridge_clock", "the bridge's clock is not believed; times in the future are not judged"
     NO_BROKER = "no_broker", "the broker cannot be reached; no station's data arrive"
     NO_DATA = "no_data", "connected to the broker, but nothing arrives from any device"

@@ -61,7 +61,7 @@ JA: dict[NoticeCode, Words] = {
         "SDカードに再び書き込めるようになりました",
     ),
     NoticeCode.DEVICE_CLOCK: Words(
-        "起動してから時計が一度も合っていません。水位は未確認の扱いになります",
+        "時計が合っていません（同期していないか、進んでいます）。水位は未確認になるか、受け付けられません",
         "観測装置の時刻同期（NTPまたはGPS）と通信回線を確認してください。",
         "時計が合いました",
     ),
@@ -129,7 +129,7 @@ EN: dict[NoticeCode, Words] = {
         "the card can be written again",
     ),
     NoticeCode.DEVICE_CLOCK: Words(
-        "the device's clock was not set since it started; its levels count as unconfirmed",
+        "the device's clock is not set, or ahead; its levels count as unconfirmed, or are refused",
         "Look at the device's time synchronisation (NTP or GPS) and its link.",
         "the device's clock is set",
     ),

@@ -17,6 +17,7 @@ from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.edge import capacity
 from gateway.edge.buses.modbus_tcp import ModbusTcp
+from gateway.edge.clockwatch import ClockWatch
 from gateway.edge.health import Health
 from gateway.edge.sampling import Bus, Sampling
 from gateway.edge.spool import Spool
@@ -72,6 +73,7 @@ class Agent:
             connect,
             turned=lambda: self._pulse.beat("uplink", UPLINK_TURN_S),
             dating=clock,
+            conditions=ClockWatch(clock, self.spool.opening),
         )
         self._card_failures = 0
         self.waiting = 0  # samples not settled when the agent ended

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from gateway import settings, wire
 from gateway.edge.backlog import Backlog
 from gateway.edge.dating import Dates, Dating
@@ -71,6 +73,18 @@ class Connect(Protocol):
     ) -> Transport: ...
 
 
+class Conditions(Protocol):
+    """What of the device, beside its spool, concerns staff."""
+
+    def heard(self, receipt: wire.Receipt) -> None:
+        """A receipt that was believed."""
+        ...
+
+    def notices(self) -> list[str]:
+        """Codes of what lasts."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Up:
     """A new connection. What was published up to `order` went over an earlier one."""
@@ -91,10 +105,12 @@ class Uplink:
         now: Callable[[], float] = time.monotonic,
         turned: Callable[[], None] = lambda: None,
         dating: Dating | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         """`turned` is called on every round of its loop. `dating` None: no sample is ever without a time."""
         self._edge, self._spool, self._birth, self._status = edge, spool, birth, status
-        self._now, self._turned = now, turned
+        self._now, self._turned, self._conditions = now, turned, conditions
+        self._told: list[str] = []  # the notices of the last statement
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._flights, self._failures = Flights(), Failures()
@@ -239,13 +255,19 @@ class Uplink:
         return self._flights.add(kind, mid, samples, len(payload), self._now(), patience_s)
 
     def _state(self) -> None:
-        """The spool statement: when due."""
-        now = self._now()
-        if now < self._statement_due:
+        """The spool statement: when due, and at once when what concerns staff changes."""
+        now, notices = self._now(), self._notices()
+        if now < self._statement_due and notices == self._told:
             return
-        self.session.publish(self._topic("spool"), wire.encode(self._spool.statement()), retain=True)
+        self._told = notices
+        statement = msgspec.structs.replace(self._spool.statement(), notices=notices)
+        self.session.publish(self._topic("spool"), wire.encode(statement), retain=True)
         waiting = self._bridge_online and not self._heard
         self._statement_due = now + (STATEMENT_RETRY_S if waiting else STATEMENT_EVERY_S)
+
+    def _notices(self) -> list[str]:
+        own = self._conditions.notices() if self._conditions else []
+        return [*self._spool.notices(), *own]
 
     def _give_up_waiting(self) -> None:
         """A flight whose receipt is overdue becomes backlog again, with twice the patience."""
@@ -366,6 +388,8 @@ class Uplink:
             log.warning("the bridge's store went back in time; everything is sent again that it does not name")
             self._spool.unsettle()
         self._spool.settle(receipt)
+        if self._conditions:
+            self._conditions.heard(receipt)
         self._land(receipt)
 
     def _land(self, receipt: wire.Receipt) -> None:
