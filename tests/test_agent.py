@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import socket
 import sqlite3
 import threading
@@ -140,7 +141,7 @@ def test_a_spool_that_is_damaged_while_running_ends_the_agent_and_the_next_start
     again = agent_of(tmp_path, second)
     again.run()
     assert list(tmp_path.glob("spool.db.damaged-*"))
-    assert len(held(tmp_path)) == 10
+    assert [s.seq for s in held(tmp_path) if s.log == again.spool.opening] == list(range(1, 11))
 
 
 def test_the_supervisor_hears_ready_signs_of_life_and_the_end(tmp_path: Path) -> None:
@@ -176,6 +177,26 @@ def test_the_birth_says_what_each_channel_promises(tmp_path: Path) -> None:
         {"station": STATION, "channel": "read_counter", "unit": "count", "interval_s": 300.0, "heartbeat_s": 300.0},
     ]
     assert birth["boot"] == SystemClock().boot
+
+
+def test_the_capacity_is_stated_for_calm_and_for_flood(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the birth in hours, in the log in words: the raised interval fills the card six times as fast, and health
+    counts too."""
+    caplog.set_level("INFO")
+    raised = settings.Raised(10.0, (settings.Trigger("water_level", 1.5, 1.45),))
+    bus = Answering(1, lambda: agent.stop())
+    agent = agent_of(tmp_path, bus, sensors=(sensor(60.0, raised=raised),))
+    calm, flood = agent.capacity_hours(), agent.capacity_hours(raised=True)
+    assert calm == pytest.approx(6 * flood)
+    spool = agent.birth()["spool"]
+    assert isinstance(spool, dict)
+    assert (spool["hours"], spool["hours_raised"]) == (round(calm, 1), round(flood, 1))
+    agent.run()
+    assert re.search(r"offline capacity \d+ d .*, \d+ d .* at the raised intervals", caplog.text)
+    (tmp_path / "health").mkdir()
+    with_health = agent_of(tmp_path / "health", bus, sensors=(sensor(60.0, raised=raised),), health_s=300.0)
+    assert with_health.capacity_hours() < calm
+    with_health.spool.close()
 
 
 def test_a_device_says_how_it_is(tmp_path: Path) -> None:

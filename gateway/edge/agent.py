@@ -99,14 +99,17 @@ class Agent:
             self._look_after([*loops, self._uplink.thread])
 
     def _introduce(self) -> None:
-        hours = self.capacity_hours()
+        capacity_in_words = units.in_words(self.capacity_hours() * 3600)
+        if any(sensor.raised for sensor in self._edge.sensors):
+            at_raised = units.in_words(self.capacity_hours(raised=True) * 3600)
+            capacity_in_words += f", {at_raised} at the raised intervals"
         log.info(
             "device %s/%s, sensors: %d, log %s; offline capacity %s",
             self._edge.tenant,
             self._edge.device,
             len(self._edge.sensors),
             self.spool.opening,
-            units.in_words(hours * 3600),
+            capacity_in_words,
         )
         waiting = self.spool.depth()[0]
         if waiting:
@@ -165,9 +168,9 @@ class Agent:
 
     # --- what the device says of itself --------------------------------------------------------------------------
 
-    def capacity_hours(self) -> float:
-        """For how long the spool holds every sample of the sensors as configured, by the size of their rows."""
-        rate = capacity.bytes_per_s(self._edge)
+    def capacity_hours(self, raised: bool = False) -> float:
+        """For how long the spool holds every sample as configured: at the ordinary or at the raised intervals."""
+        rate = capacity.bytes_per_s(self._edge, raised)
         return capacity.hours(self._edge.spool.max_bytes, rate) or 0.0
 
     def birth(self) -> dict[str, object]:
@@ -178,7 +181,11 @@ class Agent:
             "boot": self._clock.boot,
             "profiles": {name: self._profiles[name].digest for name in used},
             "channels": [self._contract(s, name) for s in self._edge.sensors for name in s.channels],
-            "spool": {"max_bytes": self._edge.spool.max_bytes, "hours": round(self.capacity_hours(), 1)},
+            "spool": {
+                "max_bytes": self._edge.spool.max_bytes,
+                "hours": round(self.capacity_hours(), 1),
+                "hours_raised": round(self.capacity_hours(raised=True), 1),
+            },
             "commit_interval_s": self._edge.spool.commit_interval_s,
             "delivery": self._edge.delivery,
         }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
 from gateway import settings
 from gateway.errors import NoticeCode
+from gateway.stations import HEALTH_CHANNELS
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +26,20 @@ LEVELS = (
 )
 
 
-def bytes_per_s(edge: settings.Edge) -> float:
-    """What the sensors as configured add to the spool in a second, by the size of their rows."""
+def bytes_per_s(edge: settings.Edge, raised: bool = False) -> float:
+    """What sensors and health as configured add to the spool in a second, by the size of their rows: at the ordinary
+    intervals, or with every sensor that has one at its raised interval."""
     rate = 0.0
     for sensor in edge.sensors:
-        body = msgspec.json.encode([(sensor.station, c, "unit", 123.456, None) for c in sensor.channels.values()])
-        rate += (len(body) + ROW_BYTES) / sensor.interval_s
+        every_s = sensor.raised.interval_s if raised and sensor.raised else sensor.interval_s
+        rate += _row_bytes(sensor.station, sensor.channels.values()) / every_s
+    if edge.health_s is not None:
+        rate += _row_bytes(edge.device, HEALTH_CHANNELS) / edge.health_s
     return rate
+
+
+def _row_bytes(station: str, channels: Iterable[str]) -> int:
+    return len(msgspec.json.encode([(station, c, "unit", 123.456, None) for c in channels])) + ROW_BYTES
 
 
 def hours(room_bytes: float, rate: float) -> float | None:

@@ -364,6 +364,11 @@ class Spool:
                 None if hours is None else round(hours, 1),
             )
 
+    def notices(self) -> list[str]:
+        """What of the spool concerns staff, as codes."""
+        with self._lock:
+            return self._watch.notices()
+
     def _unsettled_bytes(self) -> float:
         unsettled, count = self.depth()
         return self._used * unsettled / count if count else 0.0
