@@ -6,6 +6,7 @@ Progress on standard error; one JSON object on standard output; the report in a 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import random
 import shutil
@@ -204,7 +205,7 @@ class Torture:
         try:
             with urllib.request.urlopen(f"{self.town.target.url}/query?{fields}", timeout=30.0 if whole else 3.0) as r:
                 answer = json.load(r)
-        except OSError:
+        except (OSError, http.client.HTTPException, ValueError):
             if whole:
                 raise
             return  # it is down or hangs; it is asked again
