@@ -64,6 +64,7 @@ SYNC_SPOOL, SYNC_STORE = 'db.execute("PRAGMA synchronous = FULL")', 'db.execute(
 TO_COMMIT = "        try:\n            self._commit([a.message for a in arrivals])\n"
 COMMITTED = """        self._store.commit(work)
 """
+ROOM, WRITE_GONE = "gateway/edge/room.py", "            entry.write_gone(self._db, new)\n"
 RECEIPT_CHECK = "if receipt.opening != self._spool.opening or receipt.store != self._store:"
 
 MUTATIONS = [
@@ -90,10 +91,8 @@ MUTATIONS = [
     Mutation("folder not synced after a damaged spool was set aside", SPOOLFILE,
              "        disk.sync_folder(path.parent)\n        return open_sound(path, disk)\n",
              "        return open_sound(path, disk)\n", (ASIDE,)),
-    Mutation("thinned in one transaction, declared in another", SPOOL,
-             "                self._declare(log_id, first, last, reason)\n",
-             "                self._declare(log_id, first, last, reason)\n"
-             '                self._db.execute("COMMIT")\n                self._db.execute("BEGIN IMMEDIATE")\n',
+    Mutation("thinned in one transaction, declared in another", ROOM, WRITE_GONE,
+             WRITE_GONE + '            self._db.execute("COMMIT")\n            self._db.execute("BEGIN IMMEDIATE")\n',
              (CARD,)),
     Mutation("a batch in two transactions", "gateway/bridge/store.py",
              "            self._write_alerts(work, channels)\n",
@@ -135,8 +134,7 @@ MUTATIONS = [
              '        self._settled: dict[str, RangeSet] = self.__class__.__dict__.get("_kept", {})\n'
              "        type(self)._kept = self._settled\n",
              ("tests/test_spool.py::test_nothing_is_settled_after_an_opening",)),
-    Mutation("thinned and not declared", SPOOL, "            if reason is not None:\n", "            if False:\n",
-             (CARD, LIVES)),
+    Mutation("thinned and not declared", ROOM, WRITE_GONE, "            pass\n", (CARD, LIVES)),
     # --- the account
     Mutation("a new opening does not compute afresh what is gone", LEDGER,
              "                self.log(name).forget_gone()\n", "                pass\n",
