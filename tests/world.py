@@ -132,6 +132,11 @@ def message(payload: bytes, kind: str = "data", device: str = DEVICE, at_ms: int
     return Message(wire.topic(TENANT, device, kind), payload, at_ms)
 
 
+def arrived(topic: str, payload: bytes, at_ms: int = T0) -> Message:
+    """As it came from a broker."""
+    return Message(topic, payload, at_ms)
+
+
 # --- an HTTP server ----------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import backlog, throughput
+from tests.bench import backlog, outage, throughput
 
 RESULTS = Path("bench-results")
 
@@ -76,8 +76,28 @@ def nothing_is_lost(samples: int = 100_000) -> list[Figure]:
     ]
 
 
+def influx_absent(observations: int = 5_000_000) -> list[Figure]:
+    """Issue "Nothing is lost": InfluxDB away while observations arrive, then back."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = outage.measure(Path(folder), observations)
+    return [
+        Figure("influx_absent.observations_stored", found.stored, observations),
+        Figure("influx_absent.influx_points", found.points, observations),
+        Figure("influx_absent.dead_letters", found.letters, 0, at_least=False),
+        Figure("influx_absent.peak_memory_mb", round(found.peak_mb, 1), 200, at_least=False),
+        Figure("influx_absent.memory_growth_mb", round(found.growth_mb, 1), 10, at_least=False),
+        Figure("influx_absent.stored_per_s", round(found.stored / found.arrive_s)),
+        Figure("influx_absent.drained_per_s", round(found.points / found.drain_s)),
+        Figure("influx_absent.bytes_per_observation", round(found.store_mb * 1e6 / max(1, found.stored), 1)),
+    ]
+
+
 NARROW = 20_000  # bytes a second upwards: a poor mobile link
-BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {"spine": spine, "backlog": nothing_is_lost}
+BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
+    "spine": spine,
+    "backlog": nothing_is_lost,
+    "influx_absent": influx_absent,
+}
 
 
 def main() -> int:

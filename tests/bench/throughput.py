@@ -162,8 +162,13 @@ def usage(pid: int) -> tuple[float, float]:
 
 
 def stored(folder: Path) -> int:
+    return look(folder, "SELECT count(*) FROM observations")
+
+
+def look(folder: Path, sql: str) -> int:
+    """One number of the store."""
     with contextlib.closing(sqlite3.connect(f"file:{folder}/store.db?mode=ro", uri=True)) as db:
-        return int(db.execute("SELECT count(*) FROM observations").fetchone()[0])
+        return int(db.execute(sql).fetchone()[0])
 
 
 def points(url: str, database: str) -> int:
