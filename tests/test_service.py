@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from gateway.bridge.receiver import Arrival
 from gateway.bridge.service import Service
 from gateway.clock import SystemClock
+from gateway.disk import Disk
 from gateway.mqtt import Delivery
 from tests import world
 from tests.world import DEVICE, LOG, TENANT
@@ -108,3 +111,51 @@ def test_a_duplicate_makes_a_receipt_due(service: Service, tracks: Tracks) -> No
         service._receipts._due.clear()
         assert service._settle(again)
         assert set(service._receipts._due) == {DEV}
+
+
+class Slow(Disk):
+    """A disk whose syncs take their time: every commit does."""
+
+    def connect(self, path: Path, *, write: bool = True, timeout_s: float = 10.0) -> sqlite3.Connection:
+        db = super().connect(path, write=write, timeout_s=timeout_s)
+        db.set_trace_callback(lambda sql: time.sleep(0.05) if sql == "COMMIT" else None)
+        return db
+
+
+def test_a_slow_disk_loses_nothing_and_holds_no_more_than_it_may(tmp_path: Path) -> None:
+    """While each commit takes its time, messages come faster than they are stored: what is held in memory stays within
+    its bound, the network waits, and in the end every message is stored and acknowledged in order."""
+    payloads = [world.pack(world.sample(n, 1.0)) for n in range(1, 401)]
+    held = 40 * len(payloads[-1])
+    bridge = world.bridge(tmp_path / "store.db", max_held_bytes=2 * held)
+    service = Service(bridge, world.registry(), SystemClock(), disk=Slow())
+    acknowledged: list[int] = []
+    session = Acknowledged(acknowledged)
+    topic = world.message(b"").topic
+
+    def network() -> None:
+        for mid, payload in enumerate(payloads, 1):
+            service.receiver._arrived("live", session, Delivery(topic, payload, False, mid, 1, 1))  # type: ignore[arg-type]
+
+    sender = threading.Thread(target=network)
+    sender.start()
+    most = 0
+    with contextlib.closing(service._store):
+        while len(acknowledged) < len(payloads):
+            most = max(most, service.receiver._queues["live"].held)
+            batch = service.receiver.take(1000, 1.0)
+            assert service._settle(batch)
+        sender.join()
+        assert acknowledged == list(range(1, 401))
+        assert list(service._memory.ledgers[DEV].logs[LOG].settled) == [(1, 400)]
+    assert 0 < most <= held + len(payloads[-1])
+
+
+class Acknowledged:
+    """A session that only takes acknowledgements."""
+
+    def __init__(self, mids: list[int]) -> None:
+        self._mids = mids
+
+    def ack(self, delivery: Delivery) -> None:
+        self._mids.append(delivery.mid)

@@ -236,6 +236,50 @@ def test_a_database_that_is_not_there_yet_is_waited_for(
     assert caplog.text.count("database not found") == 1
 
 
+def test_a_body_that_is_too_large_goes_in_parts(tmp_path: Path, store: Path) -> None:
+    """A server that takes 20 kB at a time answers 413 to more: all points arrive in smaller requests."""
+    server = servers.influxdb(tmp_path / "influx")
+    conf = server.folder / "influxdb.conf"
+    conf.write_text(conf.read_text().replace("[http]\n", "[http]\n  max-body-size = 20000\n"))
+    with servers.running(server):
+        found = Influx(server)
+        found.query("CREATE DATABASE floods")
+        assert drain_all(v1(found), store).letters == []
+        assert found.points() == stored(store)
+
+
+def test_a_database_that_lost_everything_is_filled_again(influx: Influx, store: Path) -> None:
+    """Dropped and made anew while the drain runs: after a refill all points stand there again, those of before and
+    those that came meanwhile."""
+    bridge = Bridge()
+    with draining(v1(influx), store, bridge) as drain:
+        wait_for("the drain at its end", lambda: bridge.position == 4500, 120)
+        influx.query("DROP DATABASE floods")
+        influx.query("CREATE DATABASE floods")
+        world.add(store, [observation(9000)], REGISTRY)
+        drain.wake()
+        wait_for("the new row", lambda: bridge.position == 4501)
+        assert len(influx.points()) == 1
+        drain.rewind(0)
+        wait_for("the drain on its way again", lambda: bridge.position < 4501, every_s=0.001)
+        wait_for("the drain at its end again", lambda: bridge.position == 4501, 120)
+        assert influx.points() == stored(store)
+    assert bridge.letters == []
+
+
+def test_a_wrong_path_of_a_real_server_makes_no_letter(
+    influx: Influx, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An address with a path that InfluxDB does not know, or no database named: all rows stay."""
+    for changes in ({"url": f"{influx.url}/influx"}, {"bucket": ""}):
+        caplog.clear()
+        bridge = Bridge()
+        with draining(v1(influx, **changes), store, bridge) as drain:
+            wait_for("a word of it", lambda: "does not take points (40" in caplog.text)
+            wait_for("a reason to tell", lambda d=drain: d.failing)  # type: ignore[misc]
+        assert (bridge.position, bridge.letters) == (0, [])
+
+
 def test_credentials_are_asked_for_and_used(tmp_path: Path, store: Path, caplog: pytest.LogCaptureFixture) -> None:
     """With the wrong password all points wait; with the right one they arrive; neither password is shown."""
     server = servers.influxdb(tmp_path / "influx")
