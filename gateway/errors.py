@@ -66,6 +66,7 @@ class GoneReason(_Described):
     NO_SPACE = "no_space", "thinned on the device because its spool was full"
     LOG_LIMIT = "log_limit", "the card already held its limit of logs"
     DAMAGED = "damaged", "the spool file was damaged"
+    SET_ASIDE = "set_aside", "sent alone three times and passed over by the bridge's receipts"
     PUBACK = "puback", "deleted on the broker's word alone (delivery: puback), and the bridge never had it"
 
 

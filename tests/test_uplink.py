@@ -33,7 +33,7 @@ from gateway.edge.uplink import (
     Uplink,
 )
 from gateway.model import ClockState, Reading, Sample
-from gateway.ranges import Range
+from gateway.ranges import Range, RangeSet
 from tests.transport import FakeTransport, Published
 from tests.world import DEVICE, STATION, T0, TENANT
 
@@ -738,6 +738,46 @@ def test_a_sample_that_packs_fail_for_is_sent_alone(edge: Edge) -> None:
         edge.receipt(0, *((n, n) for n in sorted(got)[-wire.RECEIPT_RANGES + 1 :]))
     assert alone[:4] == [10, 10, 10, 1]
     assert set(range(1, 41)) - got == {bad}
+
+
+def test_what_fails_alone_is_set_aside_and_declared(edge: Edge) -> None:
+    """Three sends alone, minutes apart; then it is kept apart on the card and its number is gone with its reason. What
+    is sound beside it is settled, and time-outs without a later settled one count for nothing."""
+    edge.ready()
+    edge.fill(20)
+    bad, sends = 7, list[tuple[float, int]]()
+    got: set[int] = set()
+    for _ in range(300):
+        sent = edge.turn(5.0)
+        edge.transport.puback(*(m.mid for m in sent))
+        sends += [(edge.now, len(m.numbers)) for m in sent if bad in m.numbers]
+        got |= {n for m in sent if bad not in m.numbers for n in m.numbers}
+        edge.fill(1)
+        settled = RangeSet((n, n) for n in got)
+        edge.receipt(settled.through(), *settled.newest(wire.RECEIPT_RANGES, settled.through()))
+    alone = [at for at, count in sends if count == 1]
+    assert [count for _, count in sends] == [10, 10, 10, 1, 1, 1]
+    assert [b - a >= pause for a, b, pause in zip(alone, alone[1:], uplink_module.ALONE_PAUSE_S, strict=False)] == [
+        True,
+        True,
+    ]
+    (said,) = edge.spool.statement().logs
+    assert [tuple(g) for g in said.gone] == [(bad, bad, "set_aside")]
+    assert edge.spool._db.execute("SELECT log, seq, body LIKE '%water_level%' FROM set_aside").fetchall() == [
+        (edge.log, bad, 1)
+    ]
+    assert len(edge.uplink._failures) == 0
+
+
+def test_without_a_later_settled_one_nothing_is_set_aside(edge: Edge) -> None:
+    """A bridge that is silent for days, time-out after time-out: no send has failed."""
+    edge.ready()
+    edge.fill(5)
+    for _ in range(2000):
+        edge.transport.puback(*(m.mid for m in edge.turn(100.0)))
+        edge.receipt(0)
+    assert unsettled(edge) == 5
+    assert edge.spool.statement().logs[0].gone == []
 
 
 # --- spans -----------------------------------------------------------------------------------------------------------

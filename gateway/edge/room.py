@@ -18,6 +18,7 @@ from gateway.ranges import Range, RangeSet
 log = logging.getLogger(__name__)
 
 MAX_LOGS = 200
+MOST_ASIDE = 1000  # rows kept apart; beyond, the oldest go
 RECLAIM_ROWS = 1000  # rows freed in one go when space is needed
 
 
@@ -125,6 +126,13 @@ class Room:
     def lose(self, name: str, seq: int, reason: GoneReason) -> None:
         """Delete a row of which nothing is to be had any more, and declare its number gone."""
         self._delete(self._held[name], self._held[name].without([(seq, seq)], reason), [(seq, seq)])
+
+    def set_aside(self, name: str, seq: int) -> None:
+        """Keep a row apart, and declare its number gone. (Killed between the two, it is on the card twice.)"""
+        with transaction(self._db):
+            self._db.execute(spoolfile.SET_ASIDE, (name, self._held[name].id, seq))
+            self._db.execute(spoolfile.FORGET_ASIDE, (MOST_ASIDE,))
+        self.lose(name, seq, GoneReason.SET_ASIDE)
 
     def _delete(self, entry: HeldLog, new: HeldLog, ranges: list[Range]) -> None:
         """Rows and what is said of them: both or neither."""

@@ -329,6 +329,12 @@ class Spool:
                         ranges.setdefault(name, RangeSet()).add(seq)
                         ranges[name].changes.clear()
 
+    def set_aside(self, name: str, seq: int) -> None:
+        """A sample that the bridge's receipts pass over even where it is sent alone: kept apart, and declared gone."""
+        with self._card():
+            if name in self._held and self._held[name].held(seq, seq):
+                self._room.set_aside(name, seq)
+
     def settled(self, name: str) -> RangeSet:
         """What receipts settled of a log."""
         with self._lock:

@@ -30,6 +30,10 @@ ALTER TABLE samples ADD COLUMN boot TEXT;
 ALTER TABLE samples ADD COLUMN uptime_ms INTEGER;
 ALTER TABLE samples ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX samples_undated ON samples (boot) WHERE boot IS NOT NULL;
+-- Sent alone again and again, passed over by the bridge's receipts, and declared gone: kept for whoever looks for why.
+CREATE TABLE set_aside (id INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL, seq INTEGER NOT NULL,
+  observed_ms INTEGER NOT NULL, clk TEXT NOT NULL, body TEXT NOT NULL, boot TEXT, uptime_ms INTEGER,
+  raised INTEGER NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
 }
@@ -43,6 +47,9 @@ SELECT_UNDATED = f"""SELECT {COLUMNS} FROM samples INDEXED BY samples_undated
   WHERE log_id = ? AND seq BETWEEN ? AND ? AND boot = ? ORDER BY seq LIMIT ?"""  # noqa: S608
 DATE = """UPDATE samples SET observed_ms = ?, clk = ?, boot = NULL, uptime_ms = NULL
   WHERE log_id = ? AND seq = ? AND boot IS NOT NULL"""
+SET_ASIDE = f"""INSERT INTO set_aside (log, {COLUMNS}) SELECT ?, {COLUMNS} FROM samples
+  WHERE log_id = ? AND seq = ?"""  # noqa: S608
+FORGET_ASIDE = "DELETE FROM set_aside WHERE id <= (SELECT max(id) FROM set_aside) - ?"
 DELETE = "DELETE FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ?"
 # What the file itself is guilty of. Anything else (locked, no room, no permission) may pass, and must cost no data.
 DAMAGE = (

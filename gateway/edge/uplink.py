@@ -355,12 +355,8 @@ class Uplink:
         else:
             self._packs.window.live(at - flight.sent)
         if self._edge.delivery == "puback":
-            by_log: dict[str, list[tuple[int, int]]] = {}
-            for name, seq in flight.keys:
-                by_log.setdefault(name, []).append((seq, seq))
+            self._spool.delete_acknowledged(flight.keys)
             self._flights.land_all(flight)
-            logs = [wire.ReceiptLog(name, 0, ranges) for name, ranges in by_log.items()]
-            self._spool.settle(wire.Receipt("", self._spool.opening, logs))
 
     def _presence(self, status: wire.BridgeStatus) -> None:
         was_online, self._bridge_online = self._bridge_online, status.state == "online"
@@ -420,7 +416,8 @@ class Uplink:
 
     def _passed_over(self, sends: list[tuple[Flight, Key]]) -> None:
         """Failed sends. A sample that failed in three packs is sent alone; one that fails alone waits before it is
-        tried again, so that a broker which drops at random for a while costs none."""
+        tried again, so that a broker which drops at random for a while costs none; after the third time it is set
+        aside."""
         now = self._now()
         for flight, key in sends:
             self._flights.land(key)
@@ -431,3 +428,7 @@ class Uplink:
         if sends:
             self._statement_due = min(self._statement_due, now + 1.0)
             self._doubt_size([flight for flight, _ in sends if flight.kind == "backlog"])
+        for name, seq in [key for _, key in sends if self._failures.hopeless(key)]:
+            self._spool.set_aside(name, seq)
+            self._failures.forget((name, seq))
+            log.error("sample %d of log %s was sent alone three times and never arrived: it is set aside", seq, name)
