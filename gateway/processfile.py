@@ -110,6 +110,7 @@ def edge(
         window_packs=row.backlog.window or MAX_IN_FLIGHT // row.backlog.pack,
         backlog_order=row.backlog.order,
         backlog_rate=row.backlog.rate,
+        trust_clock=row.clock.trust,
         simulation=row.simulation,
         health_s=row.health,
     )

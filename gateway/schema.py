@@ -116,6 +116,10 @@ class Backlog(Row):
     rate: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
 
+class EdgeClock(Row):
+    trust: Literal["system", "always"] = "system"
+
+
 class Edge(Row):
     version: Version
     tenant: f.Name = _need("takamatsu")
@@ -127,6 +131,7 @@ class Edge(Row):
     buses: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
     sensors: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
     health: f.Every = 300.0
+    clock: EdgeClock = EdgeClock()
     simulation: bool = False
 
 

@@ -83,7 +83,8 @@ class Spool:
 @dataclass(frozen=True, slots=True)
 class Edge:
     """edge.yaml. `simulation` permits a simulated clock and nothing else. `health_s`: how often the device says how it
-    is itself, None for never."""
+    is itself, None for never. `trust_clock` always: samples are dated by the clock even where the system cannot say
+    that it is synchronised."""
 
     tenant: str
     device: str
@@ -98,6 +99,7 @@ class Edge:
     backlog_rate: float | None = None  # samples a second, at most
     simulation: bool = False
     health_s: float | None = None
+    trust_clock: Literal["system", "always"] = "system"
 
 
 @dataclass(frozen=True, slots=True)

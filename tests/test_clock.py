@@ -220,3 +220,12 @@ def test_a_reader_in_another_process_never_sees_half_a_number(tmp_path: Path) ->
     whole, seen = out.get()
     assert whole
     assert seen > 1, "the watcher looked only afterwards"
+
+
+def test_a_trusted_clock_is_believed_without_the_kernels_word() -> None:
+    """By configuration; but not where it shows a year in which it cannot have been set."""
+    from gateway.clock import EARLIEST_MS
+
+    for ms, state in ((EARLIEST_MS + 1, ClockState.SYNCED), (5_000_000, ClockState.UNSYNCED)):
+        clock = SystemClock(lambda: None, Path("/nowhere"), lambda ms=ms: ms * 1_000_000, trusted=True)  # type: ignore[misc]
+        assert clock.sync_state() is state

@@ -93,6 +93,13 @@ MISTAKES = [
     ),
     (
         "edge.yaml",
+        "a clock that is trusted sometimes",
+        "delivery: puback",
+        "clock: {trust: never}",
+        "6:16 'never' is not known (one of system, always)",
+    ),
+    (
+        "edge.yaml",
         "a rate of nothing",
         "{pack: 50, window: 4}",
         "{pack: 50, rate: 0}",

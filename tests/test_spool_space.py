@@ -96,7 +96,7 @@ def test_of_many_short_logs_every_second_one_goes(path: Path) -> None:
             spool.commit()
     with opened(path) as spool:
         logs = spool.logs()[:-1]
-        spool._room.max_bytes = spool.used_bytes() * 4 // 5
+        spool._room.max_bytes = spool.used_bytes() * 5 // 6
         spool.append(T0 + MINUTE * 900, ClockState.SYNCED, READINGS)
         spool.commit()
         left = [bool(rows(spool, log)) for log in logs]

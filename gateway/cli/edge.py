@@ -39,7 +39,7 @@ def run(
     process.start_logging()
     with process.told():
         edge, profiles = config.load_edge(folder)
-        clock = process.clock_of(sim_clock, edge.simulation, "edge.yaml")
+        clock = process.clock_of(sim_clock, edge.simulation, "edge.yaml", edge.trust_clock == "always")
         disk = process.disk_of(journal, edge.simulation)
         mark = process.crash_at(crash, edge.simulation)
         agent = Agent(edge, profiles, clock, mark, disk, supervisor=Supervisor.of(os.environ))

@@ -100,10 +100,10 @@ def _thread_died(args: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def clock_of(sim_clock: Path | None, simulation: bool, file: str) -> Clock:
+def clock_of(sim_clock: Path | None, simulation: bool, file: str, trusted: bool = False) -> Clock:
     """The system's clock, or a simulation's where the configuration permits one. Raises ConfigError."""
     if sim_clock is None:
-        return SystemClock()
+        return SystemClock(trusted=trusted)
     if not simulation:
         message = (
             "a simulated clock is refused outside a simulation; set 'simulation: true' only where nobody relies on it"

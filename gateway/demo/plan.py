@@ -121,6 +121,7 @@ def _edge(plan: Plan, folder: Path, broker: Mapping[str, object], place: Place, 
         "tenant": plan.tenant,
         "device": place.device,
         "broker": broker,
+        "clock": {"trust": "always"},
         "health": "off",  # the account compares what sensors served
         "spool": {"path": str(folder / f"{place.device}.spool.db"), "commit_interval": COMMIT_INTERVAL},
         "buses": {"mast": {"type": "modbus_tcp", "host": "127.0.0.1", "port": port}},
