@@ -264,7 +264,7 @@ def test_the_ceiling_is_said_in_days(path: Path) -> None:
     """The first lines of the log say for how many days there is room, and what happens where 'keep' wants more."""
     registry = world.registry()
     day = room.rows_a_day(registry)
-    assert day == 2 * 1440 + 6 * 24
+    assert day == 2 * 1440 + 7 * 24
     big = world.bridge(path, store_max_bytes=10**10, store_keep_s=365 * 86_400.0)
     assert f"10 GB: room for about {0.8 * 10**10 / room.ROW_BYTES / day:,.0f} days" in room.statement(big, registry)
     assert room.statement(big, registry).endswith("they are kept for 365 d")
