@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import backlog, outage, throughput
+from tests.bench import backlog, card, outage, throughput
 
 RESULTS = Path("bench-results")
 
@@ -92,11 +92,24 @@ def influx_absent(observations: int = 5_000_000) -> list[Figure]:
     ]
 
 
+def edge(samples: int = 1_000_000) -> list[Figure]:
+    """The device: memory with a large spool, and what a day writes to its card (four sensors, one of them raised)."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = card.memory(Path(folder), samples)
+        days = [(commit_s, card.day(Path(folder), commit_s)) for commit_s in (1, 10, 60)]
+    return [
+        Figure("edge.memory_mb", round(found.peak_mb, 1), 60, at_least=False),
+        Figure("edge.opened_s", round(found.opened_s, 2)),
+        *(Figure(f"edge.card_mb_per_day_commit_{s}s", round(written / 1e6, 1)) for s, written in days),
+    ]
+
+
 NARROW = 20_000  # bytes a second upwards: a poor mobile link
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "spine": spine,
     "backlog": nothing_is_lost,
     "influx_absent": influx_absent,
+    "edge": edge,
 }
 
 
