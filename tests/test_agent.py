@@ -127,7 +127,8 @@ def spoil(path: Path) -> None:
 def test_a_spool_that_is_damaged_while_running_ends_the_agent_and_the_next_start_begins_a_new_one(
     tmp_path: Path,
 ) -> None:
-    """It does not run on without ever committing again: `run` raises, a new agent sets the file aside and samples."""
+    """It does not run on without ever committing again: `run` raises, the file is set aside and what waited in memory
+    moves to a new one, on which the next agent samples."""
     before = Spool(tmp_path / "spool.db", 10**8, 0)
     for _ in range(2000):
         before.append(0, SystemClock().sync_state(), [])
@@ -141,7 +142,9 @@ def test_a_spool_that_is_damaged_while_running_ends_the_agent_and_the_next_start
     again = agent_of(tmp_path, second)
     again.run()
     assert list(tmp_path.glob("spool.db.damaged-*"))
-    assert [s.seq for s in held(tmp_path) if s.log == again.spool.opening] == list(range(1, 11))
+    found = held(tmp_path)
+    assert [s.seq for s in found if s.log == again.spool.opening] == list(range(1, 11))
+    assert [s for s in found if s.log == agent.spool.opening]
 
 
 def test_the_supervisor_hears_ready_signs_of_life_and_the_end(tmp_path: Path) -> None:

@@ -184,7 +184,8 @@ class Spool:
                 self._make_room()
                 changed = self._write_or_reclaim(work)
             except sqlite3.Error as e:
-                self._watch.refused(e, len(work.batch))
+                if not spoolfile.is_damage(e):
+                    self._watch.refused(e, len(work.batch))
                 raise
             self._follow(work, changed)
             return len(work.batch)
