@@ -134,7 +134,7 @@ MUTATIONS = [
              '        self._settled: dict[str, RangeSet] = self.__class__.__dict__.get("_kept", {})\n'
              "        type(self)._kept = self._settled\n",
              ("tests/test_spool.py::test_nothing_is_settled_after_an_opening",)),
-    Mutation("thinned and not declared", ROOM, WRITE_GONE, "            pass\n", (CARD, LIVES)),
+    Mutation("thinned and not declared on the card", ROOM, WRITE_GONE, "            pass\n", (CARD,)),
     # --- the account
     Mutation("a new opening does not compute afresh what is gone", LEDGER,
              "                self.log(name).forget_gone()\n", "                pass\n",
