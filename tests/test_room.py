@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -25,6 +26,7 @@ from gateway.bridge.work import Episode, Work
 from gateway.clock import SystemClock
 from gateway.mqtt import Delivery
 from gateway.ranges import RangeSet
+from gateway.stations import HEALTH_CHANNELS
 from tests import servers, world
 from tests.world import DEVICE, LOG, STATION, T0, TENANT, observation
 
@@ -264,7 +266,7 @@ def test_the_ceiling_is_said_in_days(path: Path) -> None:
     """The first lines of the log say for how many days there is room, and what happens where 'keep' wants more."""
     registry = world.registry()
     day = room.rows_a_day(registry)
-    assert day == 2 * 1440 + 7 * 24
+    assert day == 2 * 1440 + len(HEALTH_CHANNELS) * 24
     big = world.bridge(path, store_max_bytes=10**10, store_keep_s=365 * 86_400.0)
     assert f"10 GB: room for about {0.8 * 10**10 / room.ROW_BYTES / day:,.0f} days" in room.statement(big, registry)
     assert room.statement(big, registry).endswith("they are kept for 365 d")
@@ -452,6 +454,9 @@ def test_a_full_file_gives_back_the_reserve_makes_room_and_goes_on(path: Path) -
         assert not service.room.reserve.path.exists()
         assert session.acknowledged == 4000
         service._make_room()
+        assert service.room.pruned == 0  # what the reserve gave back is tried first
+        assert not service._settle(batch)
+        service._make_room()
         assert service.room.pruned > 0
         assert service._settle(batch)
         assert session.acknowledged == 4500
@@ -487,7 +492,9 @@ def test_a_disk_that_others_fill_stops_neither_live_samples_nor_alerts(small_dis
     registry = world.registry(world.station(channels=[world.channel(thresholds=world.EVERY)]))
     bridge = world.bridge(path, store_max_bytes=200_000_000)
     service, session = Service(bridge, registry, SystemClock()), Quiet()
+    hours = itertools.count(0, 3600)
     with contextlib.closing(service._store) as store:
+        service.room._now = lambda: float(next(hours))  # every look is an hour later: nothing passes by itself
         now = SystemClock().now_ms() - 60 * DAY_MS
         for n in range(20):
             assert service._settle(live(1000, 1 + n * 1000, session, now))
@@ -521,6 +528,32 @@ def test_a_disk_that_others_fill_stops_neither_live_samples_nor_alerts(small_dis
         assert not service.room.disk_full
         assert service.room.reserve.held()
         assert store.db.execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_for_a_moment_costs_no_reading(small_disk: Path) -> None:
+    """Somebody fills the disk and frees it again: what InfluxDB lacks stays, and most of the rest too."""
+    path = small_disk / "store.db"
+    bridge = world.bridge(path, store_max_bytes=200_000_000, influx=INFLUX)
+    service, session = Service(bridge, world.registry(), SystemClock()), Quiet()
+    with contextlib.closing(service._store) as store:
+        now, seconds = SystemClock().now_ms(), 0.0
+        service.room._now = lambda: seconds
+        assert service._settle(live(4000, 1, session, now - 30 * DAY_MS))
+        accept(store, 3000, now)
+        other = small_disk / "other"
+        with other.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(65_536))
+        for n in range(9):
+            seconds = float(n)
+            service._settle(live(100, 4001 + n * 100, session, now - 20 * DAY_MS))
+            service._make_room()
+        other.unlink()
+        service._make_room()
+        assert sql(path, "SELECT count(*) FROM thinned") == [(0,)]
+        assert sql(path, "SELECT count(*) FROM observations WHERE id > 3000")[0][0] >= 1000
+        assert sql(path, "SELECT count(*) FROM observations WHERE id <= 3000")[0][0] > 2000
 
 
 def test_only_fullness_frees_the_reserve(path: Path) -> None:

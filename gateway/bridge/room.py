@@ -14,6 +14,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 ROW_BYTES = 100  # of the file, for one reading with its place in the series; measured by a test
 STEP_ROWS = 2000  # that one step looks at, at least
 LOOK_S = 60.0  # between looks for rows that are too old
+PATIENCE_S = 60.0  # with a disk that others fill, before readings that nobody else has are given up
+PATIENCE_REFUSED_S = 10.0  # the same while commits are refused: alerts wait as well
 LOG_SHARE = 50  # a write-ahead log above a fiftieth of the ceiling is shortened where it is tight
 RESERVE_BYTES = 32_000_000
 RESERVE_SHARE = 50  # at most a fiftieth of the ceiling
@@ -110,11 +113,12 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes. `capacity` is what the store may hold, now."""
+    """Bytes. `capacity` is what the store may hold, now; `by_disk` says that the disk is what bounds it."""
 
     used: int
     capacity: int
     log_bytes: int
+    by_disk: bool = False
 
     @property
     def share(self) -> float:
@@ -122,7 +126,8 @@ class Usage:
 
 
 def usage(db: sqlite3.Connection, path: Path, max_bytes: int) -> Usage:
-    """Pages in use and the write-ahead log; what the disk has free counts as room up to the ceiling."""
+    """Pages in use and the write-ahead log; what the disk has free counts as room up to the ceiling. Where the disk is
+    the bound, the log is no part of either: it shrinks, and on a young store it is larger than the rows."""
     pages, unused, size = (
         db.execute(f"PRAGMA {p}").fetchone()[0] for p in ("page_count", "freelist_count", "page_size")
     )
@@ -135,20 +140,25 @@ def usage(db: sqlite3.Connection, path: Path, max_bytes: int) -> Usage:
         free = shutil.disk_usage(path.parent).free
     except OSError:
         return Usage(used, max_bytes, log_bytes)
-    return Usage(used, min(max_bytes, pages * size + log_bytes + free), log_bytes)
+    if pages * size + log_bytes + free >= max_bytes:
+        return Usage(used, max_bytes, log_bytes)
+    return Usage(used - log_bytes, pages * size + free, log_bytes, by_disk=True)
 
 
 class Room:
     """Keeps the store below its ceiling. All but `report` is called by the writer, between its transactions."""
 
-    def __init__(self, db: sqlite3.Connection, bridge: settings.Bridge) -> None:
-        self._db, self._path, self._bridge = db, bridge.store, bridge
+    def __init__(
+        self, db: sqlite3.Connection, bridge: settings.Bridge, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._db, self._path, self._bridge, self._now = db, bridge.store, bridge, now
+        self._pressed: float | None = None  # since when rows must make room
         self.reserve = Reserve(bridge.store, min(RESERVE_BYTES, bridge.store_max_bytes // RESERVE_SHARE))
         self.level, self.disk_full = Level.AMPLE, False
         self.usage = usage(db, self._path, bridge.store_max_bytes)
         self.pruned = self.thinned = 0  # rows since the start
         self._looked = -LOOK_S
-        self._refusing = self._exhausted = False
+        self._refusing = self._refused = self._exhausted = False
         self.arrived = 0  # rows committed since the last step
         if not self.reserve.hold():
             log.warning("no room for a reserve of %d MB beside %s", self.reserve.size / 1e6, self._path)
@@ -167,13 +177,15 @@ class Room:
         }
 
     def refused(self, error: sqlite3.Error) -> bool:
-        """A commit failed. True where the disk or the file is full: the reserve was given back, and `step` makes
-        room before the next one."""
+        """A commit failed. True where the disk or the file is full: the reserve was given back, and if that does not
+        help, `step` makes room before the next one."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
             return False
         if not self.disk_full:
             log.error("the disk of %s is full; its reserve is given back to it", self._path)
-        self.disk_full = self._refusing = True
+        self.disk_full = True
+        self._refusing = self._refused  # at first what the reserve gives back is tried
+        self._refused = True
         self.reserve.free()
         self._shorten_log()  # what it holds may find room in the file
         return True
@@ -181,7 +193,7 @@ class Room:
     def committed(self, rows: int) -> None:
         """A batch with so many readings was written."""
         self.arrived += rows
-        self._refusing = False
+        self._refusing = self._refused = False
 
     def step(self, now_ms: int, clock_trusted: bool) -> bool:
         """Look how full it is, and free a little where that is due; twice what arrived since the last step, so that
@@ -194,20 +206,20 @@ class Room:
         if before == Level.FULL > self.level:
             prune.first_pass(self._db, now_ms)
             self._exhausted = False
-        if self.disk_full and not self._refusing and self.reserve.hold():
+        if self.disk_full and not self._refused and self.reserve.hold():
             log.info("the disk of %s has room again; the reserve is held", self._path)
             self.disk_full = False
         limit, self.arrived = max(STEP_ROWS, 2 * self.arrived), 0
-        if self.level == Level.FULL or self._refusing or (self.disk_full and self._cramped()):
+        if self._presses():
             return self._give_up(now_ms, limit)
         if self.level >= Level.TIGHT and self._bridge.influx:
             return self._prune(prune.accepted_a_day_ago(self._db, now_ms), None, limit)
-        if clock_trusted and time.monotonic() - self._looked >= LOOK_S:
+        if clock_trusted and self._now() - self._looked >= LOOK_S:
             old = now_ms - round(self._bridge.store_keep_s * 1000)
             upto = prune.accepted_a_day_ago(self._db, now_ms) if self._bridge.influx else 2**62
             if self._prune(upto, old, limit):
                 return True
-            self._looked = time.monotonic()
+            self._looked = self._now()
         return False
 
     def _shorten_log(self) -> None:
@@ -225,6 +237,22 @@ class Room:
         pages, unused = (self._db.execute(f"PRAGMA {p}").fetchone()[0] for p in ("page_count", "freelist_count"))
         return bool(unused * 10 < pages)
 
+    def _presses(self) -> bool:
+        """Whether rows must make room now. A disk that somebody else filled may be free again in a moment, and the
+        reserve bridges that; only our own rows can fill our own ceiling."""
+        full = self.level == Level.FULL
+        if not (full or self.disk_full):
+            self._pressed = None
+            return False
+        self._pressed = self._now() if self._pressed is None else self._pressed
+        if self._refusing or (full and not self.usage.by_disk):
+            return True
+        return (full or self._cramped()) and self._now() - self._pressed >= PATIENCE_S
+
+    def _may_pass(self) -> bool:
+        """Too early to give up what nobody else has, for a disk that refuses."""
+        return self.usage.by_disk and self._now() - (self._pressed or 0.0) < PATIENCE_REFUSED_S
+
     def _prune(self, upto: int, before_ms: int | None, limit: int) -> bool:
         gone = prune.oldest(self._db, upto, before_ms, limit)
         self.pruned += gone
@@ -238,6 +266,8 @@ class Room:
             cursor = found[0] if found else 0
         if cursor and self._prune(cursor, None, limit):
             return True
+        if self._may_pass():
+            return False
         gone = prune.thin(self._db, cursor, now_ms, limit)
         if gone is None:
             if not self._exhausted:
