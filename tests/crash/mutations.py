@@ -35,6 +35,7 @@ BELIEVED = "tests/test_uplink.py::test_what_is_not_believed"
 IDS = "tests/test_store.py::test_ids_never_come_back"
 
 SPOOL, SPOOLFILE, UPLINK = "gateway/edge/spool.py", "gateway/edge/spoolfile.py", "gateway/edge/uplink.py"
+BACKLOG, DATING = "gateway/edge/backlog.py", "gateway/edge/dating.py"
 STOREFILE, BRIDGE, WORK, LEDGER = (
     "gateway/storefile.py",
     "gateway/bridge/service.py",
@@ -134,6 +135,30 @@ MUTATIONS = [
              '        self._settled: dict[str, RangeSet] = self.__class__.__dict__.get("_kept", {})\n'
              "        type(self)._kept = self._settled\n",
              ("tests/test_spool.py::test_nothing_is_settled_after_an_opening",)),
+    Mutation("a store that goes back is looked for in `through` alone", SPOOL,
+             "            return any(said.missing(max(a, floor), b) for a, b in known)\n",
+             "            return False\n",
+             ("tests/test_uplink.py::test_a_store_that_goes_back_is_known_by_its_ranges_too",)),
+    Mutation("a pack over a sample that is on its way", BACKLOG, "between is not None and between < high", "False",
+             ("tests/test_uplink.py::test_a_span_speaks_of_no_sample_that_is_on_its_way",)),
+    Mutation("a span from `through`, whatever is held below its pack", BACKLOG,
+             "max(self._spool.through(name), on_its_way, left) + 1", "self._spool.through(name) + 1",
+             ("tests/test_uplink.py::test_the_order_is_configured", LIVES)),
+    Mutation("set aside without the pauses between its sends", UPLINK, "now + ALONE_PAUSE_S[times - 1]", "now",
+             ("tests/test_uplink.py::test_what_fails_alone_is_set_aside_and_declared",)),
+    Mutation("a time-out counts as a failed send", UPLINK,
+             "            self._flights.land_all(flight)\n            self._resend_s = max",
+             "            for key in list(flight.keys):\n                self._passed_over([(flight, key)])\n"
+             "            self._resend_s = max",
+             ("tests/test_uplink.py::test_without_a_later_settled_one_nothing_is_set_aside",)),
+    Mutation("an age sent while the bridge is offline", UPLINK,
+             "return there and not self._flights.stalled(self._now() - STALLED_S)",
+             "return not self._flights.stalled(self._now() - STALLED_S)",
+             ("tests/test_dating.py::test_no_age_is_sent_where_it_would_wait",)),
+    Mutation("a date that is not frozen", DATING,
+             "        self._spool.date(sample.log, sample.seq, observed_ms, clk)\n", "",
+             ("tests/test_dating.py::test_a_frozen_time_stays",
+              "tests/test_dating.py::test_a_boot_dates_what_it_can_before_the_next")),
     Mutation("thinned and not declared on the card", ROOM, WRITE_GONE, "            pass\n", (CARD,)),
     # --- the account
     Mutation("a new opening does not compute afresh what is gone", LEDGER,
