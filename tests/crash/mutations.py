@@ -65,6 +65,7 @@ SYNC_SPOOL, SYNC_STORE = 'db.execute("PRAGMA synchronous = FULL")', 'db.execute(
 TO_COMMIT = "        try:\n            self._commit([a.message for a in arrivals])\n"
 COMMITTED = """        self._store.commit(work)
 """
+RESCUE = "gateway/edge/rescue.py"
 ROOM, WRITE_GONE = "gateway/edge/room.py", "            entry.write_gone(self._db, new)\n"
 RECEIPT_CHECK = "if receipt.opening != self._spool.opening or receipt.store != self._store:"
 
@@ -89,9 +90,9 @@ MUTATIONS = [
              (RESTORE,)),
     Mutation("the former store's name is given up before the restored one has it", STOREFILE,
              "    disk.link(store, kept)\n", "    disk.rename(store, kept)\n", (RESTORE,)),
-    Mutation("folder not synced after a damaged spool was set aside", SPOOLFILE,
-             "        disk.sync_folder(path.parent)\n        return open_sound(path, disk)\n",
-             "        return open_sound(path, disk)\n", (ASIDE,)),
+    Mutation("folder not synced between the damaged spool's new name and the new spool's", RESCUE,
+             "    disk.rename(path, aside)\n    disk.sync_folder(path.parent)\n    _finish(path, disk)\n",
+             "    disk.rename(path, aside)\n    disk.rename(new, path)\n    disk.sync_folder(path.parent)\n", (ASIDE,)),
     Mutation("thinned in one transaction, declared in another", ROOM, WRITE_GONE,
              WRITE_GONE + '            self._db.execute("COMMIT")\n            self._db.execute("BEGIN IMMEDIATE")\n',
              (CARD,)),

@@ -191,6 +191,10 @@ def test_a_power_cut_while_a_damaged_spool_is_set_aside_keeps_it_and_a_working_o
     life.path.with_name("spool.db-wal").write_bytes(damaged[:5000])
     life.begin(set(), set())
     life.live(steps=30)
+    renames = [n for n, op in enumerate(life.power.ops, 1) if op.kind == "rename"]
+    for n in renames * 20:
+        life.power.cut_at(n, life.rng)
+        assert damaged in [path.read_bytes() for path in life.power.files()], "the damaged spool has vanished"
     for at in life.power.cuts(life.rng, CUTS // 8):
         assert damaged in [path.read_bytes() for path in life.power.files()], "the damaged spool has vanished"
         spool = life.open(disk=False)
