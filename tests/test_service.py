@@ -159,3 +159,23 @@ class Acknowledged:
 
     def ack(self, delivery: Delivery) -> None:
         self._mids.append(delivery.mid)
+
+
+def test_connected_but_no_data(service: Service, tracks: Tracks, caplog: pytest.LogCaptureFixture) -> None:
+    """Staff are told when nothing came for five minutes from devices that were heard before, and both sessions begin
+    anew; a word from any device ends it."""
+    assert service._settle(arrivals(tracks))
+    receiver = service.receiver
+    for connected_s, heard_s, expected in ((299, 1000, []), (301, 299, []), (301, 1000, ["no_data"])):
+        receiver._connected_s = time.monotonic() - connected_s
+        receiver._heard_s = time.monotonic() - heard_s
+        service._ticked = 0.0
+        assert service._settle([])
+        assert [code for code, *_ in service._memory.notices] == expected
+    assert receiver.live._dropped == receiver.live._connection
+    assert receiver.backlog._dropped == receiver.backlog._connection
+    assert "nothing arrives from any device" in caplog.text
+    receiver._heard_s = time.monotonic()
+    service._ticked = 0.0
+    assert service._settle([])
+    assert [x.on for x in service._memory.pending.values()] == [False]

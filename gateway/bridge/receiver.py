@@ -23,7 +23,9 @@ from gateway.mqtt import Delivery, Session
 log = logging.getLogger(__name__)
 
 LIVE_KINDS = ("data", "spool", "birth", "status", "reply")
-BATCH_BYTES = 524_288  # of one batch, so that a live message never waits for seconds of backlog to be stored
+BATCH_BYTES = 524_288  # of one batch
+LEAST_BYTES = 8192  # of backlog in one batch
+BATCH_S = 0.2  # a live message waits for no more than one batch, so batches with backlog are made to last this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Receiver:
         self._ready = threading.Condition()
         self._queues = {"live": _Queue(), "backlog": _Queue()}
         self._stopped = self.backlog_paused = False
+        self._backlog_bytes, self._taken_s = 65_536.0, 0.0  # of backlog in a batch, by how long the last ones took
         self.listening_since_ms: int | None = None  # by `uptime_ms`, which nobody sets
         self._connected_s: float | None = None  # monotonic, as `_heard_s`
         self._heard_s = -math.inf  # the newest message that a device sent just now: not a retained one
@@ -125,16 +128,20 @@ class Receiver:
                 self._ready.wait(timeout_s)
             out: list[Arrival] = []
             size = 0
-            for queue in self._queues.values():
-                while queue.waiting and len(out) < limit and size < BATCH_BYTES:
+            for name, queue in self._queues.items():
+                most = BATCH_BYTES if name == "live" else min(BATCH_BYTES, size + self._backlog_bytes)
+                while queue.waiting and len(out) < limit and size < most:
                     out.append(queue.waiting.popleft())
                     size += len(out[-1].delivery.payload)
+            self._taken_s = time.monotonic()
             return out
 
     def done(self, arrivals: list[Arrival]) -> None:
         """The batch is safe: acknowledge it in the order of arrival, and make room."""
         for arrival in arrivals:
             arrival.session.ack(arrival.delivery)
+        if any(arrival.queue == "backlog" for arrival in arrivals):
+            self._pace(time.monotonic() - self._taken_s)
         with self._ready:
             for arrival in arrivals:
                 self._queues[arrival.queue].held -= len(arrival.delivery.payload)
@@ -143,6 +150,13 @@ class Receiver:
                     log.info("the %s session flows again; it was let go %d times", name, queue.let_go)
                     queue.let_go = 0
             self._ready.notify_all()
+
+    def _pace(self, took_s: float) -> None:
+        """A slow disk gets small batches, a fast one large ones."""
+        if took_s > BATCH_S:
+            self._backlog_bytes = max(LEAST_BYTES, self._backlog_bytes / 2)
+        elif took_s < BATCH_S / 2:
+            self._backlog_bytes = min(BATCH_BYTES, self._backlog_bytes * 1.5)
 
     @property
     def held_bytes(self) -> int:

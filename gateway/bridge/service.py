@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway import pipeline, settings, wire
-from gateway.bridge import influx, notices, noticewords, timekeeping
+from gateway.bridge import influx, timekeeping
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
@@ -25,6 +25,7 @@ from gateway.bridge.requests import Requests
 from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
 from gateway.bridge.store import REFUSALS, Store
+from gateway.bridge.told import Told
 from gateway.bridge.vitals import Sight, Vitals
 from gateway.bridge.work import Device, Memory, Rules, Work, rules_at, unstorable
 from gateway.clock import Clock
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 1000  # messages in one transaction
 TICK_S = 0.25  # real time between looks at silence
+NO_DATA = (NoticeCode.NO_DATA, "", "")
 NO_DATA_S = 300.0  # without a word from any device: each sends a statement every minute
 RETRY_S = 1.0  # after a commit that the disk refused
 
@@ -78,7 +80,7 @@ class Service:
         self._disk_failures = 0
         self._roomless = False
         self._ticked = 0.0
-        self._told: set[tuple[str, str, str]] = set()
+        self._told = Told(registry)
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
         presence = Presence(self._memory.store, clock.now_ms(), takeover)
         self._place = Place(bridge, presence, self._publish_status, lambda: self.receiver.wake(), self._yielded)
@@ -299,7 +301,7 @@ class Service:
         if connected_s is None or not self._memory.ledgers:
             return
         unheard_s = self.receiver.unheard_for_s()
-        if (NoticeCode.NO_DATA, "", "") not in self._memory.notices:
+        if NO_DATA not in self._memory.notices:
             unheard_s = min(unheard_s, connected_s)
         work.notice(NoticeCode.NO_DATA, unheard_s >= NO_DATA_S)
 
@@ -329,30 +331,14 @@ class Service:
         self.vitals.committed(work, time.monotonic() - begun, work.messages)
         for device, live in work.due.items():
             self._due[device] = live or self._due.get(device, False)
-        self._tell(work)
+        self._told.committed(work)
+        if self._memory.notices.get(NO_DATA) in work.notices.values():
+            self.receiver.reconnect()  # it begins: a lost subscription looks like this
         if work.owed:
             for deliverer in self._deliverers:
                 deliverer.wake()
         if work.observations and self._drain:
             self._drain.wake()
-
-    def _tell(self, work: Work) -> None:
-        """What a person reading the log must find: every transition, and the first dead letter of each kind."""
-        for t in work.transitions:
-            value = "no value" if t.value is None else f"{t.value:.2f}"
-            ranks = f"rank {t.from_rank} to {t.to_rank}"
-            log.info("%s/%s: %s, %s at %s (%s)", t.station, t.channel, t.change, ranks, value, t.key)
-        for notice in work.notices.values():
-            subject, _ = noticewords.english(notices.said(notice, self._registry))
-            log.log(logging.INFO if notice.ended_ms else logging.WARNING, "%s (%s)", subject, notice.key)
-            if notice.code is NoticeCode.NO_DATA and notice.ended_ms is None:
-                self.receiver.reconnect()  # a lost subscription looks like this
-        for x in work.letters:
-            kind = (x.tenant, x.device, x.code)
-            if kind not in self._told and len(self._told) < 1000:
-                self._told.add(kind)
-                whose, why = f"{x.tenant}/{x.device}", f"{x.code.sentence} ({x.detail})"
-                log.warning("dead letter from %s: %s; further ones of this kind are only counted", whose, why)
 
     def _write_inbox(self) -> None:
         """At the end: what was sent or drained since the last batch."""

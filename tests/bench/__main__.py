@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import backlog, card, outage, throughput
+from tests.bench import backlog, card, crowd, outage, throughput
 
 RESULTS = Path("bench-results")
 
@@ -104,12 +104,25 @@ def edge(samples: int = 1_000_000) -> list[Figure]:
     ]
 
 
+def a_crowd(samples: int = 200_000) -> list[Figure]:
+    """Issue of the first promise: live first, also where 100 devices bring backlog at once."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = crowd.measure(Path(folder), 100, samples // 100 // crowd.PACK)
+    return [
+        Figure("crowd.backlog_samples_per_s", round(samples / found.flood_s)),
+        Figure("crowd.live_samples", len(found.waits)),
+        Figure("live_p99_under_backlog_s", round(found.p99_s, 3), 1.0, at_least=False),
+        Figure("crowd.live_max_s", round(max(found.waits), 3)),
+    ]
+
+
 NARROW = 20_000  # bytes a second upwards: a poor mobile link
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "spine": spine,
     "backlog": nothing_is_lost,
     "influx_absent": influx_absent,
     "edge": edge,
+    "crowd": a_crowd,
 }
 
 
