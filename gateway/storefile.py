@@ -6,6 +6,7 @@ The bridge alone writes it. WAL with synchronous=FULL: a commit that returned su
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -188,7 +189,13 @@ def lock(path: Path, whose: str) -> int:
     ends. Raises InUse where another one holds it, Unavailable where there can be none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        name = path.with_name(path.name + ".lock")
+        try:
+            fd = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as e:
+            if e.errno != errno.EROFS:
+                raise
+            fd = os.open(name, os.O_RDONLY)  # a card that went read-only: a lock needs no writing
     except OSError as e:
         raise Unavailable(f"cannot use {path}: {e.strerror} ({e.filename})") from e
     try:

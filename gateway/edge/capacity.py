@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -81,7 +80,7 @@ class Watch:
         self._thinned += count
         self.began(NoticeCode.SPOOL_THINNED)
 
-    def refused(self, error: sqlite3.Error, waiting: int) -> None:
+    def refused(self, error: Exception, waiting: int) -> None:
         if not self._refusals:
             log.error("the spool %s cannot be written (%s); %d samples wait in memory", self._path, error, waiting)
         self._refusals += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.edge.held import Gone, HeldLog
@@ -38,3 +38,11 @@ class Work:
             if entry is not None:
                 changed[name] = entry.without(ranges, GoneReason.PUBACK)
         return list(changed.values())
+
+
+def overflow(pending: Iterable[Sample], count: int, fragmented: bool) -> set[int]:
+    """Numbers of so many pending samples that memory has no room for: the oldest that are not raised. Where those leave
+    too many holes (`fragmented`), or all are raised, the oldest."""
+    samples = list(pending)
+    plain = [] if fragmented else [s.seq for s in samples if not s.raised]
+    return set((plain or [s.seq for s in samples])[:count])

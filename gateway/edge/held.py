@@ -100,3 +100,27 @@ def load(db: sqlite3.Connection) -> list[HeldLog]:
         if next_ > 1:
             logs.append(HeldLog.of(log_id, name, oldest or next_, next_, lost))
     return logs
+
+
+def begin(db: sqlite3.Connection, opening: str, now_ms: int, most: int) -> dict[str, HeldLog]:
+    """Begin a log, within the caller's transaction; it and what the file holds of earlier ones, by name. Logs of which
+    no row is left are forgotten; those of them that are listed only for the reason why go first above `most`."""
+    logs = load(db)
+    empty = [entry.name for entry in logs if not entry.count]
+    dropped = set(empty[: max(0, len(logs) + 1 - most)])
+    found = {entry.name: entry for entry in logs if entry.name not in dropped}
+    cursor = db.execute("INSERT INTO logs (log, opened_ms) VALUES (?, ?)", (opening, now_ms))
+    found[opening] = HeldLog(int(cursor.lastrowid or 0), opening)
+    kept = tuple(entry.id for entry in found.values())
+    marks = ",".join("?" * len(kept))
+    for table, column in (("logs", "id"), ("gone", "log_id")):
+        db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", kept)  # noqa: S608
+    return found
+
+
+def contradicts(entry: wire.ReceiptLog, known: RangeSet, through: int) -> bool:
+    """Whether a receipt lacks what an earlier one settled: `known` and `through` of that log. A full one says nothing
+    below its first range."""
+    said = RangeSet([(1, entry.through), *entry.settled])
+    floor = entry.settled[0][0] if len(entry.settled) >= wire.RECEIPT_RANGES else 1
+    return entry.through < through or any(said.missing(max(a, floor), b) for a, b in known)

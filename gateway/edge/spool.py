@@ -23,7 +23,7 @@ from pathlib import Path
 from gateway import storefile, wire
 from gateway.disk import DISK, Disk
 from gateway.edge import capacity, held, rescue, spoolfile
-from gateway.edge.grouped import Date, Key, Work
+from gateway.edge.grouped import Date, Key, Work, overflow
 from gateway.edge.held import HeldLog
 from gateway.edge.room import MAX_LOGS, RECLAIM_ROWS, Room, transaction
 from gateway.edge.spoolfile import Damaged
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 MAX_PENDING = 50_000  # samples in memory while the card refuses: 30 MB, or 14 hours at one sample a second
 PENDING_HOLES = 100
+TRY_EVERY_S = 30.0  # a card that could not be opened at the start
 NOTE_EVERY_S = 600.0  # how often a commit also notes for `suimon edge status` what only memory knows
 
 
@@ -75,46 +76,70 @@ class Spool:
         self._noted_s = now() - NOTE_EVERY_S
         self._remember: set[NoticeCode] = set()  # to be noted on the card by the next commit
         self.opening = secrets.token_hex(6)
+        self.is_open = False
+        self._closed: sqlite3.Error | OSError | None = None  # why the card could not be opened yet
+        self._next_try = 0.0
+        self._used = 0
         self._file_lock = storefile.lock(path, "agent")
         self._path, self._disk, self._opened = path, disk, (now_ms, now())
+        self._max_bytes, self._limits = max_bytes, (reclaim_rows, block_rows)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file_lock)
             try:
-                try:
-                    self._begin(max_bytes, now_ms, reclaim_rows, block_rows)
-                except sqlite3.Error as e:  # damage that the file's own check does not see
-                    if not spoolfile.is_damage(e):
-                        raise
-                    self._held.clear()
-                    rescue.set_aside(path, disk, now_ms, e)
-                    self._begin(max_bytes, now_ms, reclaim_rows, block_rows)
+                self._open()
             except (sqlite3.Error, OSError) as e:
-                raise Unavailable(f"cannot use the spool {path}: {e}") from e
+                if not spoolfile.may_pass(e, path):
+                    raise Unavailable(f"cannot use the spool {path}: {e}") from e
+                self._watch.refused(e, 0)
             undo.pop_all()
 
-    def _begin(self, max_bytes: int, now_ms: int, reclaim_rows: int, block_rows: int) -> None:
+    def _open(self) -> None:
+        """Raises sqlite3.Error or OSError; then nothing is open, and a card that only refuses now is asked again."""
+        began_ms, began = self._opened
+        now_ms = began_ms + round((self._now() - began) * 1000)
+        self._next_try = self._now() + TRY_EVERY_S
+        try:
+            try:
+                self._begin(now_ms)
+            except sqlite3.Error as e:  # damage that the file's own check does not see
+                if not spoolfile.is_damage(e):
+                    raise
+                self._held.clear()
+                rescue.set_aside(self._path, self._disk, now_ms, e)
+                self._begin(now_ms)
+        except (sqlite3.Error, OSError) as e:
+            self._held.clear()
+            self._closed = e
+            raise
+
+    def _begin(self, now_ms: int) -> None:
         with contextlib.ExitStack() as undo:
             self._db = rescue.open_or_set_aside(self._path, self._disk, now_ms)
             undo.callback(self._db.close)
-            self._room = Room(self._db, self._held, self._settled, self.opening, max_bytes, reclaim_rows, block_rows)
+            self._room = Room(self._db, self._held, self._settled, self.opening, self._max_bytes, *self._limits)
             self._load(now_ms)
             self._used = self._room.used_bytes()
             undo.pop_all()
+        self.is_open = True
+
+    def _open_late(self) -> None:
+        """A card that refused at the start: now and then, for the check of a large file takes a while. Until then
+        samples wait in memory and go out live. Raises sqlite3.Error."""
+        if self.is_open:
+            return
+        assert self._closed is not None
+        if self._now() >= self._next_try:
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._open()
+        if not self.is_open:
+            self._watch.refused(self._closed, len(self._pending))
+            raise sqlite3.OperationalError(str(self._closed))
 
     def _load(self, now_ms: int) -> None:
         """Begin a log, and find what the card holds of earlier ones."""
-        logs = held.load(self._db)
-        empty = [entry.name for entry in logs if not entry.count]
-        dropped = set(empty[: max(0, len(logs) + 1 - MAX_LOGS)])  # listed only for the reason why they are empty
-        self._held.update({entry.name: entry for entry in logs if entry.name not in dropped})
         with transaction(self._db):
-            cursor = self._db.execute("INSERT INTO logs (log, opened_ms) VALUES (?, ?)", (self.opening, now_ms))
-            self._log_id = int(cursor.lastrowid or 0)
-            self._held[self.opening] = HeldLog(self._log_id, self.opening)
-            kept = tuple(entry.id for entry in self._held.values())
-            marks = ",".join("?" * len(kept))
-            for table, column in (("logs", "id"), ("gone", "log_id")):  # logs of which no row is left
-                self._db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", kept)  # noqa: S608
+            self._held.update(held.begin(self._db, self.opening, now_ms, MAX_LOGS))
+        self._log_id = self._held[self.opening].id
         for code, at_ms in spoolfile.remembered(self._db).items():
             self._watch.began(code, (now_ms - at_ms) / 1000)
 
@@ -156,9 +181,9 @@ class Spool:
         declared once the card works again. A few at once, so that most samples cost nothing."""
         if not self._dropped:
             log.error("%d samples wait in memory and the card refuses: the oldest are given up", len(self._pending))
-        count = max(1, self._max_pending // 100)
-        plain = [s.seq for s in self._pending if not s.raised] if len(self._dropped) < PENDING_HOLES else []
-        chosen = set((plain or [s.seq for s in self._pending])[:count])
+        chosen = overflow(
+            self._pending, max(1, self._max_pending // 100), fragmented=len(self._dropped) >= PENDING_HOLES
+        )
         for seq in chosen:
             self._dropped.add(seq)
         self._pending = deque(s for s in self._pending if s.seq not in chosen)
@@ -177,6 +202,7 @@ class Spool:
         """Make durable what was appended and dated; returns how many samples were appended. Raises sqlite3.Error, and
         then they stay pending; Damaged."""
         with self._card():
+            self._open_late()
             work = self._work()
             if not work:
                 return 0
@@ -266,12 +292,14 @@ class Spool:
         now = self._now()
         if work.batch and now - self._noted_s >= NOTE_EVERY_S:
             self._noted_s = now
-            for code in self._remember:
-                spoolfile.remember(self._db, code, work.batch[-1].observed_ms)
+            note = spoolfile.Note(
+                work.batch[-1].observed_ms,
+                self.opening,
+                self.depth()[0] if self._heard else None,
+                self._watch.notices(),
+            )
+            spoolfile.write_note(self._db, note, self._remember)
             self._remember.clear()
-            unsettled = self.depth()[0] if self._heard else None
-            note = spoolfile.Note(work.batch[-1].observed_ms, self.opening, unsettled, self._watch.notices())
-            spoolfile.write_note(self._db, note)
 
     def close(self) -> None:
         """Commit and close, whether or not the card takes it. A damaged file is set aside, and what memory knows goes
@@ -284,7 +312,8 @@ class Spool:
                     self._db.close()
                     self._move_on(e)
                 finally:
-                    self._db.close()
+                    if self.is_open:
+                        self._db.close()
             finally:
                 os.close(self._file_lock)
 
@@ -344,13 +373,9 @@ class Spool:
     def contradicts(self, entry: wire.ReceiptLog) -> bool:
         """Whether a receipt lacks what an earlier one of the same store settled. A full one says nothing below its
         first range."""
-        said = RangeSet([(1, entry.through), *entry.settled])
-        floor = entry.settled[0][0] if len(entry.settled) >= wire.RECEIPT_RANGES else 1
         with self._lock:
             known = self._settled.get(entry.log) or RangeSet()
-            if entry.through < self._through.get(entry.log, 0):
-                return True
-            return any(said.missing(max(a, floor), b) for a, b in known)
+            return held.contradicts(entry, known, self._through.get(entry.log, 0))
 
     def is_settled(self, name: str, seq: int) -> bool:
         with self._lock:
@@ -440,4 +465,4 @@ class Spool:
     def used_bytes(self) -> int:
         """Bytes of the file that hold something; freed pages are used again."""
         with self._card():
-            return self._room.used_bytes()
+            return self._room.used_bytes() if self.is_open else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -68,6 +70,22 @@ class Damaged(Exception):
     the file aside."""
 
 
+def may_pass(error: sqlite3.Error | OSError, path: Path) -> bool:
+    """Whether a card that cannot be opened now may be later: full, failing, or gone read-only, as worn cards do. A path
+    that we may not use will not change by waiting."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):  # also where a full disk has no room for a new file
+        folder = path.parent
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return True
+        return os.access(folder, os.W_OK | os.X_OK) and (
+            not path.exists() or (path.is_file() and os.access(path, os.W_OK))
+        )
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
 def is_damage(e: sqlite3.Error) -> bool:
     code = getattr(e, "sqlite_errorcode", None)
     return code is not None and (code in DAMAGE or code & 0xFF in DAMAGE)
@@ -118,8 +136,11 @@ class Note(msgspec.Struct, frozen=True):
 _SET = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
-def write_note(db: sqlite3.Connection, note: Note) -> None:
+def write_note(db: sqlite3.Connection, note: Note, codes: Iterable[NoticeCode] = ()) -> None:
+    """And that staff are to be told of `codes`, also after a restart."""
     db.execute(_SET, ("note", _encode_body(note).decode()))
+    for code in codes:
+        remember(db, code, note.at_ms)
 
 
 def read_note(db: sqlite3.Connection) -> Note | None:

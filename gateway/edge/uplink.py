@@ -256,6 +256,8 @@ class Uplink:
 
     def _state(self) -> None:
         """The spool statement: when due, and at once when what concerns staff changes."""
+        if not self._spool.is_open:
+            return  # what a card holds that cannot be read yet, nobody can say
         now, notices = self._now(), self._notices()
         if now < self._statement_due and notices == self._told:
             return
