@@ -22,7 +22,7 @@ class Judgement:
     """What the bridge knows when it judges a message. `future_ms` is the latest time it believes, None where its
     own clock is not trusted. `settled` says whether a sample was stored or rejected before; `previous` gives the
     newest observed_ms of a (tenant, station, channel). `shift_ms` is what the time of arrival lacks where the bridge's
-    own clock is wrong."""
+    own clock is wrong. `old_times`: the device's agent is of 0.1, which knew no ages and sent what its clock showed."""
 
     registry: Registry
     future_ms: int | None
@@ -30,6 +30,7 @@ class Judgement:
     previous: Callable[[str, str, str], int | None]
     max_payload: int
     shift_ms: int = 0
+    old_times: bool = False
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ def _sample(
         return
     arrived_ms = message.received_ms + j.shift_ms
     at_ms = sample.observed_ms if sample.observed_ms is not None else arrived_ms - sample.age_ms
-    code = _undated(sample) or _clock(at_ms, j)
+    code = _undated(sample, j) or _clock(at_ms, j)
     good = 0
     for record in sample.records:
         result = code or _observe(message, tenant, device, sample, record, at_ms, j, out)
@@ -150,11 +151,11 @@ def _sample(
         out.rejected.append((*key, bad.get(key, RejectCode.NOT_SENML)))
 
 
-def _undated(sample: wire.WireSample) -> tuple[RejectCode, str] | None:
+def _undated(sample: wire.WireSample, j: Judgement) -> tuple[RejectCode, str] | None:
     """What a clock that was never set shows is no time; only an age can be dated."""
     if sample.age_ms < 0:
         return RejectCode.UNDATED, f"{-sample.age_ms} ms after now"
-    if sample.clk is ClockState.UNSYNCED and sample.observed_ms is not None:
+    if sample.clk is ClockState.UNSYNCED and sample.observed_ms is not None and not j.old_times:
         return RejectCode.UNDATED, f"{sample.observed_ms} ms by a clock that was never set"
     return None
 

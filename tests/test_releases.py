@@ -211,14 +211,7 @@ def talk(release: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-NO_MOMENTS = (
-    "0.1.0 writes absolute times also where its kernel's clock is not disciplined; the bridge calls them undated"
-)
-
-
-@pytest.mark.parametrize(
-    "clk", ["synced", pytest.param("unsynced", marks=pytest.mark.xfail(strict=True, reason=NO_MOMENTS))]
-)
+@pytest.mark.parametrize("clk", ["synced", "unsynced"])
 @pytest.mark.parametrize("release", TALKS)
 def test_the_bridge_understands_an_agent_of_a_release(release: str, clk: str, tmp_path: Path) -> None:
     """Birth, status, statements, live samples and backlog with its span, as they were recorded: nothing is refused,

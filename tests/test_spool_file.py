@@ -52,7 +52,7 @@ def test_a_spool_of_0_1_0_is_taken_over_with_every_row(path: Path) -> None:
         assert {log: [s.seq for s in found] for log, found in held.items()} == {
             a: [*range(5, 13)], b: [4, 5, *range(9, 21)], c: [], d: [1, 2, 3],
         }  # fmt: skip
-        assert {s.clk for s in held[b]} == {ClockState.UNSYNCED}
+        assert {s.clk for s in held[b]} == {ClockState.HOLDOVER}  # refused as undated they would be lost
         assert held[a][2] == Sample(
             a, 7, T0 + 7 * 60_000, ClockState.SYNCED,
             (Reading("kasuga-bridge", "water_level", "m", None, FaultCode.NO_ECHO),

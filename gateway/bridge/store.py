@@ -17,7 +17,7 @@ from gateway.bridge import letterbox, prune
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
-from gateway.bridge.work import Device, Episode, Memory, Series, Work
+from gateway.bridge.work import Device, Episode, Memory, Series, Work, agent_of
 from gateway.disk import DISK, Disk
 from gateway.errors import NoticeCode, RejectCode, Unavailable
 from gateway.model import DeadLetter, Observation
@@ -104,6 +104,8 @@ class Store:
         )
         open_ = [Notice(NoticeCode(code), *rest) for code, *rest in rows if code in NoticeCode._value2member_map_]
         memory.notices = {n.condition: n for n in open_}
+        births = db.execute("SELECT tenant, device, birth FROM devices")
+        memory.agents = {(t, d): agent_of(birth) for t, d, birth in births}
         memory.ledgers = self._load_ledgers()
         return memory
 

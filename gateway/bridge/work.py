@@ -44,7 +44,7 @@ class Episode:
 class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
     `episodes` the open one of each station, `notices` the conditions that staff were told of and that last,
-    `last_commit_ms` the bridge's clock at its last commit of observations.
+    `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that each birth named.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
     the time. No disk holds them."""
@@ -58,6 +58,7 @@ class Memory:
     notices: dict[Condition, Notice] = field(default_factory=dict)
     pending: dict[Condition, Pending] = field(default_factory=dict)
     witnesses: dict[Device, Witness] = field(default_factory=dict)
+    agents: dict[Device, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Work:
         self.notices: dict[str, Notice] = {}  # by key: what began or ended
         self.lasting: dict[Condition, Notice | None] = {}
         self.jobs: list[notify.Outcome] = []
+        self.agents: dict[Device, str] = {}
         self.verdicts: list[Verdict] = []  # on dead letters
         self.replies: list[Reply] = []
         self.cursors: dict[str, int] = {}
@@ -200,6 +202,7 @@ class Work:
             self.previous,
             self.rules.bridge.max_payload,
             0 if self.rules.own_ms is None else self.rules.now_ms - self.rules.own_ms,
+            self.agents.get(device, self.memory.agents.get(device, "")).startswith("0.1."),
         )
         out = pipeline.process(message, *device, judgement)
         for log, seq in out.stored:
@@ -256,6 +259,8 @@ class Work:
             return
         if self.rules.registry.knows_device(*device):
             self.notes.append(DeviceNote(*device, kind, text))
+            if kind == "birth":
+                self.agents[device] = agent_of(text)
         else:
             self._refuse(message, device, RejectCode.UNKNOWN_DEVICE, f"{device[0]}/{device[1]}")
 
@@ -392,6 +397,7 @@ class Work:
                     ranges.changes.clear()
         self.memory.ledgers.update(self.ledgers)
         self.memory.states.update(self.states)
+        self.memory.agents.update(self.agents)
         self.memory.newest.update(self.newest)
         for place, episode in self.episodes.items():
             if episode.closed_ms is None:
@@ -406,6 +412,15 @@ class Work:
                 self.memory.notices[condition] = notice
             else:
                 self.memory.notices.pop(condition, None)
+
+
+def agent_of(birth: str | None) -> str:
+    """The version that a birth names; empty where it names none."""
+    try:
+        version = wire.decode_json((birth or "{}").encode()).get("agent")
+    except (ValueError, AttributeError):
+        return ""
+    return version if isinstance(version, str) else ""
 
 
 def unstorable(messages: Iterable[Message], memory: Memory, rules: Rules) -> Work:

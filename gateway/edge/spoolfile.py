@@ -37,12 +37,16 @@ CREATE TABLE set_aside (id INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL,
   observed_ms INTEGER NOT NULL, clk TEXT NOT NULL, body TEXT NOT NULL, boot TEXT, uptime_ms INTEGER,
   raised INTEGER NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- 0.1 knew no ages and sent what its clock showed. Nothing better is known of these rows, and refused they were lost.
+UPDATE samples SET clk = 'holdover' WHERE clk = 'unsynced';
 """,
 }
 COLUMNS = "seq, observed_ms, clk, body, boot, uptime_ms, raised"
 INSERT = f"INSERT INTO samples (log_id, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"  # noqa: S608
 SELECT = f"SELECT {COLUMNS} FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"  # noqa: S608
-SELECT_1 = SELECT.replace("boot, uptime_ms, raised", "NULL, NULL, 0")  # of a file of version 1
+SELECT_1 = SELECT.replace("boot, uptime_ms, raised", "NULL, NULL, 0").replace(  # of a file of version 1
+    " clk,", " CASE clk WHEN 'unsynced' THEN 'holdover' ELSE clk END,"
+)
 SELECT_NEWEST = SELECT.replace("BY seq", "BY seq DESC")
 # The index over the boot comes first in the plan: undated samples are few, or short-lived.
 SELECT_UNDATED = f"""SELECT {COLUMNS} FROM samples INDEXED BY samples_undated

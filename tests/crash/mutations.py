@@ -136,9 +136,8 @@ MUTATIONS = [
              '        self._settled: dict[str, RangeSet] = self.__class__.__dict__.get("_kept", {})\n'
              "        type(self)._kept = self._settled\n",
              ("tests/test_spool.py::test_nothing_is_settled_after_an_opening",)),
-    Mutation("a store that goes back is looked for in `through` alone", SPOOL,
-             "            return any(said.missing(max(a, floor), b) for a, b in known)\n",
-             "            return False\n",
+    Mutation("a store that goes back is looked for in `through` alone", "gateway/edge/held.py",
+             " or any(said.missing(max(a, floor), b) for a, b in known)\n", "\n",
              ("tests/test_uplink.py::test_a_store_that_goes_back_is_known_by_its_ranges_too",)),
     Mutation("a pack over a sample that is on its way", BACKLOG, "between is not None and between < high", "False",
              ("tests/test_uplink.py::test_a_span_speaks_of_no_sample_that_is_on_its_way",)),
