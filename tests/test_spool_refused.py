@@ -24,11 +24,13 @@ T0 = 1_764_000_000_000
 class Refusing(Disk):
     """Answers with `error` as long as there is one."""
 
-    def __init__(self, error: Exception | None) -> None:
-        self.error, self.asked = error, 0
+    def __init__(self, error: Exception | None, now: list[float] | None = None, takes_s: float = 0.0) -> None:
+        self.error, self.asked, self._now, self._takes_s = error, 0, now, takes_s
 
     def connect(self, path: Path, *, write: bool = True, timeout_s: float = 10.0) -> sqlite3.Connection:
         self.asked += 1
+        if self._now:
+            self._now[0] += self._takes_s
         if self.error is not None:
             raise self.error
         return super().connect(path, write=write, timeout_s=timeout_s)
@@ -63,7 +65,7 @@ def test_what_is_read_meanwhile_is_on_the_card_once_it_takes_it(tmp_path: Path, 
     before = Spool(path, 10**8, T0)
     add(before, 3)
     before.close()
-    disk = Refusing(refusal)
+    disk = Refusing(refusal, now, takes_s=5.0)
     spool = Spool(path, 10**8, T0, disk=disk, now=lambda: now[0])
     assert not spool.is_open
     assert [s.seq for s in add(spool, 5)] == [1, 2, 3, 4, 5]
@@ -94,6 +96,23 @@ def test_an_agent_that_ends_before_the_card_came_back_lets_it_go(tmp_path: Path)
     with pytest.raises(sqlite3.Error):
         spool.close()
     Spool(tmp_path / "spool.db", 10**8, T0).close()
+
+
+def test_a_card_that_answers_at_once_is_asked_at_each_commit(tmp_path: Path) -> None:
+    """What waits in memory waits no longer than the card refuses."""
+    now = [0.0]
+    disk = Refusing(error(sqlite3.SQLITE_FULL), now, takes_s=0.001)
+    spool = Spool(tmp_path / "spool.db", 10**8, T0, disk=disk, now=lambda: now[0])
+    add(spool, 2)
+    for _ in range(3):
+        now[0] += 0.5
+        with pytest.raises(sqlite3.Error):
+            spool.commit()
+    assert disk.asked == 4
+    disk.error = None
+    now[0] += 0.5
+    assert spool.commit() == 2
+    spool.close()
 
 
 @pytest.mark.parametrize("refusal", [error(sqlite3.SQLITE_BUSY), OSError(errno.EACCES, "permission denied")])

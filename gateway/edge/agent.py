@@ -75,7 +75,6 @@ class Agent:
             dating=clock,
             conditions=ClockWatch(clock, self.spool.opening),
         )
-        self._card_failures = 0
         self.waiting = 0  # samples not settled when the agent ended
 
     def stop(self) -> None:
@@ -216,14 +215,6 @@ class Agent:
     def _commit(self) -> None:
         """A card that refuses a commit is tried again; the samples stay in memory and may still go out live. A file
         that is damaged is set aside at the next start: that ends this run. Raises Damaged."""
-        try:
+        with contextlib.suppress(sqlite3.Error):  # the spool says it, once, and tells staff
             self.spool.commit()
-        except sqlite3.Error as e:
-            if not self._card_failures:
-                log.error("the spool %s cannot be written (%s); samples wait in memory", self._edge.spool.path, e)
-            self._card_failures += 1
-        else:
             self._mark("committed")
-            if self._card_failures:
-                log.info("the spool can be written again after %d failures", self._card_failures)
-                self._card_failures = 0

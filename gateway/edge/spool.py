@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 MAX_PENDING = 50_000  # samples in memory while the card refuses: 30 MB, or 14 hours at one sample a second
 PENDING_HOLES = 100
-TRY_EVERY_S = 30.0  # a card that could not be opened at the start
+TRY_EVERY_S = 30.0  # at least: a card that could not be opened at the start
 NOTE_EVERY_S = 600.0  # how often a commit also notes for `suimon edge status` what only memory knows
 
 
@@ -97,7 +97,7 @@ class Spool:
         """Raises sqlite3.Error or OSError; then nothing is open, and a card that only refuses now is asked again."""
         began_ms, began = self._opened
         now_ms = began_ms + round((self._now() - began) * 1000)
-        self._next_try = self._now() + TRY_EVERY_S
+        begun = self._now()
         try:
             try:
                 self._begin(now_ms)
@@ -110,6 +110,7 @@ class Spool:
         except (sqlite3.Error, OSError) as e:
             self._held.clear()
             self._closed = e
+            self._next_try = begun + min(TRY_EVERY_S, 10 * (self._now() - begun))
             raise
 
     def _begin(self, now_ms: int) -> None:
@@ -123,8 +124,8 @@ class Spool:
         self.is_open = True
 
     def _open_late(self) -> None:
-        """A card that refused at the start: now and then, for the check of a large file takes a while. Until then
-        samples wait in memory and go out live. Raises sqlite3.Error."""
+        """A card that refused at the start: at each commit, or less often where the look itself takes a while. Until
+        then samples wait in memory and go out live. Raises sqlite3.Error."""
         if self.is_open:
             return
         assert self._closed is not None

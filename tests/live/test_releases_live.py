@@ -3,6 +3,7 @@ side, the present code on the other. The account closes either way, and after an
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway import config, storefile
 from gateway.profiles import Profile
@@ -44,10 +46,23 @@ def profile() -> Profile:
     return config.load_profiles(Path(__file__).parent, [])["sim_river_gauge"]
 
 
+def as_of_old(folder: Path) -> Path:
+    """The same configuration beside it, without the keys that came after 0.1.0."""
+    old = folder.with_name(f"{folder.name}-0.1.0")
+    if not old.exists():
+        shutil.copytree(folder, old)
+        edge = old / "edge.yaml"
+        if edge.exists():
+            read = yaml.safe_load(edge.read_text(encoding="utf-8"))
+            edge.write_text(yaml.safe_dump({k: v for k, v in read.items() if k not in ("clock", "health")}), "utf-8")
+    return old
+
+
 def begin(h: House, name: str, code: Path | None) -> None:
     """`bridge` or a device, by the code in that folder; None: the present one."""
     noun = "bridge" if name == "bridge" else "edge"
-    command = [sys.executable, "-m", "gateway", noun, "run", "--config", str(h.configs[name])]
+    config_ = h.configs[name] if code is None else as_of_old(h.configs[name])
+    command = [sys.executable, "-m", "gateway", noun, "run", "--config", str(config_)]
     with (h.folder / f"{name}.log").open("ab") as log:
         h._processes[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=code or ROOT)
 
