@@ -172,5 +172,7 @@ def test_status_says_what_lasts(folder: Path, now_ms: int) -> None:
     )
     store.close()
     text = suimon(folder, "bridge", "status")
-    assert "notice   t/d: the device's clock was not set since it started, since 1970" in text
+    assert (
+        "notice   t/d: the device's clock is not set, or so far ahead that its samples are refused, since 1970" in text
+    )
     assert "owed     1 to screen, the oldest since 1970" in text
