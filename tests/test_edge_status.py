@@ -40,6 +40,7 @@ def test_status_beside_a_running_agent(folder: Path) -> None:
     filled(spool, 500)
     settle(spool, spool.opening, 100)
     spool._room.lose(spool.opening, 200, GoneReason.DAMAGED)
+    spool.set_aside(spool.opening, 300)
     clock[0] += 600
     filled(spool, 1)
     found = json.loads(asked(folder, "--json"))
@@ -50,17 +51,19 @@ def test_status_beside_a_running_agent(folder: Path) -> None:
         "path": str(folder / "spool.db"),
         "logs": 1,
         "logs_ceiling": 200,
-        "samples": 500,
+        "samples": 499,
         "oldest_ms": T0 + 1000,
         "bytes_used": spool.used_bytes(),
         "bytes_ceiling": MAX_BYTES,
-        "gone": {"damaged": 1},
-        "agent": {"at_ms": T0 + 501_000, "opening": spool.opening, "unsettled": 400, "notices": []},
+        "gone": {"damaged": 1, "set_aside": 1},
+        "set_aside": 1,
+        "agent": {"at_ms": T0 + 501_000, "opening": spool.opening, "unsettled": 399, "notices": []},
         "damaged": [],
     }
     words = asked(folder)
-    for part in ("500 samples in 1 of at most 200 logs", "2025-11-24T16:00:01Z", "without a receipt: 400 samples",
-                 "gone: 1 samples, the spool file was damaged", "without the bridge"):  # fmt: skip
+    for part in ("499 samples in 1 of at most 200 logs", "2025-11-24T16:00:01Z", "without a receipt: 399 samples",
+                 "gone: 1 samples, the spool file was damaged", "without the bridge",
+                 "set aside: 1 samples"):  # fmt: skip
         assert part in words
     append(spool, 1)
     assert spool.commit() == 1

@@ -153,7 +153,7 @@ class Bridge:
 
     def __init__(self, path: Path) -> None:
         self.path, self.outcomes = path, list[Outcome]()
-        self.now_ms, self._closed = T0, False
+        self.now_ms, self.days_pass, self._closed = T0, False, False
         self._store = Store(path)
         self._memory = self._store.load()
 
@@ -188,7 +188,17 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 def delivering(
     bridge: Bridge, medium: Medium, name: str = "duty", report: Callable[[Outcome], None] | None = None
 ) -> Iterator[Deliverer]:
-    deliverer = Deliverer(name, medium, bridge.path, report or bridge.outcomes.append, lambda: bridge.now_ms, BACKOFF_S)
+    # Each look at the clock that nobody sets is half a day later.
+    looks = itertools.count(step=GIVE_UP_AFTER_S / 2) if bridge.days_pass else itertools.count(step=1.0)
+    deliverer = Deliverer(
+        name,
+        medium,
+        bridge.path,
+        report or bridge.outcomes.append,
+        lambda: bridge.now_ms,
+        BACKOFF_S,
+        steady_s=lambda: float(next(looks)),
+    )
     deliverer.start()
     deliverer.wake()
     try:
@@ -317,10 +327,19 @@ def test_after_a_day_it_is_given_up(bridge: Bridge) -> None:
     """What could not be delivered for a day is history; younger ones are still tried."""
     bridge.owe("old")
     bridge.owe("young", at_ms=T0 + 1000)
-    bridge.now_ms = T0 + round(GIVE_UP_AFTER_S * 1000) + 1
+    bridge.now_ms, bridge.days_pass = T0 + round(GIVE_UP_AFTER_S * 1000) + 1, True
     with http_server(lambda _: Reply(503)) as server, delivering(bridge, Webhook(recipient(url=server.url))):
         wait_for("tries of the second", lambda: keys(server.requests).count("young/duty") > 5)
     assert [(x.outbox_id, x.state, x.reason) for x in bridge.outcomes] == [(1, "given_up", "answered 503")]
+
+
+def test_a_clock_that_is_set_forward_gives_up_nothing(bridge: Bridge) -> None:
+    """Ten years later by the wall, and a few seconds by the clock that nobody sets: it is still tried."""
+    bridge.owe("rise")
+    bridge.now_ms = T0 + 10 * 365 * 86_400_000
+    with http_server(lambda _: Reply(503)) as server, delivering(bridge, Webhook(recipient(url=server.url))):
+        wait_for("many tries", lambda: len(server.requests) > 12)
+    assert bridge.outcomes == []
 
 
 def test_one_recipients_part_goes_in_order(bridge: Bridge) -> None:

@@ -206,6 +206,16 @@ def test_a_refusing_link_has_no_listener_and_gets_its_port_back(link: Proxy, pee
             assert far.recv(1) == b"x"
 
 
+def test_a_refusing_link_keeps_its_port_from_others(link: Proxy) -> None:
+    """Whoever asks for it meanwhile is told that it is taken, also with an address that may be used again."""
+    link.set("refuse")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", link.port))
+    link.restore()
+
+
 def test_a_target_that_refuses_ends_the_connection(link: Proxy, peer: Peer) -> None:
     """As a router would: the client sees an end, and the link goes on."""
     peer.close()

@@ -8,7 +8,9 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -200,9 +202,11 @@ class Deliverer:
         now_ms: Callable[[], int],
         backoff_s: Sequence[float] = BACKOFF_S,
         disk: Disk = DISK,
+        steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._backoff_s, self._disk = name, backoff_s, disk
         self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
+        self._steady_s, self._down_since = steady_s, math.inf  # by a clock that nobody sets: since no try succeeded
         self._done: set[int] = set()
         self._readable = True
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -260,16 +264,23 @@ class Deliverer:
             except Unavailable as e:
                 if attempts == 1:
                     log.warning("cannot notify %s: %s; trying again", self.name, e)
-                if self._now_ms() - owed_ms > GIVE_UP_AFTER_S * 1000 and attempts > len(self._backoff_s):
+                self._down_since = min(self._down_since, self._steady_s())
+                if self._is_history(owed_ms) and attempts > len(self._backoff_s):
                     log.error("notification to %s given up after a day: %s (%s)", self.name, e, key)
                     self._finish(Outcome(outbox_id, "given_up", attempts, str(e)))
                     return
                 self._stop.wait(self._backoff_s[min(attempts, len(self._backoff_s)) - 1])
             else:
+                self._down_since = math.inf
                 if attempts > 1:
                     log.info("notified %s after %d attempts", self.name, attempts)
                 self._finish(Outcome(outbox_id, "sent", attempts))
                 return
+
+    def _is_history(self, owed_ms: int) -> bool:
+        """Owed for a day, and tried for a day: a clock that is set forward gives up nothing."""
+        tried_s = self._steady_s() - self._down_since
+        return min((self._now_ms() - owed_ms) / 1000, tried_s) > GIVE_UP_AFTER_S
 
     def _finish(self, outcome: Outcome) -> None:
         self._done.add(outcome.outbox_id)

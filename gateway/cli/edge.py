@@ -87,6 +87,8 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     for reason, count in sorted(found["gone"].items()):
         known = reason in GoneReason._value2member_map_
         yield f"gone: {count} samples, {GoneReason(reason).sentence if known else reason}"
+    if found["set_aside"]:
+        yield f"set aside: {found['set_aside']} samples that the bridge's receipts passed over, kept in table set_aside"
     for name in found["damaged"]:
         yield f"damaged file kept: {name}"
 

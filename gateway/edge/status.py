@@ -72,6 +72,7 @@ def _card(db: sqlite3.Connection, path: Path) -> dict[str, Any]:
         "oldest_ms": min(oldest, default=None),
         "bytes_used": (pages - free) * size,
         "gone": gone,
+        "set_aside": db.execute("SELECT count(*) FROM set_aside").fetchone()[0] if version > 1 else 0,
         "agent": None
         if note is None
         else {"at_ms": note.at_ms, "opening": note.opening, "unsettled": note.unsettled, "notices": note.notices},

@@ -238,15 +238,25 @@ class Proxy:
     async def _begin(self) -> None:
         self.passable = asyncio.Event()
         self.passable.set()
+        self._place = self._bound(again=False)  # never listens: keeps the port from others while nobody does
         self._listen()
 
+    def _bound(self, again: bool = True) -> socket.socket:
+        bound = _bounded(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, again)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # with our own other one alone
+            bound.setblocking(False)
+            bound.bind((HOST, self.port))
+        except BaseException:
+            bound.close()
+            raise
+        self.port = bound.getsockname()[1]
+        return bound
+
     def _listen(self) -> None:
-        listener = _bounded(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind((HOST, self.port))
+        listener = self._bound()
         listener.listen(128)
-        self.port = listener.getsockname()[1]
         self._accepting = asyncio.ensure_future(self._accept(listener))
 
     async def _accept(self, listener: socket.socket) -> None:
@@ -285,6 +295,7 @@ class Proxy:
     async def _finish(self) -> None:
         await self._deafen()
         await self._end(abort=False)
+        self._place.close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         done: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
