@@ -654,6 +654,7 @@ def test_bridge_and_agent_as_configured_here_meet_on_this_broker(own: Broker, tm
             "/run/secrets": str(config),
             "host: mosquitto, port: 1883": f"host: 127.0.0.1, port: {own.port}",
             "http://influxdb:8086": f"http://127.0.0.1:{free_port()}",
+            "watch: {port: 9464}": f"watch: {{port: {free_port()}}}",
         },
         "edge.yaml": {
             "/var/lib/suimon": str(tmp_path),
@@ -662,6 +663,8 @@ def test_bridge_and_agent_as_configured_here_meet_on_this_broker(own: Broker, tm
             "tls: true": f"tls: {{ca_file: {own.certificate}}}",
             "host: 192.0.2.10, port: 502": f"host: 127.0.0.1, port: {free_port()}",
             "interval: 60s": "interval: 1s",
+            "clock: {trust: system}": "clock: {trust: always}",  # nobody may be setting the one of this machine
+            "interval: 10s": "interval: 0.5s",
         },
     }
     for name, words in rewritten.items():
