@@ -198,7 +198,9 @@ def tried(mutation: Mutation) -> list[str]:
 
 def silent(tree: Path, test: str) -> str | None:
     """Why a test did not tell."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
+    # A folder of its own: sessions side by side clear away each other's old ones.
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={tree / 'pytest'}"]
+    command = [sys.executable, "-m", "pytest", *options, test]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tree)})
     if done.returncode == 1 and "FAILED" in done.stdout:
         return None
