@@ -32,7 +32,7 @@ def kill(spool: Spool) -> None:
 
 
 def append(spool: Spool, count: int = 1) -> list[Sample]:
-    start = spool._seq
+    start = spool._pending.seq
     return [
         spool.append(T0 + 1000 * n, ClockState.SYNCED, [Reading(STATION, "water_level", "m", n / 10)])
         for n in range(start + 1, start + count + 1)

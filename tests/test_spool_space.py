@@ -38,7 +38,7 @@ def minutes(spool: Spool, count: int, raised: bool = False, commit: int = 1) -> 
     """One sample a minute, committed one by one."""
     for _ in range(count // commit):
         for _ in range(commit):
-            spool.append(T0 + MINUTE * spool._seq, ClockState.SYNCED, READINGS, raised=raised)
+            spool.append(T0 + MINUTE * spool._pending.seq, ClockState.SYNCED, READINGS, raised=raised)
         spool.commit()
 
 

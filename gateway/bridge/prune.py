@@ -7,16 +7,17 @@ committed. What a channel last measured is noted before its rows go, or the next
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from gateway.disk import transaction
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 SPARED = 8  # of so many readings of a channel, the first pass of thinning leaves one
 PASSES = 4  # of thinning; each gives up what the one before spared
 MARK_MS = 600_000  # between two notes of how far InfluxDB was
-_BEGIN, _POSITION, _PASS = "BEGIN IMMEDIATE", "thin", "thin_pass"
+_POSITION, _PASS = "thin", "thin_pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,6 @@ def given_up(rows: Iterable[Row], nights: Iterable[Night], pass_: int, now_ms: i
     return out
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute(_BEGIN)
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
 def oldest(db: sqlite3.Connection, upto: int, before_ms: int | None, limit: int) -> int:
     """Delete up to `limit` of the oldest rows with id <= `upto`, received before `before_ms` where given; how many
     went. Raises sqlite3.Error; then none."""
@@ -87,7 +76,7 @@ def oldest(db: sqlite3.Connection, upto: int, before_ms: int | None, limit: int)
         last = id_
     if not last:
         return 0
-    with _transaction(db):
+    with transaction(db):
         db.execute(
             """UPDATE channels SET newest_ms = max(coalesce(newest_ms, 0), gone.at) FROM
                (SELECT channel_id, max(observed_ms) AS at FROM observations WHERE id <= ? GROUP BY channel_id) AS gone
@@ -112,7 +101,7 @@ def thin(db: sqlite3.Connection, after: int, now_ms: int, limit: int) -> int | N
     rows = [Row(i, c, at, got, (tenant, station)) for i, c, at, got, tenant, station in found]
     taken = given_up(rows, _nights(db, rows), pass_, now_ms) if rows else []
     ended = len(rows) < limit
-    with _transaction(db):
+    with transaction(db):
         if taken:
             _declare(db, taken, now_ms)
             db.executemany("DELETE FROM observations WHERE id = ?", [(r.id,) for r in taken])
@@ -128,7 +117,7 @@ def first_pass(db: sqlite3.Connection, now_ms: int) -> None:
     row = db.execute("SELECT position FROM cursors WHERE name = ?", (_PASS,)).fetchone()
     if row and row[0] != 1:
         newest = db.execute("SELECT coalesce(max(id), 0) FROM observations").fetchone()[0]
-        with _transaction(db):
+        with transaction(db):
             values = [(_POSITION, newest, now_ms), (_PASS, 1, now_ms)]
             db.executemany("INSERT OR REPLACE INTO cursors VALUES (?,?,?)", values)
 

@@ -18,7 +18,7 @@ from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
 from gateway.bridge.work import Device, Episode, Memory, Series, Work, agent_of
-from gateway.disk import DISK, Disk
+from gateway.disk import DISK, Disk, transaction
 from gateway.errors import NoticeCode, RejectCode, Unavailable
 from gateway.model import DeadLetter, Observation
 from gateway.ranges import RangeSet
@@ -134,8 +134,7 @@ class Store:
         """Write a batch whole or not at all. Raises sqlite3.Error; then nothing of it was written."""
         channels, logs = dict[Series, int](), dict[tuple[str, str, str], int]()
         db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             letterfile.write(db, work.verdicts)
             self._write_ledgers(work, logs)
             self._write_observations(work, channels, logs)
@@ -144,11 +143,6 @@ class Store:
             self._write_devices(work)
             self._write_notices(work)
             self._write_jobs(work)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         self._channels |= channels
         self._logs |= logs
 

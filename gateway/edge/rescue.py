@@ -17,10 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.disk import Disk
+from gateway.disk import Disk, transaction
 from gateway.edge import spoolfile
 from gateway.edge.held import Gone, HeldLog
-from gateway.edge.room import transaction
 from gateway.errors import GoneReason, NoticeCode
 from gateway.model import Sample
 from gateway.ranges import RangeSet

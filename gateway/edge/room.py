@@ -4,11 +4,10 @@ of logs, the oldest log. Deleting and declaring are one transaction, and memory 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator
 
+from gateway.disk import transaction
 from gateway.edge import spoolfile
 from gateway.edge.held import HeldLog
 from gateway.edge.thinning import BLOCK_ROWS, GONE_RANGES, Thinning
@@ -20,18 +19,6 @@ log = logging.getLogger(__name__)
 MAX_LOGS = 200
 MOST_ASIDE = 1000  # rows kept apart; beyond, the oldest go
 RECLAIM_ROWS = 1000  # rows freed in one go when space is needed
-
-
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 class Room:

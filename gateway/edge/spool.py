@@ -15,17 +15,15 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from gateway import storefile, wire
-from gateway.disk import DISK, Disk
+from gateway.disk import DISK, Disk, transaction
 from gateway.edge import capacity, held, rescue, spoolfile
-from gateway.edge.grouped import Date, Key, Work, overflow
+from gateway.edge.grouped import MAX_PENDING, Key, Pending, Work
 from gateway.edge.held import HeldLog
-from gateway.edge.room import MAX_LOGS, RECLAIM_ROWS, Room, transaction
+from gateway.edge.room import MAX_LOGS, RECLAIM_ROWS, Room
 from gateway.edge.spoolfile import Damaged
 from gateway.edge.thinning import BLOCK_ROWS
 from gateway.errors import GoneReason, NoticeCode, Unavailable
@@ -34,8 +32,6 @@ from gateway.ranges import RangeSet
 
 log = logging.getLogger(__name__)
 
-MAX_PENDING = 50_000  # samples in memory while the card refuses: 30 MB, or 14 hours at one sample a second
-PENDING_HOLES = 100
 TRY_EVERY_S = 30.0  # at least: a card that could not be opened at the start
 NOTE_EVERY_S = 600.0  # how often a commit also notes for `suimon edge status` what only memory knows
 
@@ -59,14 +55,8 @@ class Spool:
     ) -> None:
         """`bytes_per_s`: what the sensors add, for the capacity in hours. `now`: seconds of a clock that nobody
         sets."""
-        self._rate, self._max_pending, self._now = bytes_per_s, max_pending, now
+        self._rate, self._now = bytes_per_s, now
         self._lock = threading.RLock()  # held while the card writes
-        self._numbers = threading.Lock()  # held for a moment: a slow card must not keep a sensor from being read
-        self._seq = 0
-        self._pending: deque[Sample] = deque()
-        self._dropped = RangeSet()  # numbers of pending samples that memory had no room for
-        self._dated: dict[Key, Date] = {}  # not yet on the card
-        self._acknowledged: dict[str, RangeSet] = {}  # to be deleted by the next commit (delivery: puback)
         self._damage: Damaged | None = None
         self._held: dict[str, HeldLog] = {}  # oldest log first, the opening's own last
         self._settled: dict[str, RangeSet] = {}
@@ -76,6 +66,7 @@ class Spool:
         self._noted_s = now() - NOTE_EVERY_S
         self._remember: set[NoticeCode] = set()  # to be noted on the card by the next commit
         self.opening = secrets.token_hex(6)
+        self._pending = Pending(self.opening, max_pending)
         self.is_open = False
         self._closed: sqlite3.Error | OSError | None = None  # why the card could not be opened yet
         self._next_try = 0.0
@@ -169,42 +160,19 @@ class Spool:
         raised: bool = False,
     ) -> Sample:
         """Give a sample its number. Durable at the next commit. `moment`: where the clock was not set."""
-        with self._numbers:
-            self._seq += 1
-            sample = Sample(self.opening, self._seq, observed_ms, clk, tuple(readings), moment, raised)
-            self._pending.append(sample)
-            if len(self._pending) > self._max_pending:
-                self._bound_memory()
-            return sample
-
-    def _bound_memory(self) -> None:
-        """The card refuses for so long that memory is full: the oldest samples that are not raised are given up, and
-        declared once the card works again. A few at once, so that most samples cost nothing."""
-        if not self._dropped:
-            log.error("%d samples wait in memory and the card refuses: the oldest are given up", len(self._pending))
-        chosen = overflow(
-            self._pending, max(1, self._max_pending // 100), fragmented=len(self._dropped) >= PENDING_HOLES
-        )
-        for seq in chosen:
-            self._dropped.add(seq)
-        self._pending = deque(s for s in self._pending if s.seq not in chosen)
+        return self._pending.append(observed_ms, clk, readings, moment, raised)
 
     def date(self, name: str, seq: int, observed_ms: int, clk: ClockState) -> None:
         """Freeze the time of a sample that had only a moment, at its first send with an absolute time. Every later
         reading of it has that time and no moment; durable at the next commit. The first date stands."""
-        with self._numbers:
-            self._dated.setdefault((name, seq), (observed_ms, clk))
-
-    def _as_dated(self, sample: Sample) -> Sample:
-        date = self._dated.get((sample.log, sample.seq)) if sample.moment is not None else None
-        return replace(sample, observed_ms=date[0], clk=date[1], moment=None) if date else sample
+        self._pending.date(name, seq, observed_ms, clk)
 
     def commit(self) -> int:
         """Make durable what was appended and dated; returns how many samples were appended. Raises sqlite3.Error, and
         then they stay pending; Damaged."""
         with self._card():
             self._open_late()
-            work = self._work()
+            work = self._pending.work()
             if not work:
                 return 0
             try:
@@ -216,12 +184,6 @@ class Spool:
                 raise
             self._follow(work, changed)
             return len(work.batch)
-
-    def _work(self) -> Work:
-        with self._numbers:
-            batch = [self._as_dated(sample) for sample in self._pending]
-            acknowledged = {name: ranges.copy() for name, ranges in self._acknowledged.items()}
-            return Work(batch, self._dated.copy(), self._dropped.copy(), acknowledged)
 
     def _make_room(self) -> None:
         before = self._room.given_up
@@ -267,22 +229,7 @@ class Spool:
     def _follow(self, work: Work, changed: list[HeldLog]) -> None:
         """Memory follows the commit. What was appended, dated or dropped while it wrote is the next one's."""
         self._held.update({entry.name: entry for entry in changed})
-        done = self._held[self.opening].next - 1
-        with self._numbers:
-            while self._pending and self._pending[0].seq <= done:
-                self._pending.popleft()
-            if work.dropped:
-                log.error("%d samples were given up while the card refused; declared gone", work.dropped.count)
-            self._dropped.remove(1, done)
-            self._dropped.changes.clear()
-            for key in work.dated:
-                del self._dated[key]
-            for name, ranges in work.acknowledged.items():
-                for a, b in ranges:
-                    self._acknowledged[name].remove(a, b)
-                self._acknowledged[name].changes.clear()
-                if not self._acknowledged[name]:
-                    del self._acknowledged[name]
+        self._pending.written(work, self._held[self.opening].next - 1)
         self._watch.taken()
         self._used = self._room.used_bytes()
         if self._heard:
@@ -319,7 +266,7 @@ class Spool:
                 os.close(self._file_lock)
 
     def _move_on(self, why: Damaged) -> None:
-        work = self._work()
+        work = self._pending.work()
         logs = self._held | {entry.name: entry for entry in work.changed(self._held, self.opening)}
         began_ms, began = self._opened
         now_ms = began_ms + round((self._now() - began) * 1000)
@@ -352,13 +299,14 @@ class Spool:
         """By configuration only (delivery: puback): the broker's word is taken for the bridge's. Settled at once, and
         deleted by the next commit, so that a restart does not send them again; the numbers are declared, for the
         bridge may never have had them."""
-        with self._lock, self._numbers:
+        with self._lock:
             self._heard = True
             for name, seq in keys:
                 if name in self._held:
-                    for ranges in (self._settled, self._acknowledged):
-                        ranges.setdefault(name, RangeSet()).add(seq)
-                        ranges[name].changes.clear()
+                    settled = self._settled.setdefault(name, RangeSet())
+                    settled.add(seq)
+                    settled.changes.clear()
+                    self._pending.acknowledge(name, seq)
 
     def set_aside(self, name: str, seq: int) -> None:
         """A sample that the bridge's receipts pass over even where it is sent alone: kept apart, and declared gone."""
@@ -448,8 +396,7 @@ class Spool:
                         log.error("sample %d of log %s is damaged on the card (%s); given up", row[0], name, e)
                         self._room.lose(name, row[0], GoneReason.DAMAGED)
                     else:
-                        with self._numbers:
-                            out.append(self._as_dated(sample))
+                        out.append(self._pending.as_dated(sample))
                 if len(out) >= limit:
                     break
             return out[::-1] if newest else out
