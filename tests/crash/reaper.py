@@ -24,7 +24,7 @@ class Reaper:
     def ended(self, pid: int) -> None:
         self._say(f"over {pid}")
 
-    def mounted(self, path: object) -> None:
+    def mounts(self, path: object) -> None:
         self._say(f"mount {path}")
 
     def close(self) -> None:
