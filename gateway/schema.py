@@ -58,6 +58,12 @@ class Station(Row):
     gauge_zero: f.Length | None = None
     device: f.Name = _need("kasuga-01")
     order: int | None = None
+    hazard: Literal["river", "tide", "underpass", "inundation", "rain"] = "river"
+    river: f.Text | None = None
+    area: f.Text | None = None
+    carrier: f.Text | None = None
+    power: f.Text | None = None
+    neighbours: list[f.Name] = []
     channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
 
 

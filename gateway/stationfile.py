@@ -5,6 +5,7 @@ Everything is checked piece by piece: a mistake in one channel hides nothing of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta, timezone
 
 from gateway import schema, units
@@ -25,6 +26,7 @@ def stations(document: Document, levels: LevelTable) -> list[Station]:
     found = [_station(document, key, place, tenant, levels) for place, key in enumerate(ids, 1)]
     good = [station for station in found if station]
     _one_name_space(document, good)
+    _neighbours(document, ids, good)
     return good
 
 
@@ -62,6 +64,12 @@ def _station(
         gauge_zero=row.gauge_zero or 0.0,
         channels=channels,
         order=place if row.order is None else row.order,
+        hazard=row.hazard,
+        river=row.river or "",
+        area=row.area or "",
+        carrier=row.carrier or "",
+        power=row.power or "",
+        neighbours=tuple(row.neighbours),
     )
 
 
@@ -80,6 +88,15 @@ def _one_name_space(document: Document, good: list[Station]) -> None:
         if (station.tenant, station.device) in ids:
             message = f"'{station.device}' is the name of a station. Stations and devices need different names"
             document.add(("stations", station.id, "device"), message)
+
+
+def _neighbours(document: Document, ids: Iterable[Key], good: list[Station]) -> None:
+    names = [str(x) for x in ids]
+    for station in good:
+        for i, name in enumerate(station.neighbours):
+            if name == station.id or name not in names:
+                what = "is this station itself" if name == station.id else "is not a station"
+                document.add(("stations", station.id, "neighbours", i), f"'{name}' {what}{did_you_mean(name, names)}")
 
 
 # --- channels

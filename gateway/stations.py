@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway import units
+
+Hazard = Literal["river", "tide", "underpass", "inundation", "rain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Limits:
 
     sensor: tuple[float, float] | None = None
     user: tuple[float, float] | None = None
+    rise_per_h: float | None = None  # the fastest plausible rise and recession of the site; None: no such test
+    fall_per_h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A place that is watched. Heights refer to `datum`; the gauge's own zero lies `gauge_zero` metres above it."""
+    """A place that is watched. Heights refer to `datum`; the gauge's own zero lies `gauge_zero` metres above it.
+
+    `river` is the water that it belongs to (one ring per river and minute); `area`, `carrier` and `power` are what may
+    fail for several stations at once; `neighbours` are stations of the same tenant whose rise supports one here.
+    """
 
     tenant: str
     id: str
@@ -127,6 +136,12 @@ class Station:
     gauge_zero: float
     channels: Mapping[str, Channel]
     order: int = 0
+    hazard: Hazard = "river"
+    river: str = ""
+    area: str = ""
+    carrier: str = ""
+    power: str = ""
+    neighbours: tuple[str, ...] = ()
 
     @property
     def watched(self) -> tuple[Channel, ...]:

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import alerting, qc
-from gateway.alerting import ChannelState, advance, floor_of, rank_of, tick, trend_per_hour
+from gateway import channelstate, qc
+from gateway.alerting import advance
+from gateway.channelstate import ChannelState, floor_of, rank_of, trend_per_hour
 from gateway.errors import FaultCode
 from gateway.model import Change, Condition, Flag, Observation, Transition
+from gateway.reporting import tick
 from gateway.stations import Contract, Limits, Station, Threshold
 from simulators import recordings
 from tests.places import ALL_FIVE, AYAGAWA, MINUTE, T0, graded, threshold, thresholds
@@ -703,4 +705,4 @@ def test_the_don_without_its_peak(don: recordings.Recording) -> None:
 
 def test_episodes_are_named_by_facts() -> None:
     """The name of an episode is its station and the moment it began."""
-    assert alerting.episode_id("kamogawa", 1_764_000_000_999) == "kamogawa.20251124T160000.999Z"
+    assert channelstate.episode_id("kamogawa", 1_764_000_000_999) == "kamogawa.20251124T160000.999Z"

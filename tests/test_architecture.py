@@ -20,20 +20,20 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
     {"model", "errors"},
-    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "alerting", "codecs", "pipeline", "letters"}
-    | {"gaps"},
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "codecs", "pipeline", "letters", "gaps"}
+    | {"channelstate", "alerting", "reporting", "episodes", "journal"},
 ]
 LAYERS = [
     *CORE,
     {"disk"},
-    {"settings", "clock", "mqtt", "storefile", "letterfile", "gapfile", "loops", "systemd"}
+    {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
     | {"yamlfile", "fields", "schema", "validation", "stationfile", "profilefile", "processfile", "config"},
     {"edge", "bridge", "web"},
     {"demo", "doctor", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
-    f"gateway/bridge/{x}.py" for x in ("ledger", "notices", "noticewords", "timekeeping", "wording", "work")
+    f"gateway/bridge/{x}.py" for x in ("alerts", "ledger", "notices", "noticewords", "timekeeping", "wording", "work")
 ]
 
 # What the core may not know, as modules and as calls.

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from gateway import settings, storefile
-from gateway.alerting import ChannelState
 from gateway.bridge import notify
 from gateway.bridge.notify import GIVE_UP_AFTER_S, AlertTopic, Console, Deliverer, Medium, Outcome, Owed, Webhook
 from gateway.bridge.store import Store
+from gateway.channelstate import ChannelState
 from gateway.errors import Unavailable
 from gateway.model import Change, Transition
 from tests import world

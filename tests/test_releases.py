@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from gateway import settings, storefile, wire
-from gateway.alerting import Condition
+from gateway import settings, storefile, storeschema, wire
 from gateway.bridge.store import Store
 from gateway.bridge.work import Memory
 from gateway.disk import Disk
 from gateway.errors import Unavailable
+from gateway.model import Condition
 from tests import world
 from tests.test_uplink import Edge, closing
 from tests.world import DEVICE, LOG, STATION, T0, TENANT
@@ -67,7 +67,7 @@ def test_a_store_is_taken_over_with_every_row(release: str, tmp_path: Path) -> N
     path = left_by(release, tmp_path / "store.db")
     known, before = columns(path), contents(path)
     Store(path).close()
-    assert version(path) == storefile.VERSION
+    assert version(path) == storeschema.VERSION
     assert contents(path, known) == before
     assert sum(map(len, before.values())) > 30, "the store of the release holds something"
 
@@ -131,7 +131,7 @@ def test_a_migration_that_is_killed_leaves_the_old_store_whole(at: str, tmp_path
     assert version(path) == 1
     assert contents(path) == before
     Store(path).close()
-    assert version(path) == storefile.VERSION
+    assert version(path) == storeschema.VERSION
 
 
 class Full(Disk):
@@ -151,7 +151,7 @@ def test_a_migration_without_room_leaves_the_old_store_whole(tmp_path: Path) -> 
         Store(path, disk=Full())
     assert (version(path), contents(path)) == (1, before)
     Store(path).close()
-    assert version(path) == storefile.VERSION
+    assert version(path) == storeschema.VERSION
 
 
 # --- backups -------------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_a_backup_of_a_release_can_be_restored(tmp_path: Path) -> None:
         memory: Memory = store.load()
     assert memory.store != "0123456789abcdef"
     assert memory.ledgers[DEV].arrived(LOG, 21)
-    assert version(path) == storefile.VERSION
+    assert version(path) == storeschema.VERSION
 
 
 def test_a_backup_is_whole_while_the_bridge_writes(tmp_path: Path) -> None:

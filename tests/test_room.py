@@ -22,8 +22,9 @@ from gateway.bridge.receiver import Arrival
 from gateway.bridge.room import Level, Room, level_of
 from gateway.bridge.service import Service
 from gateway.bridge.store import Store
-from gateway.bridge.work import Episode, Work
+from gateway.bridge.work import Work
 from gateway.clock import SystemClock
+from gateway.episodes import Episode
 from gateway.mqtt import Delivery
 from gateway.ranges import RangeSet
 from gateway.stations import HEALTH_CHANNELS
@@ -500,7 +501,7 @@ def test_a_disk_that_others_fill_stops_neither_live_samples_nor_alerts(small_dis
             assert service._settle(live(1000, 1 + n * 1000, session, now))
         assert service.room.reserve.held()
         other = small_disk / "other"
-        with other.open("wb") as file, contextlib.suppress(OSError):
+        with other.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(65_536))
         refused = 0
@@ -542,7 +543,7 @@ def test_a_disk_that_is_full_for_a_moment_costs_no_reading(small_disk: Path) -> 
         assert service._settle(live(4000, 1, session, now - 30 * DAY_MS))
         accept(store, 3000, now)
         other = small_disk / "other"
-        with other.open("wb") as file, contextlib.suppress(OSError):
+        with other.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(65_536))
         for n in range(9):

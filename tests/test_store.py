@@ -18,11 +18,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from gateway import storefile, wire
-from gateway.alerting import ChannelState
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notify import Outcome, Owed
 from gateway.bridge.store import Store
-from gateway.bridge.work import DeviceNote, Episode, Memory, Work
+from gateway.bridge.work import DeviceNote, Memory, Work
+from gateway.channelstate import ChannelState
+from gateway.episodes import Episode
 from gateway.errors import GoneReason, NoticeCode, RejectCode, Unavailable
 from gateway.model import Change, Condition, DeadLetter, Flag, Transition
 from tests import world
@@ -407,11 +408,11 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(path: Path) -> Non
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(Unavailable, match=r"store\.db has version 99; this suimon knows 2\. Install a newer suimon"):
+    with pytest.raises(Unavailable, match=r"store\.db has version 99; this suimon knows 3\. Install a newer suimon"):
         Store(path)
     with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     Store(path).close()
 
 

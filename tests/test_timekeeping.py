@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway import wire
-from gateway.alerting import ChannelState
 from gateway.bridge import timekeeping
 from gateway.bridge.timekeeping import WITNESS_MS, Witness
 from gateway.bridge.work import Memory, Work, rules_at
+from gateway.channelstate import ChannelState
 from gateway.errors import RejectCode
 from gateway.model import ClockState, Reading, Sample
 from tests import world

@@ -21,9 +21,11 @@ from pathlib import Path
 import pytest
 
 from gateway import units
-from gateway.alerting import ChannelState, advance, tick
+from gateway.alerting import advance
+from gateway.channelstate import ChannelState
 from gateway.errors import FaultCode
 from gateway.model import Condition, Flag, Observation, Transition
+from gateway.reporting import tick
 from gateway.stations import Contract, Station, Threshold
 from tests.places import MINUTE, T0, TEN_MINUTES, graded, threshold
 

@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from gateway import config
-from gateway.alerting import ChannelState
 from gateway.bridge import wording
+from gateway.channelstate import ChannelState
 from gateway.model import Change, Transition
 from tests.places import ALL_FIVE, LEVELS, MINUTE, T0, graded
 

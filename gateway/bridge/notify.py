@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway import settings, storefile, wire
-from gateway.alerting import ChannelState
 from gateway.bridge import wording
+from gateway.channelstate import ChannelState
 from gateway.disk import DISK, Disk
 from gateway.errors import Unavailable
 from gateway.model import Change, Transition

@@ -12,13 +12,14 @@ from pathlib import Path
 import msgspec
 
 from gateway import letterfile, storefile
-from gateway.alerting import ChannelState
 from gateway.bridge import letterbox, prune
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
-from gateway.bridge.work import Device, Episode, Memory, Series, Work, agent_of
+from gateway.bridge.work import Device, Memory, Series, Work, agent_of
+from gateway.channelstate import ChannelState
 from gateway.disk import DISK, Disk, transaction
+from gateway.episodes import Course, Episode
 from gateway.errors import NoticeCode, RejectCode, Unavailable
 from gateway.model import DeadLetter, Observation
 from gateway.ranges import RangeSet
@@ -97,8 +98,13 @@ class Store:
         memory.last_commit_ms = last[0] if last else 0
         states = db.execute("SELECT channel_id, state FROM channel_states")
         memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
-        rows = db.execute("SELECT tenant, station, id, opened_ms, max_rank FROM episodes WHERE closed_ms IS NULL")
-        memory.episodes = {(t, s): Episode(t, s, i, at, rank) for t, s, i, at, rank in rows}
+        rows = db.execute(
+            "SELECT tenant, station, id, opened_ms, max_rank, kind, state FROM episodes WHERE closed_ms IS NULL"
+        )
+        memory.episodes = {
+            (t, s): Episode(t, s, i, at, rank, None, kind, msgspec.json.decode(course, type=Course))
+            for t, s, i, at, rank, kind, course in rows
+        }
         rows = db.execute(
             "SELECT code, tenant, device, detail, since_ms FROM notices WHERE ended_ms IS NULL ORDER BY id"
         )
@@ -236,8 +242,14 @@ class Store:
             for series, state in work.states.items()
         ]
         self._db.executemany("INSERT OR REPLACE INTO channel_states VALUES (?,?)", states)
-        episodes = [(e.tenant, e.id, e.station, e.opened_ms, e.closed_ms, e.max_rank) for e in work.episodes.values()]
-        self._db.executemany("INSERT OR REPLACE INTO episodes VALUES (?,?,?,?,?,?)", episodes)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO episodes VALUES (?,?,?,?,?,?,?,?)",
+            [
+                (e.tenant, e.id, e.station, e.opened_ms, e.closed_ms, e.max_rank, e.kind,
+                 msgspec.json.encode(e.course).decode())
+                for e in work.episodes.values()
+            ],
+        )  # fmt: skip
         # The keys are facts: a restored store that sees the same night again must not raise them a second time.
         self._db.executemany(
             """INSERT OR IGNORE INTO transitions (key, tenant, station, channel, episode, change, from_rank, to_rank,

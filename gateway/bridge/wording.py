@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from gateway.alerting import ChannelState, trend_per_hour
+from gateway.channelstate import ChannelState, trend_per_hour
 from gateway.model import Change, Transition
 from gateway.stations import Level, LevelTable, Station
 

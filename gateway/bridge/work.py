@@ -7,37 +7,25 @@ dropped: a failed commit must leave no trace in memory, or the ledger would prom
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway import alerting, pipeline, settings, wire
-from gateway.alerting import ChannelState
+from gateway import journal, pipeline, settings, wire
 from gateway.bridge import notices, notify
+from gateway.bridge.alerts import Alerts
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.bridge.timekeeping import Time, Witness
+from gateway.channelstate import ChannelState
+from gateway.episodes import Episode
 from gateway.errors import NoticeCode, RejectCode
 from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message, Observation, Transition
-from gateway.stations import Channel, Registry, Station
+from gateway.stations import Registry
 
 Device = tuple[str, str]  # tenant, device
 Series = tuple[str, str, str]  # tenant, station, channel
 Place = tuple[str, str]  # tenant, station
-
-CLOSES_ALONE = 2  # the highest rank whose episode ends without a person
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """One alert at one station, from first rise or silence to close."""
-
-    tenant: str
-    station: str
-    id: str
-    opened_ms: int
-    max_rank: int
-    closed_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -118,6 +106,8 @@ class Work:
         self.letters: list[DeadLetter] = []
         self.transitions: list[Transition] = []
         self.owed: list[notify.Owed] = []
+        self.entries: list[journal.Entry] = []
+        self.alerts = Alerts(self)
         self.notes: list[DeviceNote] = []
         self.statements: dict[Device, wire.Statement] = {}
         self.notices: dict[str, Notice] = {}  # by key: what began or ended
@@ -163,6 +153,7 @@ class Work:
                 self.observations,
                 self.letters,
                 self.owed,
+                self.entries,
                 self.notes,
                 self.notices,
                 self.jobs,
@@ -278,76 +269,12 @@ class Work:
             series = (o.tenant, o.station, o.channel)
             if o.observed_ms > (self.previous(*series) or 0):
                 self.newest[series] = o.observed_ms
-            station = self.rules.registry.station(o.tenant, o.station)
-            channel = station.channels[o.channel] if station else None
-            if station is None or channel is None or channel not in station.watched:
-                continue
-            self._step(
-                station,
-                channel,
-                lambda state, episode, o=o, s=station, c=channel: alerting.advance(  # type: ignore[misc]
-                    state, o, s, c, self.rules.now_ms, episode
-                ),
-            )
+            self.alerts.observed(o)
 
     def tick(self) -> None:
-        """Let time pass for every watched channel."""
-        now, since = self.rules.now_ms, self.rules.subscribed_ms
+        """Let time pass for every watched channel, and for the conditions of the house."""
         self._settle_notices()
-        for station in self.rules.registry.stations.values():
-            for channel in station.watched:
-                self._step(
-                    station,
-                    channel,
-                    lambda state, episode, s=station, c=channel: alerting.tick(  # type: ignore[misc]
-                        state, s, c, now, since, episode
-                    ),
-                )
-
-    def _step(
-        self,
-        station: Station,
-        channel: Channel,
-        function: Callable[[ChannelState, str | None], tuple[ChannelState, list[Transition]]],
-    ) -> None:
-        series = (station.tenant, station.id, channel.name)
-        before = self.state(series)
-        if self.rules.future_ms is not None:
-            # As if it were just not late: what comes now is newer, and it is silent only after its own time.
-            instead_ms = self.rules.now_ms - round(channel.contract.late_after_s * 1000)
-            before = alerting.heal(before, self.rules.future_ms, instead_ms)
-        episode = self.episode((station.tenant, station.id))
-        state, transitions = function(before, episode.id if episode else None)
-        if state is not self.state(series):
-            self.states[series] = state
-        for t in transitions:
-            self._transition(t, station, channel, state)
-        if transitions:
-            self._close_if_over(station)
-
-    def _transition(self, t: Transition, station: Station, channel: Channel, state: ChannelState) -> None:
-        place = (t.tenant, t.station)
-        current = self.episode(place)
-        if current is None:
-            current = Episode(t.tenant, t.station, t.episode, t.at_ms, 0)
-        rank = max(current.max_rank, t.to_rank if t.confirmed else 0)
-        self.episodes[place] = Episode(current.tenant, current.station, current.id, current.opened_ms, rank)
-        self.transitions.append(t)
-        self.owed += notify.owed(
-            t, station, channel, state, self.rules.registry.levels, self.rules.bridge, self.rules.now_ms
-        )
-
-    def _close_if_over(self, station: Station) -> None:
-        """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person."""
-        place = (station.tenant, station.id)
-        current = self.episode(place)
-        if current is None or current.max_rank > CLOSES_ALONE:
-            return
-        states = [self.state((*place, c.name)) for c in station.watched]
-        if all(s.rank == 0 and not s.lost and s.unconfirmed == 0 for s in states):
-            self.episodes[place] = Episode(
-                current.tenant, current.station, current.id, current.opened_ms, current.max_rank, self.rules.now_ms
-            )
+        self.alerts.tick()
 
     # --- notices ---------------------------------------------------------------------------------------------
 

@@ -131,10 +131,10 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
 
 def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
     from gateway import doctor as look
-    from gateway import storefile, wire
+    from gateway import storeschema, wire
 
     yield from look.disk(bridge.store, None)
-    yield look.database("store", bridge.store, storefile.VERSION)
+    yield look.database("store", bridge.store, storeschema.VERSION)
     topics = [f"{wire.ROOT}/+/+/{kind}" for kind in wire.FROM_DEVICE]
     yield from _broker(bridge.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=True)
     if bridge.influx:

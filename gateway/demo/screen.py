@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import storefile, units
-from gateway.alerting import ChannelState, trend_per_hour
 from gateway.bridge.wording import arrow
+from gateway.channelstate import ChannelState, trend_per_hour
 from gateway.demo.account import Account
 from gateway.demo.plan import Place, Plan
 from gateway.errors import Unavailable

@@ -58,7 +58,7 @@ class Mutation:
 def plain_ids(table: str, columns: str) -> Mutation:
     head = f"CREATE TABLE {table} (\n  id INTEGER PRIMARY KEY"
     old, new = f"{head} AUTOINCREMENT, {columns}", f"{head}, {columns}"
-    return Mutation(f"{table} without AUTOINCREMENT", STOREFILE, old, new, (IDS,))
+    return Mutation(f"{table} without AUTOINCREMENT", "gateway/storeschema.py", old, new, (IDS,))
 
 
 SYNC_SPOOL, SYNC_STORE = 'db.execute("PRAGMA synchronous = FULL")', 'db.execute("PRAGMA synchronous = FULL")'

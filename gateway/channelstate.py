@@ -1,0 +1,141 @@
+"""What is known of one watched channel, and the steps by which it changes. Shared by `alerting`, which goes by
+observations, and `reporting`, which goes by the time that passes without them. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
+from statistics import median
+
+from gateway.model import Change, Condition, Flag, Transition
+from gateway.stations import Channel, Station, Threshold
+
+RECENT = 13  # observations kept for the trend
+
+MetresAt = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What is known of one channel. Survives restarts as JSON (below 2 KB).
+
+    `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
+    `pending` counts samples of a rise to rank <= 2, `below` those of a fall, of which `below_top` is the highest.
+    `lost` says that the loss of the channel was announced. `log` and `seq` are of the newest observation: a higher
+    number of the same log was read later, whatever its time says.
+    """
+
+    rank: int = 0
+    unconfirmed: int = 0
+    held: bool = False
+    lost: bool = False
+    condition: Condition = Condition.UNKNOWN
+    last_ms: int | None = None  # newest observation of any kind
+    usable_ms: int | None = None  # newest one whose value may alarm; where there was none, the first fault
+    value: float | None = None
+    flag: Flag = Flag.NOT_EVALUATED
+    pending_rank: int = 0
+    pending: int = 0
+    below: int = 0
+    below_since_ms: int = 0
+    below_top: float = 0.0
+    recent: tuple[MetresAt, ...] = ()
+    log: str | None = None
+    seq: int | None = None
+
+
+def rank_of(value: float, thresholds: tuple[Threshold, ...]) -> int:
+    """The highest rank whose level the value has reached; 0 below all."""
+    return max((t.rank for t in thresholds if value >= t.value), default=0)
+
+
+def floor_of(rank: int, thresholds: tuple[Threshold, ...]) -> float | None:
+    """The value below which a channel may leave `rank`: its lowest threshold less the hysteresis
+    min(0.10 m, half the distance to the next lower threshold, 0.02 m where that is 5 cm or less)."""
+    own = min((t.value for t in thresholds if t.rank == rank), default=None)
+    if own is None:
+        return None
+    lower = max((t.value for t in thresholds if t.rank < rank), default=None)
+    if lower is None:
+        return own - 0.10
+    distance = own - lower
+    return own - (0.02 if distance <= 0.05 + 1e-9 else min(0.10, distance / 2))
+
+
+def trend_per_hour(recent: tuple[MetresAt, ...]) -> float | None:
+    """Canonical units an hour: the median of the slopes of all pairs (Theil 1950, Sen 1968), deaf to one outlier;
+    None with fewer than three observations."""
+    slopes = [(b - a) / (tb - ta) for (ta, a), (tb, b) in combinations(recent, 2) if tb > ta]
+    return median(slopes) * 3_600_000 if len(recent) >= 3 and slopes else None
+
+
+def episode_id(station: str, at_ms: int) -> str:
+    """Made of facts, so that a replay arrives at the same name."""
+    return f"{station}.{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%dT%H%M%S}.{at_ms % 1000:03d}Z"
+
+
+def heal(state: ChannelState, latest_ms: int, instead_ms: int) -> ChannelState:
+    """The state without times after `latest_ms`, which were those of a wrong clock; its newest observation counts as
+    one of `instead_ms`. Ranks stand: only data end them."""
+    if state.last_ms is None or state.last_ms <= latest_ms:
+        return state
+    usable = None if state.usable_ms is None else min(state.usable_ms, instead_ms)
+    below = state.below if state.below_since_ms <= latest_ms else 0
+    recent = tuple(x for x in state.recent if x[0] <= latest_ms)
+    return replace(state, last_ms=instead_ms, usable_ms=usable, below=below, recent=recent, log=None, seq=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known around a channel when it is judged. `support`: rain, or a neighbour, supports a rise now.
+    `second_rank`: the highest confirmed rank of another sensor at the same site, None where there is none or it is not
+    fresh. `raised`: the contract is the raised one because of rain or a neighbour. `maintenance`: the station is under
+    work: stored and marked, excluded from alarms."""
+
+    support: bool = False
+    second_rank: int | None = None
+    raised: bool = False
+    maintenance: bool = False
+
+
+ALONE = Context()
+
+
+class Step:
+    """One call of advance or tick: the state so far and the transitions made."""
+
+    def __init__(self, state: ChannelState, station: Station, channel: Channel, episode: str | None) -> None:
+        self.state, self.station, self.channel, self.episode = state, station, channel, episode
+        self.out: list[Transition] = []
+
+    def set(self, **changes: object) -> None:
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+
+    def say(
+        self,
+        change: Change,
+        to_rank: int,
+        at_ms: int,
+        value: float | None,
+        confirmed: bool = True,
+        rings: bool = True,
+        from_rank: int | None = None,
+    ) -> None:
+        self.episode = self.episode or episode_id(self.station.id, at_ms)
+        self.out.append(
+            Transition(
+                self.station.tenant,
+                self.station.id,
+                self.channel.name,
+                self.episode,
+                change,
+                self.state.rank if from_rank is None else from_rank,
+                to_rank,
+                at_ms,
+                value,
+                confirmed,
+                rings,
+            )
+        )
