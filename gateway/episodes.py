@@ -19,12 +19,14 @@ class Course:
     acknowledged_ms: int | None = None
     acknowledged_by: str = ""
     judgement: Literal["", "confirmed", "rejected"] = ""
-    drill: bool = False
+    group: str = ""  # of a common cause: what failed, and its stations
+    stations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """`kind` cause: a common cause of silence, whose `station` is empty."""
+    """`kind` cause: a common cause of silence, whose `station` is empty. `kind` drill: an exercise, beside whatever is
+    real at the station."""
 
     tenant: str
     station: str
@@ -32,8 +34,14 @@ class Episode:
     opened_ms: int
     max_rank: int
     closed_ms: int | None = None
-    kind: Literal["station", "cause"] = "station"
+    kind: Literal["station", "cause", "drill"] = "station"
     course: Course = Course()
+
+    @property
+    def slot(self) -> tuple[str, str]:
+        """Where it stands among the open ones: one for each station, drill and common cause."""
+        names = {"station": self.station, "drill": f"drill:{self.station}", "cause": f"cause:{self.course.group}"}
+        return self.tenant, names[self.kind]
 
     def reached(self, t: Transition) -> Episode:
         """With the highest rank that it has come to; an unconfirmed one does not count."""
@@ -43,3 +51,17 @@ class Episode:
 def opened_by(t: Transition) -> Episode:
     """The episode that a transition begins."""
     return Episode(t.tenant, t.station, t.episode, t.at_ms, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A mute (rings nobody until a higher rank comes) or maintenance (stored and marked, excluded from alarms) of a
+    station. It ends by itself."""
+
+    kind: Literal["mute", "maintenance"]
+    tenant: str
+    station: str
+    since_ms: int
+    until_ms: int
+    by: str
+    note: str = ""

@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a row of the journal tells."""
+
+    TRANSITION = "transition"
+    NOTIFICATION = "notification"
+    ACKNOWLEDGED = "acknowledged"
+    JUDGED = "judged"  # confirmed, rejected or closed by a person
+    SUSPENDED = "suspended"  # mute and maintenance: begin and end
+    DRILL = "drill"
+    THRESHOLDS = "thresholds"
+    BULLETIN = "bulletin"
+    MANUAL = "manual"  # calls, patrols, camera, closures, orders of the mayor
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +27,7 @@ class Entry:
     `episode` are empty where it concerns none, `by` where no person did it. `body` holds plain JSON values."""
 
     at_ms: int
-    kind: str
+    kind: Kind
     tenant: str
     station: str = ""
     episode: str = ""

@@ -94,6 +94,11 @@ class Observation:
     tests: tuple[str, ...] = ()
     fault: FaultCode | None = None
     clk: ClockState = ClockState.SYNCED
+    alarm: Flag | None = None
+
+    @property
+    def for_alarm(self) -> Flag:
+        return self.flag if self.alarm is None else self.alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +137,20 @@ class Change(StrEnum):
     SILENT = "silent"
     FAULTY = "faulty"
     RESTORED = "restored"  # data again after held, silent or faulty
+    FAST_FALL = "fast_fall"  # fell faster than the site's recession allows: a breach, or the instrument
+    PAST = "past"  # backlog shows that a level was exceeded while data were missing
+    STEP = "step"  # a named step of rain, apart from ranks
+    THRESHOLDS = "thresholds"  # other thresholds came into force while an episode was open: neither rings nor clears
+    CONFIRMED = "confirmed"  # by a person
+    REJECTED = "rejected"  # by a person: a false alarm
+    CLOSED = "closed"  # by a person
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
     """One change of a channel's alert state. `at_ms` is when the deciding observation was made or, for silence,
-    when the last one was."""
+    when the last one was; for what a person did, when that was. `level` is the key of the threshold concerned, in the
+    level table; empty where there is none. `channel` is empty where a person spoke of the whole station."""
 
     tenant: str
     station: str
@@ -150,6 +163,8 @@ class Transition:
     value: float | None
     confirmed: bool = True
     rings: bool = True
+    level: str = ""
+    drill: bool = False
 
     @property
     def key(self) -> str:

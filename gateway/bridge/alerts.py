@@ -120,7 +120,7 @@ class Alerts:
             "confirmed": t.confirmed,
             "rings": t.rings,
         }
-        work.entries.append(journal.Entry(t.at_ms, "transition", t.tenant, t.station, t.episode, body=body))
+        work.entries.append(journal.Entry(t.at_ms, journal.Kind.TRANSITION, t.tenant, t.station, t.episode, body=body))
 
     def _close_if_over(self, station: Station) -> None:
         """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person."""

@@ -101,10 +101,11 @@ class Store:
         rows = db.execute(
             "SELECT tenant, station, id, opened_ms, max_rank, kind, state FROM episodes WHERE closed_ms IS NULL"
         )
-        memory.episodes = {
-            (t, s): Episode(t, s, i, at, rank, None, kind, msgspec.json.decode(course, type=Course))
+        open_episodes = [
+            Episode(t, s, i, at, rank, None, kind, msgspec.json.decode(course, type=Course))
             for t, s, i, at, rank, kind, course in rows
-        }
+        ]
+        memory.episodes = {episode.slot: episode for episode in open_episodes}
         rows = db.execute(
             "SELECT code, tenant, device, detail, since_ms FROM notices WHERE ended_ms IS NULL ORDER BY id"
         )

@@ -123,6 +123,20 @@ def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
             return "故障（計器が値を出していません）"
         case Change.RESTORED:
             return "観測を再開しました" + (f"（{level.ja}の監視継続中）" if t.to_rank else "")
+        case Change.FAST_FALL:
+            return "水位が急低下（決壊または計器異常の可能性）"
+        case Change.PAST:
+            return f"欠測中に{level.ja}を超過していました"
+        case Change.STEP:
+            return "雨量の基準に到達"
+        case Change.THRESHOLDS:
+            return "基準水位が改定されました（監視継続）"
+        case Change.CONFIRMED:
+            return f"{level.ja}超過を担当者が確認しました"
+        case Change.REJECTED:
+            return f"訂正：{levels.by_rank(t.from_rank).ja}超過は誤報でした"
+        case Change.CLOSED:
+            return "担当者が対応を終了しました"
 
 
 def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, below: bool) -> str:
@@ -146,3 +160,17 @@ def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
             return "faulty, the gauge gives no value"
         case Change.RESTORED:
             return "observations have resumed" + (f", {level.en} still watched" if t.to_rank else "")
+        case Change.FAST_FALL:
+            return "falling faster than it plausibly can: a breach, or the gauge is faulty"
+        case Change.PAST:
+            return f"{level.en} was exceeded while data were missing"
+        case Change.STEP:
+            return "a step of rain was reached"
+        case Change.THRESHOLDS:
+            return "its thresholds were revised, still watched"
+        case Change.CONFIRMED:
+            return f"{level.en} exceeded, confirmed by staff"
+        case Change.REJECTED:
+            return f"correction: {levels.by_rank(t.from_rank).en} was a false alarm"
+        case Change.CLOSED:
+            return "closed by staff"

@@ -31,8 +31,9 @@ Place = tuple[str, str]  # tenant, station
 @dataclass(slots=True)
 class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
-    `episodes` the open one of each station, `notices` the conditions that staff were told of and that last,
-    `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that each birth named.
+    `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of and
+    that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that each
+    birth named.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
     the time. No disk holds them."""
@@ -326,11 +327,11 @@ class Work:
         self.memory.states.update(self.states)
         self.memory.agents.update(self.agents)
         self.memory.newest.update(self.newest)
-        for place, episode in self.episodes.items():
+        for slot, episode in self.episodes.items():
             if episode.closed_ms is None:
-                self.memory.episodes[place] = episode
+                self.memory.episodes[slot] = episode
             else:
-                self.memory.episodes.pop(place, None)
+                self.memory.episodes.pop(slot, None)
         own_ms = self.rules.now_ms if self.rules.own_ms is None else self.rules.own_ms
         believed = self.rules.future_ms is not None
         self.memory.last_commit_ms = own_ms if believed else max(self.memory.last_commit_ms, own_ms)
