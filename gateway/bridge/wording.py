@@ -86,6 +86,25 @@ def _late_en(late_ms: int | None) -> str:
     return "" if late_ms is None else f"Measured {max(1, round(late_ms / 60_000))} min ago. "
 
 
+_PLAIN_JA = {
+    Change.FAST_FALL: "水位が急低下（決壊または計器異常の可能性）",
+    Change.PAST: "欠測中に{level}を超過していました",
+    Change.STEP: "雨量の基準に到達",
+    Change.THRESHOLDS: "基準水位が改定されました（監視継続）",
+    Change.CONFIRMED: "{level}超過を担当者が確認しました",
+    Change.REJECTED: "訂正：{crossed}超過は誤報でした",
+    Change.CLOSED: "担当者が対応を終了しました",
+}
+_PLAIN_EN = {
+    Change.FAST_FALL: "falling faster than it plausibly can: a breach, or the gauge is faulty",
+    Change.PAST: "{level} was exceeded while data were missing",
+    Change.STEP: "a step of rain was reached",
+    Change.THRESHOLDS: "its thresholds were revised, still watched",
+    Change.CONFIRMED: "{level} exceeded, confirmed by staff",
+    Change.REJECTED: "correction: {crossed} was a false alarm",
+    Change.CLOSED: "closed by staff",
+}
+
 _LOST = (Change.HELD, Change.SILENT, Change.FAULTY)
 
 
@@ -123,20 +142,9 @@ def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
             return "故障（計器が値を出していません）"
         case Change.RESTORED:
             return "観測を再開しました" + (f"（{level.ja}の監視継続中）" if t.to_rank else "")
-        case Change.FAST_FALL:
-            return "水位が急低下（決壊または計器異常の可能性）"
-        case Change.PAST:
-            return f"欠測中に{level.ja}を超過していました"
-        case Change.STEP:
-            return "雨量の基準に到達"
-        case Change.THRESHOLDS:
-            return "基準水位が改定されました（監視継続）"
-        case Change.CONFIRMED:
-            return f"{level.ja}超過を担当者が確認しました"
-        case Change.REJECTED:
-            return f"訂正：{levels.by_rank(t.from_rank).ja}超過は誤報でした"
-        case Change.CLOSED:
-            return "担当者が対応を終了しました"
+        case _:
+            crossed = levels.by_rank(t.from_rank).ja
+            return _PLAIN_JA[t.change].format(level=level.ja, crossed=crossed)
 
 
 def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, below: bool) -> str:
@@ -160,17 +168,6 @@ def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
             return "faulty, the gauge gives no value"
         case Change.RESTORED:
             return "observations have resumed" + (f", {level.en} still watched" if t.to_rank else "")
-        case Change.FAST_FALL:
-            return "falling faster than it plausibly can: a breach, or the gauge is faulty"
-        case Change.PAST:
-            return f"{level.en} was exceeded while data were missing"
-        case Change.STEP:
-            return "a step of rain was reached"
-        case Change.THRESHOLDS:
-            return "its thresholds were revised, still watched"
-        case Change.CONFIRMED:
-            return f"{level.en} exceeded, confirmed by staff"
-        case Change.REJECTED:
-            return f"correction: {levels.by_rank(t.from_rank).en} was a false alarm"
-        case Change.CLOSED:
-            return "closed by staff"
+        case _:
+            crossed = levels.by_rank(t.from_rank).en
+            return _PLAIN_EN[t.change].format(level=level.en, crossed=crossed)

@@ -31,9 +31,9 @@ Place = tuple[str, str]  # tenant, station
 @dataclass(slots=True)
 class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
-    `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of and
-    that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that each
-    birth named.
+    `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of
+    and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
+    each birth named.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
     the time. No disk holds them."""
