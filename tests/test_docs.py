@@ -34,7 +34,9 @@ def test_the_mistakes_shown_in_the_readme_are_what_check_prints(tmp_path: Path) 
     assert done.stderr == readme.shown("stations.yaml:")
 
 
-@pytest.mark.parametrize("document", ["README.md", "gateway/README.md", "gateway/ALARM.md", "simulators/README.md", "deploy/README.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "gateway/README.md", "gateway/ALARM.md", "simulators/README.md", "deploy/README.md"]
+)
 def test_every_link_of_a_document_leads_somewhere(document: str) -> None:
     """Relative links name files that are there."""
     path = readme.ROOT / document
