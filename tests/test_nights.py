@@ -1,0 +1,55 @@
+"""Whole nights, told in virtual time: every ring is wanted, every wanted one comes. The language stands in
+`nights/story.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.nights.story import Story, Want, clock, read
+from tests.nights.telling import Telling, Told
+
+NIGHTS = sorted((Path(__file__).parent / "nights").glob("*.txt"))
+
+
+def fits(want: Want, told: Told) -> bool:
+    text = told.handed.text
+    return (
+        want.start <= told.minute <= want.end
+        and want.rings == told.handed.rings
+        and (want.recipient == told.handed.recipient)
+        and all(word in text for word in want.words)
+    )
+
+
+def unwanted(story: Story, told: list[Told]) -> list[str]:
+    """What should have come and did not, and rings that nobody wanted. Each want takes the first that fits."""
+    left = list(told)
+    missing = []
+    for want in story.wants:
+        found = next((t for t in left if fits(want, t)), None)
+        if found is None:
+            missing.append(f"missing: {want}")
+        else:
+            left.remove(found)
+    return missing + [f"unwanted: {t}" for t in left if t.handed.rings]
+
+
+@pytest.mark.parametrize("path", NIGHTS, ids=lambda path: path.stem)
+def test_night(path: Path, tmp_path: Path) -> None:
+    """Exactly the wanted rings come, at their time and to their people, and the states between them are as told."""
+    story = read(path)
+    telling = Telling(story, tmp_path)
+    telling.run()
+    everything = "\n".join(map(str, telling.told))
+    assert telling.wrong + unwanted(story, telling.told) == [], everything
+    for words in story.nevers:
+        spoken = [clock(t.minute) for t in telling.told if words in t.handed.text]
+        assert not spoken, f"{words!r} was said at {spoken}"
+
+
+def test_there_are_nights() -> None:
+    """The folder was found, and each night wants something, or refuses it."""
+    assert len(NIGHTS) >= 1
+    assert all(read(path).wants or read(path).nevers for path in NIGHTS)
