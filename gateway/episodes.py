@@ -55,8 +55,8 @@ def opened_by(t: Transition) -> Episode:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """A mute (rings nobody until a higher rank comes) or maintenance (stored and marked, excluded from alarms) of a
-    station. It ends by itself."""
+    """A mute (rings nobody until a rank above `rank` comes) or maintenance (stored and marked, excluded from alarms) of
+    a station. It ends by itself, a mute after 12 h at most."""
 
     kind: Literal["mute", "maintenance"]
     tenant: str
@@ -65,3 +65,4 @@ class Suspension:
     until_ms: int
     by: str
     note: str = ""
+    rank: int = 0  # of the station when it was muted

@@ -124,6 +124,18 @@ ALTER TABLE episodes ADD COLUMN state TEXT NOT NULL DEFAULT '{}';
 
 # What people do: the course of a call, mutes and maintenance that end by themselves.
 _PEOPLE = """
+-- Mutes and maintenance that last; how they began and ended is in the journal.
+CREATE TABLE suspensions (
+  kind TEXT NOT NULL, tenant TEXT NOT NULL, station TEXT NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+  by TEXT NOT NULL, note TEXT NOT NULL, rank INTEGER NOT NULL, PRIMARY KEY (kind, tenant, station)) WITHOUT ROWID;
+
+-- Which recipients rang lately, as JSON: a phone rings a bounded number of times an hour.
+CREATE TABLE rings (recipient TEXT PRIMARY KEY, recent TEXT NOT NULL) WITHOUT ROWID;
+
+-- Who was asked in a test of the alarm, and who answered.
+CREATE TABLE alert_tests (
+  test TEXT NOT NULL, recipient TEXT NOT NULL, asked_ms INTEGER NOT NULL, answered_ms INTEGER, answered_by TEXT,
+  PRIMARY KEY (test, recipient)) WITHOUT ROWID;
 """
 
 # The chronology of the night, each row bound to the one before by its hash. Never pruned with readings.

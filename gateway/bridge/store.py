@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from gateway import letterfile, storefile
-from gateway.bridge import letterbox, prune
+from gateway.bridge import letterbox, peoplerows, prune
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
@@ -113,6 +113,7 @@ class Store:
         memory.notices = {n.condition: n for n in open_}
         births = db.execute("SELECT tenant, device, birth FROM devices")
         memory.agents = {(t, d): agent_of(birth) for t, d, birth in births}
+        memory.suspensions = peoplerows.suspensions(db)
         memory.ledgers = self._load_ledgers()
         return memory
 
@@ -149,6 +150,7 @@ class Store:
             self._write_alerts(work, channels)
             self._write_devices(work)
             self._write_notices(work)
+            peoplerows.write(db, work)
             self._write_jobs(work)
         self._channels |= channels
         self._logs |= logs

@@ -17,7 +17,7 @@ from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.bridge.timekeeping import Time, Witness
 from gateway.channelstate import ChannelState
-from gateway.episodes import Episode
+from gateway.episodes import Episode, Suspension
 from gateway.errors import NoticeCode, RejectCode
 from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message, Observation, Transition
@@ -26,6 +26,7 @@ from gateway.stations import Registry
 Device = tuple[str, str]  # tenant, device
 Series = tuple[str, str, str]  # tenant, station, channel
 Place = tuple[str, str]  # tenant, station
+Suspended = tuple[str, str, str]  # kind, tenant, station
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
     `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of
     and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
-    each birth named.
+    each birth named, `suspensions` the mutes and maintenances that were begun and not ended.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
     the time. No disk holds them."""
@@ -48,6 +49,7 @@ class Memory:
     pending: dict[Condition, Pending] = field(default_factory=dict)
     witnesses: dict[Device, Witness] = field(default_factory=dict)
     agents: dict[Device, str] = field(default_factory=dict)
+    suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Work:
         self.transitions: list[Transition] = []
         self.owed: list[notify.Owed] = []
         self.entries: list[journal.Entry] = []
+        self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
         self.alerts = Alerts(self)
         self.notes: list[DeviceNote] = []
         self.statements: dict[Device, wire.Statement] = {}
@@ -145,6 +148,12 @@ class Work:
         found = self.episodes.get(place, self.memory.episodes.get(place))
         return found if found is not None and found.closed_ms is None else None
 
+    def suspended(self, kind: str, tenant: str, station: str) -> Suspension | None:
+        """The mute or maintenance of a station that is in force now: whatever was written, none outlasts its end."""
+        key, now = (kind, tenant, station), self.rules.now_ms
+        found = self.suspensions.get(key, self.memory.suspensions.get(key))
+        return found if found is not None and now < found.until_ms else None
+
     def empty(self) -> bool:
         """Nothing to write."""
         return not any(
@@ -155,6 +164,7 @@ class Work:
                 self.letters,
                 self.owed,
                 self.entries,
+                self.suspensions,
                 self.notes,
                 self.notices,
                 self.jobs,
@@ -332,6 +342,11 @@ class Work:
                 self.memory.episodes[slot] = episode
             else:
                 self.memory.episodes.pop(slot, None)
+        for key, suspension in self.suspensions.items():
+            if suspension is not None:
+                self.memory.suspensions[key] = suspension
+            else:
+                self.memory.suspensions.pop(key, None)
         own_ms = self.rules.now_ms if self.rules.own_ms is None else self.rules.own_ms
         believed = self.rules.future_ms is not None
         self.memory.last_commit_ms = own_ms if believed else max(self.memory.last_commit_ms, own_ms)
