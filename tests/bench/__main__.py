@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import backlog, card, crowd, outage, throughput
+from tests.bench import alarm, backlog, card, crowd, outage, rings, throughput
 
 RESULTS = Path("bench-results")
 
@@ -116,6 +116,39 @@ def a_crowd(samples: int = 200_000) -> list[Figure]:
     ]
 
 
+def the_alarm(per_second: int = 2000) -> list[Figure]:
+    """Issue of the alarm: from a crossing to the medium, with InfluxDB down and one medium hanging."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = alarm.measure(Path(folder), 400, 60, per_second)
+    return [
+        Figure("alarm.readings_per_s", round(found.readings_per_s), per_second * 0.95),
+        Figure("alarm.stored", found.stored, found.sent),
+        Figure("alarm.crossings_notified", found.crossings, 400),
+        Figure("alarm.commit_to_medium_p99_s", round(alarm.p99(found.from_decided), 3), 1.0, at_least=False),
+        Figure("alarm.sent_to_medium_p99_s", round(alarm.p99(found.from_sent), 3)),
+        Figure("alarm.sent_to_medium_max_s", round(max(found.from_sent), 3)),
+    ]
+
+
+def ring_budget(days: int = 365) -> list[Figure]:
+    """Issue of the alarm: how often 120 stations ring their desk, whatever the cause; and what a channel keeps."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-", dir=SHM) as folder:
+        calm = rings.calm_year(Path(folder) / "calm", 11, days)
+        nights = [rings.typhoon_night(Path(folder) / f"night-{seed}", seed) for seed in (21, 22, 23)]
+        outage = rings.district_outage(Path(folder) / "outage", 31)
+        largest, mean = rings.state_bytes(Path(folder) / "states", 10_000)
+    return [
+        Figure("rings.calm_a_month", round(len(calm) / days * 365 / 12, 2), 1.0, at_least=False),
+        Figure("rings.typhoon_busiest_hour", max(map(rings.busiest_hour, nights)), 12, at_least=False),
+        Figure("rings.typhoon_a_night", round(sum(map(len, nights)) / len(nights), 1)),
+        Figure("rings.district_outage", len(outage), 1, at_least=False),
+        Figure("rings.district_outage_told", len(outage), 1),
+        Figure("rings.state_bytes_largest", largest, 2048, at_least=False),
+        Figure("rings.state_bytes_mean", round(mean)),
+    ]
+
+
+SHM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 NARROW = 20_000  # bytes a second upwards: a poor mobile link
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "spine": spine,
@@ -123,6 +156,8 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "influx_absent": influx_absent,
     "edge": edge,
     "crowd": a_crowd,
+    "alarm": the_alarm,
+    "rings": ring_budget,
 }
 
 
