@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -470,19 +469,8 @@ def test_a_full_file_gives_back_the_reserve_makes_room_and_goes_on(path: Path) -
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 24 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "suimon-test", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
-        servers.missing("mount is not installed")
-    if done.returncode:
-        pytest.skip("no small disk without the right to mount one")
-    try:
+    with servers.small_disk(tmp_path / "disk", "24m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.mark.slow

@@ -126,19 +126,8 @@ def test_what_waiting_does_not_mend_is_told_at_once(tmp_path: Path, refusal: Exc
 @pytest.fixture
 def card(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 2 MB."""
-    place = tmp_path / "card"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "suimon-test", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
-        servers.missing("mount is not installed")
-    if done.returncode:
-        pytest.skip("no card of its own without the right to mount one")
-    try:
+    with servers.small_disk(tmp_path / "card", "2m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.mark.parametrize("read_only", [False, True])
