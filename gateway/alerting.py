@@ -15,7 +15,7 @@ Rules (flood.md, "Defaults for ringing" and "Reporting contracts"):
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.channelstate import ALONE, RECENT, ChannelState, Context, Step, floor_of, heal, rank_of
 from gateway.model import Change, ClockState, Condition, Flag, Observation, Transition

@@ -4,10 +4,13 @@ observations, and `reporting`, which goes by the time that passes without them. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
 from statistics import median
+
+import msgspec
+from msgspec.structs import replace
 
 from gateway.model import Change, Condition, Flag, Transition
 from gateway.stations import Channel, Station, Threshold
@@ -17,9 +20,9 @@ RECENT = 13  # observations kept for the trend
 MetresAt = tuple[int, float]
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelState:
-    """What is known of one channel. Survives restarts as JSON (below 2 KB).
+class ChannelState(msgspec.Struct, frozen=True):
+    """What is known of one channel. Survives restarts as JSON (below 2 KB). A struct, because each observation makes
+    several new ones, and `msgspec.structs.replace` costs a tenth of that of dataclasses.
 
     `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
     `pending` counts samples of a rise to rank <= 2, `below` those of a fall, of which `below_top` is the highest.
@@ -111,7 +114,7 @@ class Step:
         self.out: list[Transition] = []
 
     def set(self, **changes: object) -> None:
-        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+        self.state = replace(self.state, **changes)
 
     def say(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -700,7 +700,7 @@ def test_the_don_without_its_peak(don: recordings.Recording) -> None:
         gauge.transitions += out
     told = [say(t) for t in gauge.transitions if t.at_ms >= utc("2007-06-25T00:00")]
     assert told == ["rise 0->2", "rise 2->4", "held 4"]
-    assert gauge.state == replace(gauge.state, rank=4, held=True, condition=Condition.FAULTY)
+    assert gauge.state == msgspec.structs.replace(gauge.state, rank=4, held=True, condition=Condition.FAULTY)
 
 
 def test_episodes_are_named_by_facts() -> None:
