@@ -67,11 +67,21 @@ class Station(Row):
     channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
 
 
+class Contract(Row):
+    kind: Literal["ordinary", "crisis", "beacon"] = "ordinary"
+    raised_above: f.Amount | None = None
+    interval_raised: f.Duration | None = None
+    heartbeat: f.Duration | None = None
+    router: f.Name | None = None
+    wet: f.Text | None = None
+
+
 class Channel(Row):
     quantity: f.Text | None = None
     unit: f.Text | None = None
     interval: f.Duration = _need("60s")
     grace: f.Wait | None = None
+    contract: Any = None
     readings: Literal["gauge_height", "elevation", "distance"] | None = None
     sensor_height: f.Length | None = None
     reference: Reference | None = None

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta, timezone
 
-from gateway import schema, units
+from gateway import contractfile, schema, units
 from gateway.fields import did_you_mean
-from gateway.stations import Channel, Contract, Level, LevelTable, Limits, Station, Threshold
+from gateway.stations import Channel, Level, LevelTable, Limits, Station, Threshold
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Key, Path
 
@@ -27,6 +27,7 @@ def stations(document: Document, levels: LevelTable) -> list[Station]:
     good = [station for station in found if station]
     _one_name_space(document, good)
     _neighbours(document, ids, good)
+    contractfile.routers(document, good)
     return good
 
 
@@ -126,11 +127,11 @@ def _channel(document: Document, path: Path, zero: float, levels: LevelTable) ->
     thresholds = sorted((t for t in found if t), key=lambda t: t.rank)
     _rising(document, path, thresholds, units.QUANTITIES[quantity].unit)
     _within(document, path, thresholds, limits.sensor, units.QUANTITIES[quantity].unit)
-    if row is None or len(document.problems) > before:
+    contract = contractfile.contract(document, path, judged, quantity, levels, thresholds)
+    if row is None or contract is None or len(document.problems) > before:
         return None
-    grace = max(30.0, row.interval / 2) if row.grace is None else row.grace
     factor, offset = _way(row, zero, correction)
-    return Channel(str(path[-1]), quantity, Contract(row.interval, grace), factor, offset, limits, tuple(thresholds))
+    return Channel(str(path[-1]), quantity, contract, factor, offset, limits, tuple(thresholds))
 
 
 def _heights_fit(document: Document, path: Path, row: schema.Channel, quantity: str) -> None:

@@ -10,6 +10,9 @@ from typing import Literal
 from gateway import units
 
 Hazard = Literal["river", "tide", "underpass", "inundation", "rain"]
+ContractKind = Literal["ordinary", "crisis", "beacon"]
+Group = tuple[tuple[str, str], ...]  # what stations share: (kind, name) of each thing; of one tenant
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +73,53 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The reporting contract of a channel: how often it reports, and how much later is still in time. Seconds."""
+    """The reporting contract of a channel: when is its silence an alarm? Seconds; values in canonical unit.
+
+    `ordinary`: reports every `interval_s`, above `raised_above` every `interval_raised_s`. `crisis`: below its
+    observation-start level, `raised_above`, it only says once per `heartbeat_s` that it lives. `beacon`: goes silent
+    when it is wet, which claims the rank `wet_rank`, as long as its `router` (a device, or what its beacons share) is
+    heard.
+    """
 
     interval_s: float
     grace_s: float
+    kind: ContractKind = "ordinary"
+    interval_raised_s: float | None = None
+    raised_above: float | None = None
+    heartbeat_s: float | None = None
+    router: str = ""
+    wet_rank: int = 0
 
     @property
     def late_after_s(self) -> float:
-        """Age at which an observation is no longer fresh, and no longer advances an alert."""
+        """Age at which an observation comes late, and no longer advances an alert."""
         return self.interval_s + self.grace_s
 
-    def silent_after_s(self, rank: int) -> float:
-        """Age at which the channel is silent: calm 3 intervals; at rank >= 1, 2 intervals and at most 15 minutes;
-        never sooner than it is late."""
-        calm = 3 * self.interval_s
-        return max(self.late_after_s, min(2 * self.interval_s, 900.0) if rank >= 1 else calm)
+    def rests(self, value: float | None) -> bool:
+        """A crisis-management gauge below its start level, or of which no level is known: only its heartbeat is due."""
+        return self.kind == "crisis" and (value is None or self.raised_above is None or value < self.raised_above)
+
+    def due_s(self, value: float | None) -> float:
+        """How long after an observation of this value the next one is due."""
+        if self.rests(value):
+            return self.heartbeat_s or DAY_S
+        raised = self.raised_above is not None and value is not None and value >= self.raised_above
+        return self.interval_raised_s if raised and self.interval_raised_s is not None else self.interval_s
+
+    def fresh_for_s(self, value: float | None) -> float:
+        """Age to which an observation of this value speaks for the present."""
+        return self.due_s(value) + self.grace_s
+
+    def silent_after_s(self, rank: int, value: float | None = None, raised: bool = False) -> float:
+        """Age at which the channel is silent; never sooner than it is late. Ordinary: calm 3 intervals; at rank >= 1,
+        or `raised` because rain falls or a neighbour rises, 2 intervals and at most 15 minutes. A crisis-management
+        gauge at rest: a heartbeat and a quarter. A beacon: 2 intervals, raised one."""
+        due, fresh = self.due_s(value), self.fresh_for_s(value)
+        if self.rests(value):
+            return max(fresh, 1.25 * due)
+        if self.kind == "beacon":
+            return fresh if raised else fresh + due
+        return max(fresh, min(2 * due, 900.0) if rank >= 1 or raised else 3 * due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +180,26 @@ class Station:
 
     @property
     def watched(self) -> tuple[Channel, ...]:
-        """The channels whose silence and rank are alerted: those with thresholds, else the main one."""
-        graded = tuple(c for c in self.channels.values() if c.thresholds)
+        """The channels whose silence and rank are alerted: those with thresholds or a contract of their own kind, else
+        the main one."""
+        graded = tuple(c for c in self.channels.values() if c.thresholds or c.contract.kind != "ordinary")
         return graded or tuple(c for c in (self.main_channel,) if c is not None)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What it shares with others and may fail with them, the most specific first: a device or router, what serves
+        an area, a carrier, a power supply, and everything of the tenant."""
+        routers = sorted({self.device, *(c.contract.router for c in self.channels.values() if c.contract.router)})
+        area, carrier, power = (("area", self.area), ("carrier", self.carrier), ("power", self.power))
+        shared: list[Group] = [
+            (area, carrier),
+            (area, power),
+            (carrier,),
+            (power,),
+            (area,),
+            (("tenant", self.tenant),),
+        ]
+        return (*((("device", x),) for x in routers), *(g for g in shared if all(value for _, value in g)))
 
     @property
     def main_channel(self) -> Channel | None:
@@ -180,6 +232,10 @@ class Registry:
         self.devices: dict[tuple[str, str], list[Station]] = {}
         for station in self.stations.values():
             self.devices.setdefault((station.tenant, station.device), []).append(station)
+        self.groups: dict[tuple[str, Group], list[Station]] = {}
+        for station in self.stations.values():
+            for group in station.groups:
+                self.groups.setdefault((station.tenant, group), []).append(station)
 
     def digest(self) -> str:
         """The same for the same stations and levels: by it two processes know whether they judge alike."""

@@ -27,7 +27,17 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"yamlfile", "fields", "schema", "validation", "stationfile", "profilefile", "processfile", "config"},
+    | {
+        "yamlfile",
+        "fields",
+        "schema",
+        "validation",
+        "stationfile",
+        "contractfile",
+        "profilefile",
+        "processfile",
+        "config",
+    },
     {"edge", "bridge", "web"},
     {"demo", "doctor", "cli", "__main__"},
 ]

@@ -226,8 +226,8 @@ MISTAKES = [
         "thresholds: []\n        x:\n",
         (
             "18:21 a list stands where a mapping is expected\n"
-            "19:9 unknown key 'x' (one of quantity, unit, interval, grace, readings, sensor_height, "
-            "reference, correction, span, plausible, thresholds)"
+            "19:9 unknown key 'x' (one of quantity, unit, interval, grace, contract, readings, "
+            "sensor_height, reference, correction, span, plausible, thresholds)"
         ),
     ),
     (
