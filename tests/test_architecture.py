@@ -39,6 +39,7 @@ LAYERS = [
         "config",
     },
     {"edge", "bridge", "web"},
+    {"scoring"},
     {"demo", "doctor", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}

@@ -12,6 +12,7 @@ from gateway.cli.doctor import doctor
 from gateway.cli.edge import edge_app
 from gateway.cli.gaps import gaps
 from gateway.cli.letters import letters_app
+from gateway.cli.score import score
 from gateway.cli.sim import sim_app
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(demo)
 app.command()(gaps)
+app.command()(score)
 app.command()(doctor)
 app.add_typer(edge_app, name="edge")
 app.add_typer(bridge_app, name="bridge")

@@ -1,5 +1,5 @@
-"""Reads recorded water levels: the CSV export of the Environment Agency (England), as it is with its metadata
-lines, and plain `time,value[,quality]`. Values become metres, times UTC milliseconds; the quality text is kept.
+"""Delimited text: the CSV export of the Environment Agency (England), as it is with its metadata lines, and plain
+`time,value[,quality]`. Values become metres, times UTC milliseconds; the quality text is kept.
 """
 
 from __future__ import annotations
@@ -10,46 +10,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 
 from gateway import units
 
+from .rows import Recording, RecordingError, Row, appended
+
 _EA_HEADER = "Time stamp"
 _EA_VALUE = re.compile(r"Value\[(.+)\]")
 _NOTHING = {"", "---"}  # how the agency writes a missing value
-
-
-class RecordingError(ValueError):
-    """The recording cannot be used; says file, line and what is wrong."""
-
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path.name}:{line}: {message}")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One recorded value in metres. `line` is its place in the file."""
-
-    at_ms: int
-    value: float
-    quality: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A recording; times strictly rise. `missing` counts the lines that say that there is no value."""
-
-    path: Path
-    title: str
-    rows: tuple[Row, ...]
-    missing: int = 0
-
-    @property
-    def shortest_step_s(self) -> float:
-        """An agent must read at least this often to meet every row."""
-        return min(((b.at_ms - a.at_ms) / 1000 for a, b in pairwise(self.rows)), default=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +47,7 @@ def read(path: Path) -> Recording:
             if row is None:
                 missing += 1
                 continue
-            if rows and row.at_ms <= rows[-1].at_ms:
-                raise RecordingError(path, number, f"{cells[form.time]} is not later than the row before")
-            rows.append(row)
+            appended(path, rows, row, cells[form.time])
     if not rows:
         raise RecordingError(path, 1, "there is no value in this recording")
     return Recording(path, title, tuple(rows), missing)

@@ -1,0 +1,246 @@
+"""What goes wrong at a gauge, put into a series that is right: a closed catalogue, seeded, to be combined at will.
+
+A series is a list of reads; each fault takes it and gives another, and says when it was at work. Several may lie over
+each other. Nothing here knows how such things are found out.
+
+| fault | what happens |
+|---|---|
+| `spikes` | single readings far off, up or down, some as two in a row |
+| `stuck` | the same reading again and again for hours or days |
+| `drift` | the zero creeps for days, up or down, and is set right by a visit |
+| `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
+| `noise` | waves, or a loose mount: readings scatter for hours |
+| `clock` | the device's clock jumps, and jumps back when it is set |
+| `obstructed` | something hangs in the beam: a high, nearly constant level |
+| `dead_at_crest` | the gauge falls silent while the highest flood rises, and comes back a day later |
+| `span_at_crest` | the highest water is beyond what the sensor can measure: it says so |
+| `jump_over_overflow` | while the water rises: twice, for a few readings, 2 to 3 m above the level of overflow |
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One reading on its way: when it was made, when the device says so, when it arrives; metres, or a fault's code."""
+
+    true_ms: int
+    at_ms: int
+    arrives_ms: int
+    value: float | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """What the faults need to know of the place, metres: the sensor's span, and the level of overflow."""
+
+    lowest: float
+    highest: float
+    overflow: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """That a fault was at work."""
+
+    name: str
+    since_ms: int
+    until_ms: int
+
+
+Reads = list[Read]
+Fault = Callable[[Reads, Gauge, random.Random], tuple[Reads, list[Trouble]]]
+
+
+def reads_of(series: Sequence[tuple[int, float]]) -> Reads:
+    """A series as it arrives where nothing is wrong: at once."""
+    return [Read(at_ms, at_ms, at_ms, value) for at_ms, value in series]
+
+
+def inject(reads: Reads, gauge: Gauge, names: Sequence[str], seed: int) -> tuple[Reads, list[Trouble]]:
+    """These faults one after the other, each with a random stream of its own, so that leaving one out moves no other.
+    A name may stand more than once. Raises KeyError for an unknown one."""
+    troubles: list[Trouble] = []
+    for number, name in enumerate(names):
+        rng = random.Random(f"{seed}/{name}/{names[:number].count(name)}")
+        reads, made = CATALOGUE[name](reads, gauge, rng)
+        troubles += made
+    return reads, troubles
+
+
+# --- places in a series -------------------------------------------------------------------------------------------
+
+
+def _somewhere(reads: Reads, rng: random.Random, hours: float) -> tuple[int, int]:
+    """A stretch of so many hours, as places (the second excluded)."""
+    first = rng.randrange(len(reads))
+    until_ms = reads[first].true_ms + round(hours * HOUR)
+    last = first
+    while last < len(reads) and reads[last].true_ms < until_ms:
+        last += 1
+    return first, last
+
+
+def _crest(reads: Reads) -> int:
+    """The place of the highest reading."""
+    return max(range(len(reads)), key=lambda i: -1e9 if reads[i].value is None else reads[i].value or 0.0)
+
+
+def _rising(reads: Reads, crest: int, share: float) -> int:
+    """Where the flood up to `crest` has come to that share of its height above the day before."""
+    top = reads[crest].value or 0.0
+    begin = crest
+    while begin > 0 and reads[crest].true_ms - reads[begin].true_ms < 24 * HOUR:
+        begin -= 1
+    low = min((r.value for r in reads[begin : crest + 1] if r.value is not None), default=top)
+    wanted = low + share * (top - low)
+    place = crest
+    while place > begin and (reads[place - 1].value is None or (reads[place - 1].value or 0.0) >= wanted):
+        place -= 1
+    return place
+
+
+def _within(value: float, gauge: Gauge) -> float:
+    return min(max(value, gauge.lowest), gauge.highest)
+
+
+def _centimetres(value: float) -> float:
+    return round(value, 2)
+
+
+def _changed(
+    reads: Reads, first: int, last: int, name: str, change: Callable[[int, Read], Read]
+) -> tuple[Reads, list[Trouble]]:
+    if first >= last:
+        return reads, []
+    new = [change(i, r) if r.value is not None else r for i, r in enumerate(reads[first:last])]
+    trouble = Trouble(name, reads[first].true_ms, reads[last - 1].true_ms)
+    return [*reads[:first], *new, *reads[last:]], [trouble]
+
+
+# --- the catalogue ------------------------------------------------------------------------------------------------
+
+
+def spikes(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    troubles: list[Trouble] = []
+    for _ in range(6):
+        first = rng.randrange(len(reads))
+        last = min(len(reads), first + (2 if rng.random() < 0.2 else 1))
+        target = rng.uniform(gauge.lowest, gauge.highest)
+        reads, made = _changed(reads, first, last, "spikes", lambda _, r, t=target: replace(r, value=_centimetres(t)))  # type: ignore[misc]
+        troubles += made
+    return reads, troubles
+
+
+def stuck(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _somewhere(reads, rng, rng.uniform(8, 72))
+    held = reads[first].value
+    return _changed(reads, first, last, "stuck", lambda _, r: replace(r, value=held))
+
+
+def drift(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _somewhere(reads, rng, 24 * rng.uniform(4, 15))
+    per_read = rng.choice((-1, 1)) * rng.uniform(0.2, 1.0) / max(1, last - first)
+
+    def creep(i: int, r: Read) -> Read:
+        return replace(r, value=_centimetres(_within((r.value or 0.0) + i * per_read, gauge)))
+
+    return _changed(reads, first, last, "drift", creep)
+
+
+def dropouts(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    troubles: list[Trouble] = []
+    for _ in range(3):
+        first, last = _somewhere(reads, rng, rng.choice((0.5, 1.0, 3.0, 12.0)))
+        if first >= last:
+            continue
+        troubles.append(Trouble("dropouts", reads[first].true_ms, reads[last - 1].true_ms))
+        back_ms = reads[min(last, len(reads) - 1)].arrives_ms
+        later = [replace(r, arrives_ms=max(r.arrives_ms, back_ms)) for r in reads[first:last]]
+        reads = [*reads[:first], *(later if rng.random() < 0.5 else []), *reads[last:]]
+        if not reads:
+            break
+    return reads, troubles
+
+
+def noise(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _somewhere(reads, rng, rng.uniform(3, 24))
+    spread = rng.uniform(0.05, 0.25)
+
+    def scatter(_: int, r: Read) -> Read:
+        return replace(r, value=_centimetres(_within((r.value or 0.0) + rng.gauss(0, spread), gauge)))
+
+    return _changed(reads, first, last, "noise", scatter)
+
+
+def clock(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _somewhere(reads, rng, rng.uniform(1, 12))
+    jump_ms = rng.choice((-1, 1)) * round(rng.uniform(0.1, 6) * HOUR)
+    return _changed(reads, first, last, "clock", lambda _, r: replace(r, at_ms=r.at_ms + jump_ms))
+
+
+def obstructed(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _somewhere(reads, rng, rng.uniform(2, 48))
+    start = reads[first].value if first < len(reads) and reads[first].value is not None else gauge.lowest
+    seen = rng.uniform(min(start or 0.0, gauge.highest), gauge.highest)
+    return _changed(
+        reads, first, last, "obstructed", lambda _, r: replace(r, value=_centimetres(seen + rng.gauss(0, 0.004)))
+    )
+
+
+def dead_at_crest(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    crest = _crest(reads)
+    first = _rising(reads, crest, rng.uniform(0.5, 0.98))
+    until_ms = reads[crest].true_ms + round(rng.uniform(6, 30) * HOUR)
+    last = first
+    while last < len(reads) and reads[last].true_ms < until_ms:
+        last += 1
+    return [*reads[:first], *reads[last:]], [Trouble("dead_at_crest", reads[first].true_ms, until_ms)]
+
+
+def span_at_crest(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    crest = _crest(reads)
+    limit = reads[_rising(reads, crest, rng.uniform(0.6, 0.95))].value or gauge.highest
+    new = [replace(r, value=None, fault="above_span") if r.value is not None and r.value > limit else r for r in reads]
+    over = [r.true_ms for r in new if r.fault == "above_span"]
+    return new, [Trouble("span_at_crest", over[0], over[-1])] if over else []
+
+
+def jump_over_overflow(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    troubles: list[Trouble] = []
+    crest = _crest(reads)
+    seen = min(gauge.overflow + rng.uniform(2.0, 3.0), gauge.highest)
+    for share in (0.35, 0.7):
+        first = _rising(reads, crest, share)
+        last = min(len(reads), first + rng.randint(1, 4))
+        reads, made = _changed(
+            reads,
+            first,
+            last,
+            "jump_over_overflow",
+            lambda i, r: replace(r, value=_centimetres(seen - 0.01 * i)),
+        )
+        troubles += made
+    return reads, troubles
+
+
+CATALOGUE: dict[str, Fault] = {
+    "spikes": spikes,
+    "stuck": stuck,
+    "drift": drift,
+    "dropouts": dropouts,
+    "noise": noise,
+    "clock": clock,
+    "obstructed": obstructed,
+    "dead_at_crest": dead_at_crest,
+    "span_at_crest": span_at_crest,
+    "jump_over_overflow": jump_over_overflow,
+}
