@@ -13,14 +13,59 @@ CLOSES_ALONE = 2  # the highest rank whose episode ends without a person
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A recipient who was told of an episode; `rang`: it rang there."""
+
+    recipient: str
+    rang: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """How far the call of a rank is: about which transition, whose turn it is (the place in the plan's order, and the
+    round), since when, and of whom it is not known that no medium reached them. `active` until somebody has
+    acknowledged, the level has fallen, or the last round has ended."""
+
+    rank: int
+    transition: Transition
+    since_ms: int
+    turn: int = 0
+    round: int = 0
+    awaiting: tuple[str, ...] = ()
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A ring that is still owed, because a phone rings a bounded number of times; what it tells was delivered
+    without. `again` as in `calling.Call`."""
+
+    rank: int
+    transition: Transition
+    recipients: tuple[str, ...]
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
-    """What people have done about an episode. JSON in the store, so fields need defaults."""
+    """What people were told about an episode, and what they have done. JSON in the store, so fields need defaults.
+
+    `called` is the rank whose plan was called last, lowered when the level falls. `ends_ms`: a drill ends by itself."""
 
     acknowledged_ms: int | None = None
     acknowledged_by: str = ""
     judgement: Literal["", "confirmed", "rejected"] = ""
     group: str = ""  # of a common cause: what failed, and its stations
     stations: tuple[str, ...] = ()
+    judged_ms: int | None = None
+    judged_by: str = ""
+    basis: str = ""
+    note: str = ""
+    called: int = 0
+    calling: Calling | None = None
+    told: tuple[Told, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    ends_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 CORE = [
     {"model", "errors"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "codecs", "pipeline", "letters", "gaps"}
-    | {"channelstate", "alerting", "reporting", "episodes", "journal"},
+    | {"channelstate", "alerting", "reporting", "episodes", "journal", "people", "calling"},
 ]
 LAYERS = [
     *CORE,
