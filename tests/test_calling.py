@@ -65,7 +65,7 @@ class Desk:
     others: dict[str, int] = field(default_factory=dict)
     place: Place = PLACE
     now_ms: int = NIGHT
-    course: Course = Course()
+    course: Course = field(default_factory=Course)
     phones: Phones = field(default_factory=lambda: Phones({}))
     calls: list[Call] = field(default_factory=list)
 
