@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from gateway.channelstate import ALONE, RECENT, ChannelState, Context, Step, floor_of, heal, rank_of
 from gateway.model import Change, ClockState, Condition, Flag, Observation, Transition
-from gateway.reporting import unusable
+from gateway.reporting import resumed, suspended, unusable
 from gateway.stations import Channel, Station, Threshold
 
 SAMPLES_TO_RISE_LOW = 2  # to rank 1 and 2
@@ -39,6 +39,9 @@ def advance(
 ) -> tuple[ChannelState, list[Transition]]:
     """The state after an observation. `episode` is the station's open one. What is not newer than the newest
     advances nothing, unless it was read later all the same: then the device's clock was put back."""
+    if context.maintenance:
+        return suspended(state, o), []
+    state = resumed(state, now_ms)
     late = now_ms - o.observed_ms > channel.contract.late_after_s * 1000
     if state.last_ms is not None and o.observed_ms <= state.last_ms:
         read_later = state.log is not None and o.log == state.log and (o.seq or 0) > (state.seq or 0)
@@ -48,7 +51,7 @@ def advance(
     newest = replace(state, last_ms=o.observed_ms, flag=o.flag, log=o.log, seq=o.seq)
     step = Step(newest, station, channel, episode)
     if o.value is None or o.flag in (Flag.FAIL, Flag.MISSING):
-        unusable(step, o.observed_ms, late)
+        unusable(step, o.observed_ms, late, now_ms, context)
     elif not late:
         _usable(step, o, o.value)
     else:
@@ -65,7 +68,8 @@ def _usable(step: Step, o: Observation, value: float) -> None:
     if step.state.lost:
         step.say(Change.RESTORED, step.state.rank, o.observed_ms, value, rings=False)
     rising = step.state.value is not None and value > step.state.value
-    step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, held=False, lost=False)
+    step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH)
+    step.set(held=False, lost=False, lost_ms=None)
     thresholds = step.channel.in_force(o.observed_ms)
     if _doubtful(o):
         _suspect(step, o, value, thresholds)
@@ -86,7 +90,7 @@ def _late(step: Step, o: Observation, value: float, now_ms: int) -> None:
     thresholds = step.channel.in_force(o.observed_ms)
     target = rank_of(value, thresholds)
     if not _doubtful(o) and target >= 3 and target > step.state.rank and now_ms - o.observed_ms <= LATE_ALARM_MS:
-        step.set(value=value, usable_ms=o.observed_ms, held=step.state.lost)
+        step.set(value=value, usable_ms=o.observed_ms, held=step.state.lost_ms is not None)
         _raise_to(step, target, o.observed_ms, value)
 
 

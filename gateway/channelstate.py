@@ -26,8 +26,10 @@ class ChannelState(msgspec.Struct, frozen=True):
 
     `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
     `pending` counts samples of a rise to rank <= 2, `below` those of a fall, of which `below_top` is the highest.
-    `lost` says that the loss of the channel was announced. `log` and `seq` are of the newest observation: a higher
-    number of the same log was read later, whatever its time says.
+    `lost_ms` is the time of a loss, in its transition, `lost_seen_ms` when it was found; `lost` says that it was
+    announced, `rung_ms` and `rung_rank` when people were last rung for a loss of this channel, and at which rank. What
+    came before `since_ms` does not count (the end of maintenance). `log` and `seq` are of the newest observation: a
+    higher number of the same log was read later, whatever its time says.
     """
 
     rank: int = 0
@@ -47,6 +49,11 @@ class ChannelState(msgspec.Struct, frozen=True):
     recent: tuple[MetresAt, ...] = ()
     log: str | None = None
     seq: int | None = None
+    lost_ms: int | None = None
+    lost_seen_ms: int = 0
+    rung_ms: int = 0
+    rung_rank: int = 0
+    since_ms: int = 0
 
 
 def rank_of(value: float, thresholds: tuple[Threshold, ...]) -> int:
@@ -101,6 +108,9 @@ class Context:
     second_rank: int | None = None
     raised: bool = False
     maintenance: bool = False
+    gathered: bool = False
+    seen: bool = False
+    router_s: float | None = None
 
 
 ALONE = Context()
