@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from gateway.people import People
+
 
 @dataclass(frozen=True, slots=True)
 class Tls:
@@ -152,6 +154,7 @@ class Bridge:
     influx: Influx | None = None
     recipients: tuple[Recipient, ...] = ()
     alert_topic: bool = True
+    people: People | None = None  # without: every recipient from its min_rank on
     level_table: str = "jp-2026"
     trust_clock: Literal["system", "always"] = "system"
     future_tolerance_s: float = 300.0

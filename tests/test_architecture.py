@@ -44,7 +44,8 @@ LAYERS = [
 ]
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
-    f"gateway/bridge/{x}.py" for x in ("alerts", "ledger", "notices", "noticewords", "timekeeping", "wording", "work")
+    f"gateway/bridge/{x}.py"
+    for x in ("alerts", "telling", "ledger", "notices", "noticewords", "timekeeping", "wording", "work")
 ]
 
 # What the core may not know, as modules and as calls.

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from gateway import settings, storefile
-from gateway.bridge import notify
+from gateway import calling, settings, storefile
+from gateway.bridge import notify, telling
 from gateway.bridge.notify import GIVE_UP_AFTER_S, AlertTopic, Console, Deliverer, Medium, Outcome, Owed, Webhook
 from gateway.bridge.store import Store
+from gateway.calling import Moment, Phones, Place
 from gateway.channelstate import ChannelState
+from gateway.episodes import Course
 from gateway.errors import Unavailable
 from gateway.model import Change, Transition
 from tests import world
@@ -45,7 +47,9 @@ def owed_to(t: Transition, *recipients: settings.Recipient, alert_topic: bool = 
     station, bridge = world.station(), world.bridge(Path("unused"), recipients=recipients, alert_topic=alert_topic)
     channel = station.channels["water_level"]
     state = ChannelState(rank=t.to_rank if t.confirmed else t.from_rank, value=2.6)
-    return notify.owed(t, station, channel, state, LEVELS, bridge, T0 + late_ms)
+    at = Moment(telling.directory(bridge), Place(STATION, "river", STATION), T0 + late_ms, t.to_rank)
+    _, calls = calling.tell(t, Course(), at, Phones({}))
+    return notify.owed(t, station, channel, state, LEVELS, bridge, T0 + late_ms, calls)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,7 @@ def test_what_a_notification_says() -> None:
         "condition": "unknown",
         "confirmed": False,
         "rings": True,
+        "more": 0,
         "value": 2.6,
         "unit": "m",
         "observed_ms": T0,
@@ -229,7 +234,7 @@ def test_a_webhook_gets_the_body_its_key_and_the_token(bridge: Bridge) -> None:
     assert request.headers["Idempotency-Key"] == "rise/duty"
     assert request.headers["Content-Type"] == "application/json; charset=utf-8"
     assert request.headers["Authorization"] == f"Bearer {SECRET}"
-    assert bridge.outcomes == [Outcome(1, "sent", 1)]
+    assert bridge.outcomes == [Outcome(1, "sent", 1, key="rise/duty")]
 
 
 def test_without_a_token_no_header_pretends_one(bridge: Bridge) -> None:

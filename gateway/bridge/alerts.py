@@ -8,43 +8,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from gateway import alerting, channelstate, episodes, journal, reporting, settings
-from gateway.bridge import notify
+from gateway import alerting, channelstate, episodes, journal, reporting
+from gateway.bridge import telling
+from gateway.bridge.telling import Telling
 from gateway.channelstate import ChannelState, Context
 from gateway.episodes import CLOSES_ALONE, Episode
 from gateway.model import Observation, Transition
-from gateway.stations import Channel, Registry, Station
+from gateway.stations import Channel, Station
 
 Judge = Callable[[ChannelState, str | None, Context], tuple[ChannelState, list[Transition]]]
 
 
-class Rules(Protocol):
+class Rules(telling.Rules, Protocol):
     """What alerts are judged by, as in `work.Rules`."""
 
-    @property
-    def registry(self) -> Registry: ...
-    @property
-    def bridge(self) -> settings.Bridge: ...
-    @property
-    def now_ms(self) -> int: ...
     @property
     def future_ms(self) -> int | None: ...
     @property
     def subscribed_ms(self) -> int | None: ...
 
 
-class Batch(Protocol):
+class Batch(telling.Batch, Protocol):
     """What alerts need of the `Work` that they write into."""
 
     states: dict[tuple[str, str, str], ChannelState]
-    episodes: dict[tuple[str, str], Episode]
     transitions: list[Transition]
-    owed: list[notify.Owed]
-    entries: list[journal.Entry]
 
     @property
     def rules(self) -> Rules: ...
-    def state(self, series: tuple[str, str, str]) -> ChannelState: ...
     def episode(self, place: tuple[str, str]) -> Episode | None: ...
 
 
@@ -53,6 +44,7 @@ class Alerts:
 
     def __init__(self, work: Batch) -> None:
         self._work = work
+        self.telling = Telling(work)
 
     def observed(self, o: Observation) -> None:
         """An observation that is to be stored."""
@@ -83,6 +75,7 @@ class Alerts:
                     return reporting.tick(state, s, c, rules.now_ms, rules.subscribed_ms, episode, context)
 
                 self._step(station, channel, judge)
+        self.telling.tick()
 
     def context(self, station: Station, channel: Channel) -> Context:
         """What is known around a channel now."""
@@ -107,10 +100,8 @@ class Alerts:
     def _transition(self, t: Transition, station: Station, channel: Channel, state: ChannelState) -> None:
         work, place = self._work, (t.tenant, t.station)
         episode = (work.episode(place) or episodes.opened_by(t)).reached(t)
-        work.episodes[place] = episode
         work.transitions.append(t)
-        rules = work.rules
-        work.owed += notify.owed(t, station, channel, state, rules.registry.levels, rules.bridge, rules.now_ms)
+        work.episodes[place] = self.telling.transition(t, episode)
         body = {
             "channel": t.channel,
             "change": t.change.value,

@@ -14,12 +14,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from gateway import settings, storefile, wire
 from gateway.bridge import wording
+from gateway.calling import Call
 from gateway.channelstate import ChannelState
 from gateway.disk import DISK, Disk
 from gateway.errors import Unavailable
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 ALERT_TOPIC = "_alerts"  # the recipient that is the retained MQTT topic
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 GIVE_UP_AFTER_S = 24 * 3600.0
-_ABOUT_DATA = (Change.HELD, Change.SILENT, Change.FAULTY, Change.RESTORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Owed:
     recipient: str
     body: str
     owed_ms: int
+    rings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Outcome:
     state: str
     attempts: int
     reason: str | None = None
+    key: str = ""
 
 
 def owed(
@@ -63,16 +65,30 @@ def owed(
     levels: LevelTable,
     bridge: settings.Bridge,
     now_ms: int,
+    calls: Sequence[Call],
+    topic: bool = True,
 ) -> list[Owed]:
-    """The notifications that a transition owes, keyed (episode, transition, recipient)."""
+    """What these calls owe, and with `topic` what the station's alert topic is owed. Keyed (episode, transition,
+    recipient), a repeated call also by what makes it another. A recipient who is configured no longer is owed nothing.
+    """
     age_ms = now_ms - t.at_ms
     late = t.change is Change.RISE and age_ms > channel.contract.late_after_s * 1000
-    body = json.dumps(_body(t, station, channel, state, levels, age_ms if late else None), ensure_ascii=False)
-    wanted = [r for r in bridge.recipients if t.change in _ABOUT_DATA or max(t.from_rank, t.to_rank) >= r.min_rank]
-    out = [Owed(f"{t.key}/{r.name}", r.medium, r.name, body, now_ms) for r in wanted]
-    if bridge.alert_topic:
-        out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, body, now_ms))
+    body = _body(t, station, channel, state, levels, age_ms if late else None)
+    media = {r.name: r.medium for r in bridge.recipients}
+    out = []
+    for call in calls:
+        if call.recipient in media:
+            text = json.dumps({**body, "rings": call.rings, "more": call.more}, ensure_ascii=False)
+            out.append(Owed(call.key, media[call.recipient], call.recipient, text, now_ms, call.rings))
+    if topic and bridge.alert_topic:
+        text = json.dumps(body, ensure_ascii=False)
+        out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
     return out
+
+
+def quietly(owed: Owed) -> Owed:
+    """The same without a ring: something worse rings beside it."""
+    return replace(owed, body=json.dumps(json.loads(owed.body) | {"rings": False}, ensure_ascii=False), rings=False)
 
 
 def _body(
@@ -104,6 +120,7 @@ def _body(
         "condition": state.condition,
         "confirmed": t.confirmed,
         "rings": t.rings,
+        "more": 0,
         "value": t.value,
         "unit": channel.unit,
         "observed_ms": t.at_ms,
@@ -259,7 +276,7 @@ class Deliverer:
                 self._medium.send(key, body)
             except Refused as e:
                 log.error("notification to %s refused: %s; given up (%s)", self.name, e, key)
-                self._finish(Outcome(outbox_id, "given_up", attempts, str(e)))
+                self._finish(Outcome(outbox_id, "given_up", attempts, str(e), key))
                 return
             except Unavailable as e:
                 if attempts == 1:
@@ -267,14 +284,14 @@ class Deliverer:
                 self._down_since = min(self._down_since, self._steady_s())
                 if self._is_history(owed_ms) and attempts > len(self._backoff_s):
                     log.error("notification to %s given up after a day: %s (%s)", self.name, e, key)
-                    self._finish(Outcome(outbox_id, "given_up", attempts, str(e)))
+                    self._finish(Outcome(outbox_id, "given_up", attempts, str(e), key))
                     return
                 self._stop.wait(self._backoff_s[min(attempts, len(self._backoff_s)) - 1])
             else:
                 self._down_since = math.inf
                 if attempts > 1:
                     log.info("notified %s after %d attempts", self.name, attempts)
-                self._finish(Outcome(outbox_id, "sent", attempts))
+                self._finish(Outcome(outbox_id, "sent", attempts, key=key))
                 return
 
     def _is_history(self, owed_ms: int) -> bool:

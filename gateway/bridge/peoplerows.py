@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
+import msgspec
+
 from gateway.bridge.work import Suspended, Work
+from gateway.calling import Phone
 from gateway.episodes import Suspension
 
 _COLUMNS = "kind, tenant, station, since_ms, until_ms, by, note, rank"
@@ -15,6 +18,11 @@ def suspensions(db: sqlite3.Connection) -> dict[Suspended, Suspension]:
     return {(row[0], row[1], row[2]): Suspension(*row) for row in rows}
 
 
+def phones(db: sqlite3.Connection) -> dict[str, Phone]:
+    rows = db.execute("SELECT recipient, recent FROM rings")
+    return {name: msgspec.json.decode(recent, type=Phone) for name, recent in rows}
+
+
 def write(db: sqlite3.Connection, work: Work) -> None:
     for key, x in work.suspensions.items():
         if x is None:
@@ -22,3 +30,5 @@ def write(db: sqlite3.Connection, work: Work) -> None:
         else:
             row = (x.kind, x.tenant, x.station, x.since_ms, x.until_ms, x.by, x.note, x.rank)
             db.execute("INSERT OR REPLACE INTO suspensions VALUES (?,?,?,?,?,?,?,?)", row)
+    for name, phone in work.phones.changed.items():
+        db.execute("INSERT OR REPLACE INTO rings VALUES (?,?)", (name, msgspec.json.encode(phone).decode()))

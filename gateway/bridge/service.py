@@ -311,7 +311,7 @@ class Service:
             outcomes, letters = self._inbox.outcomes.copy(), self._inbox.letters.copy()
             verdicts = self._inbox.verdicts.copy()
             work.cursors = self._inbox.cursors | work.cursors
-        work.jobs += outcomes
+        work.report(outcomes)
         work.letters += letters
         work.verdicts += verdicts
         if work.empty():

@@ -113,7 +113,7 @@ class Store:
         memory.notices = {n.condition: n for n in open_}
         births = db.execute("SELECT tenant, device, birth FROM devices")
         memory.agents = {(t, d): agent_of(birth) for t, d, birth in births}
-        memory.suspensions = peoplerows.suspensions(db)
+        memory.suspensions, memory.phones = peoplerows.suspensions(db), peoplerows.phones(db)
         memory.ledgers = self._load_ledgers()
         return memory
 

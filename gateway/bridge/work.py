@@ -16,6 +16,7 @@ from gateway.bridge.alerts import Alerts
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.bridge.timekeeping import Time, Witness
+from gateway.calling import Phone, Phones
 from gateway.channelstate import ChannelState
 from gateway.episodes import Episode, Suspension
 from gateway.errors import NoticeCode, RejectCode
@@ -34,7 +35,8 @@ class Memory:
     """What is committed, as far as the next batch needs it. `newest` is the newest observed_ms of each series,
     `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of
     and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
-    each birth named, `suspensions` the mutes and maintenances that were begun and not ended.
+    each birth named, `suspensions` the mutes and maintenances that were begun and not ended, `phones` how
+    often recipients rang lately.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
     the time. No disk holds them."""
@@ -50,6 +52,7 @@ class Memory:
     witnesses: dict[Device, Witness] = field(default_factory=dict)
     agents: dict[Device, str] = field(default_factory=dict)
     suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
+    phones: dict[str, Phone] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Work:
         self.owed: list[notify.Owed] = []
         self.entries: list[journal.Entry] = []
         self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
+        self.phones = Phones(memory.phones)
         self.alerts = Alerts(self)
         self.notes: list[DeviceNote] = []
         self.statements: dict[Device, wire.Statement] = {}
@@ -160,6 +164,7 @@ class Work:
             (
                 self.ledgers,
                 self.states,
+                self.episodes,
                 self.observations,
                 self.letters,
                 self.owed,
@@ -287,6 +292,13 @@ class Work:
         self._settle_notices()
         self.alerts.tick()
 
+    def report(self, outcomes: Iterable[notify.Outcome]) -> None:
+        """What became of notifications; whoever was reached by none has no time to acknowledge."""
+        for outcome in outcomes:
+            self.jobs.append(outcome)
+            if outcome.state == "given_up":
+                self.alerts.telling.given_up(outcome.key)
+
     # --- notices ---------------------------------------------------------------------------------------------
 
     def notice(self, code: NoticeCode, on: bool, tenant: str = "", device: str = "", detail: str = "") -> None:
@@ -342,6 +354,7 @@ class Work:
                 self.memory.episodes[slot] = episode
             else:
                 self.memory.episodes.pop(slot, None)
+        self.memory.phones.update(self.phones.changed)
         for key, suspension in self.suspensions.items():
             if suspension is not None:
                 self.memory.suspensions[key] = suspension

@@ -130,7 +130,7 @@ class Duty:
         self._deliver()
 
     def _write(self, work: Work) -> None:
-        work.jobs += self._outcomes
+        work.report(self._outcomes)
         if work.empty():
             return
         self._store.commit(work)
@@ -147,7 +147,7 @@ class Duty:
                 continue
             outbox_id, key, medium, recipient, body, _ = row
             self.handed.append(Handed(self.now_ms, key, medium, recipient, json.loads(body)))
-            self._outcomes.append(Outcome(outbox_id, "sent", 1))
+            self._outcomes.append(Outcome(outbox_id, "sent", 1, key=key))
 
     # --- people ----------------------------------------------------------------------------------------------
 
