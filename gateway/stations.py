@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway import units
+from gateway.qualitylimits import NO_TESTS, QualityTests
 
 Hazard = Literal["river", "tide", "underpass", "inundation", "rain"]
 ContractKind = Literal["ordinary", "crisis", "beacon"]
@@ -137,6 +138,7 @@ class Channel:
     offset: float = 0.0
     limits: Limits = field(default_factory=Limits)
     thresholds: tuple[Threshold, ...] = ()
+    tests: QualityTests = NO_TESTS
 
     @property
     def unit(self) -> str:

@@ -114,6 +114,11 @@ CREATE TABLE quality_states (channel_id INTEGER PRIMARY KEY REFERENCES channels 
 CREATE TABLE assessments (
   id INTEGER PRIMARY KEY AUTOINCREMENT, channel_id INTEGER NOT NULL REFERENCES channels (id),
   observed_ms INTEGER NOT NULL, flag INTEGER NOT NULL, tests TEXT, assessed_ms INTEGER NOT NULL);
+CREATE INDEX assessments_series ON assessments (channel_id, observed_ms);
+-- They go with the observation that they speak of.
+CREATE TRIGGER observations_gone AFTER DELETE ON observations BEGIN
+  DELETE FROM assessments WHERE channel_id = old.channel_id AND observed_ms = old.observed_ms;
+END;
 """
 
 # Episodes: kind is station or cause (a common cause of silence, its station column is empty); state is JSON.

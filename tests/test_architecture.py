@@ -19,8 +19,9 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
-    {"model", "errors"},
-    {"units", "ranges", "stations", "profiles", "senml", "wire", "qc", "codecs", "pipeline", "letters", "gaps"}
+    {"model", "errors", "qualitylimits"},
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
+    | {"qc", "quality"}
     | {"channelstate", "alerting", "reporting", "episodes", "journal", "people", "calling"},
 ]
 LAYERS = [
@@ -45,7 +46,7 @@ LAYERS = [
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
     f"gateway/bridge/{x}.py"
-    for x in ("alerts", "telling", "ledger", "notices", "noticewords", "timekeeping", "wording", "work")
+    for x in ("alerts", "assessing", "telling", "ledger", "notices", "noticewords", "timekeeping", "wording", "work")
 ]
 
 # What the core may not know, as modules and as calls.

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from gateway import letterfile, storefile
-from gateway.bridge import letterbox, peoplerows, prune
+from gateway.bridge import letterbox, peoplerows, prune, qualityrows
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
@@ -98,6 +98,7 @@ class Store:
         memory.last_commit_ms = last[0] if last else 0
         states = db.execute("SELECT channel_id, state FROM channel_states")
         memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
+        memory.quality = qualityrows.states(db, names)
         rows = db.execute(
             "SELECT tenant, station, id, opened_ms, max_rank, kind, state FROM episodes WHERE closed_ms IS NULL"
         )
@@ -147,6 +148,7 @@ class Store:
             self._write_ledgers(work, logs)
             self._write_observations(work, channels, logs)
             letterbox.write(db, work.letters, self._letter_bytes)
+            qualityrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
             self._write_alerts(work, channels)
             self._write_devices(work)
             self._write_notices(work)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gateway import journal, pipeline, settings, wire
 from gateway.bridge import notices, notify
 from gateway.bridge.alerts import Alerts
+from gateway.bridge.assessing import Assessing
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.bridge.timekeeping import Time, Witness
@@ -22,6 +23,7 @@ from gateway.episodes import Episode, Suspension
 from gateway.errors import NoticeCode, RejectCode
 from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message, Observation, Transition
+from gateway.quality import Assessment, State
 from gateway.stations import Registry
 
 Device = tuple[str, str]  # tenant, device
@@ -36,7 +38,7 @@ class Memory:
     `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of
     and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
     each birth named, `suspensions` the mutes and maintenances that were begun and not ended, `phones` how
-    often recipients rang lately.
+    often recipients rang lately, `quality` what the quality tests remember.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
     the time. No disk holds them."""
@@ -45,6 +47,7 @@ class Memory:
     last_commit_ms: int = 0
     ledgers: dict[Device, DeviceLedger] = field(default_factory=dict)
     states: dict[Series, ChannelState] = field(default_factory=dict)
+    quality: dict[Series, State] = field(default_factory=dict)
     newest: dict[Series, int] = field(default_factory=dict)
     episodes: dict[Place, Episode] = field(default_factory=dict)
     notices: dict[Condition, Notice] = field(default_factory=dict)
@@ -106,15 +109,18 @@ class Work:
         self.memory, self.rules = memory, rules
         self.ledgers: dict[Device, DeviceLedger] = {}
         self.states: dict[Series, ChannelState] = {}
+        self.quality: dict[Series, State] = {}
         self.newest: dict[Series, int] = {}
         self.episodes: dict[Place, Episode] = {}
         self.observations: list[Observation] = []
+        self.assessments: list[Assessment] = []
         self.letters: list[DeadLetter] = []
         self.transitions: list[Transition] = []
         self.owed: list[notify.Owed] = []
         self.entries: list[journal.Entry] = []
         self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
         self.phones = Phones(memory.phones)
+        self.assessing = Assessing(self)
         self.alerts = Alerts(self)
         self.notes: list[DeviceNote] = []
         self.statements: dict[Device, wire.Statement] = {}
@@ -142,6 +148,9 @@ class Work:
 
     def state(self, series: Series) -> ChannelState:
         return self.states.get(series) or self.memory.states.get(series) or ChannelState()
+
+    def quality_of(self, series: Series) -> State | None:
+        return self.quality.get(series) or self.memory.quality.get(series)
 
     def previous(self, tenant: str, station: str, channel: str) -> int | None:
         series = (tenant, station, channel)
@@ -280,8 +289,8 @@ class Work:
 
     def observe(self, observations: list[Observation]) -> None:
         """New rows, and what they mean for the alerts."""
-        self.observations += observations
-        for o in observations:
+        for o in map(self.assessing.assess, observations):
+            self.observations.append(o)
             series = (o.tenant, o.station, o.channel)
             if o.observed_ms > (self.previous(*series) or 0):
                 self.newest[series] = o.observed_ms
@@ -348,6 +357,7 @@ class Work:
         self.memory.ledgers.update(self.ledgers)
         self.memory.states.update(self.states)
         self.memory.agents.update(self.agents)
+        self.memory.quality.update(self.quality)
         self.memory.newest.update(self.newest)
         for slot, episode in self.episodes.items():
             if episode.closed_ms is None:
