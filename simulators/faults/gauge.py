@@ -7,11 +7,12 @@ each other. Nothing here knows how such things are found out.
 |---|---|
 | `spikes` | single readings far off, up or down, some as two in a row |
 | `stuck` | the same reading again and again for hours or days |
-| `drift` | the zero creeps for days, up or down, and is set right by a visit |
+| `drift` | the zero creeps for days, up or down, until a visit, or until rising water washes off what lay on it |
 | `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
 | `noise` | waves, or a loose mount: readings scatter for hours |
 | `clock` | the device's clock jumps, and jumps back when it is set |
 | `obstructed` | something hangs in the beam: a high, nearly constant level |
+| `set_wrong` | silent for hours to days, then back with a wrong zero, metres too high, until somebody notices |
 | `dead_at_crest` | the gauge falls silent while the highest flood rises, and comes back a day later |
 | `span_at_crest` | the highest water is beyond what the sensor can measure: it says so |
 | `jump_over_overflow` | while the water rises: twice, for a few readings, 2 to 3 m above the level of overflow |
@@ -149,6 +150,9 @@ def stuck(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[T
 def drift(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     first, last = _somewhere(reads, rng, 24 * rng.uniform(4, 15))
     per_read = rng.choice((-1, 1)) * rng.uniform(0.2, 1.0) / max(1, last - first)
+    start = reads[first].value or 0.0
+    washed = (i for i in range(first, last) if (reads[i].value or start) > start + 0.3)
+    last = next(washed, last)
 
     def creep(i: int, r: Read) -> Read:
         return replace(r, value=_centimetres(_within((r.value or 0.0) + i * per_read, gauge)))
@@ -196,6 +200,21 @@ def obstructed(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, l
     )
 
 
+def set_wrong(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, back = _somewhere(reads, rng, rng.uniform(3, 72))
+    until_ms = reads[back - 1].true_ms + round(rng.uniform(1, 24) * HOUR)
+    last = back
+    while last < len(reads) and reads[last].true_ms < until_ms:
+        last += 1
+    too_high = rng.uniform(1, 5)
+
+    def wrong(_: int, r: Read) -> Read:
+        return replace(r, value=_centimetres(_within((r.value or 0.0) + too_high, gauge)))
+
+    new, made = _changed(reads, back, last, "set_wrong", wrong)
+    return [*new[:first], *new[back:]], [Trouble("set_wrong", reads[first].true_ms, until_ms)] if made else []
+
+
 def dead_at_crest(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     crest = _crest(reads)
     first = _rising(reads, crest, rng.uniform(0.5, 0.98))
@@ -240,6 +259,7 @@ CATALOGUE: dict[str, Fault] = {
     "noise": noise,
     "clock": clock,
     "obstructed": obstructed,
+    "set_wrong": set_wrong,
     "dead_at_crest": dead_at_crest,
     "span_at_crest": span_at_crest,
     "jump_over_overflow": jump_over_overflow,

@@ -1,0 +1,236 @@
+"""Generated station-years through the alarm: how many floods are missed, how often it cries falsely, and what each
+quality test is good for.
+
+Rivers are generated (`simulators.stormyears`), each gauge-year is given its faults (`simulators.faults.gauge`), and all
+gauges of a river go through the bridge's work together, as `suimon score` does it. Seeds 1 to 999 are for tuning by
+anybody; the reported figures come from `REPORTED` alone, which nobody tunes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from gateway import config
+from gateway.errors import FaultCode
+from gateway.scoring import judging, playing, truth
+from gateway.scoring.judging import Finding, Score
+from gateway.stations import Channel, Contract, Limits, Registry, Station, Threshold
+from simulators import stormyears
+from simulators.faults import gauge as faults
+from simulators.stormyears import STEP_MS, STEPS_A_YEAR, Gauge, River
+
+TUNING = range(1, 1000)
+REPORTED = range(20_001, 20_011)
+YEARS, GAUGES = 5, 6  # of a river
+TENANT = "storms"
+LEVELS = config.load_levels("jp-2026")
+
+# What befalls every gauge every year, in the order in which it acts; and at its highest crest one of these, in turn.
+EVERY_YEAR = ("noise", "drift", "stuck", "obstructed", "spikes", "set_wrong")
+AT_THE_CREST = ((), ("dead_at_crest",), ("span_at_crest",), ("jump_over_overflow",))
+AFTERWARDS = ("clock", "dropouts")
+
+
+@dataclass(slots=True)
+class Account:
+    """What came of some rivers. `worst` names what went wrong, as (seed, gauge, finding, faults at work)."""
+
+    score: Score = field(default_factory=Score)
+    station_years: int = 0
+    episodes: int = 0
+    river_floods: int = 0
+    false_high: int = 0  # confirmed false at rank >= 3
+    false_unconfirmed: int = 0
+    troubles: Counter[str] = field(default_factory=Counter)
+    worst: list[tuple[int, str, Finding, tuple[str, ...]]] = field(default_factory=list)
+
+    def add(self, other: Account) -> None:
+        self.score += other.score
+        self.station_years += other.station_years
+        self.episodes += other.episodes
+        self.river_floods += other.river_floods
+        self.false_high += other.false_high
+        self.false_unconfirmed += other.false_unconfirmed
+        self.troubles += other.troubles
+        self.worst += other.worst
+
+
+def measure(seeds: Sequence[int], years: int = YEARS, without: str = "", processes: int = 2) -> Account:
+    """The account of these rivers together. `without` names a quality test that is switched off."""
+    total = Account()
+    with ProcessPoolExecutor(processes) as pool:
+        for part in pool.map(_one, seeds, [years] * len(seeds), [without] * len(seeds)):
+            total.add(part)
+    return total
+
+
+def _one(seed: int, years: int, without: str) -> Account:
+    return river(stormyears.river(seed, years, GAUGES), seed, without)
+
+
+def river(found: River, seed: int, without: str = "") -> Account:
+    """All gauges of one river through one bridge."""
+    stations = [_station(found, g, without) for g in found.gauges]
+    arriving: list[tuple[Station, Channel, list[faults.Read]]] = []
+    troubles: list[list[faults.Trouble]] = []
+    for number, (g, station) in enumerate(zip(found.gauges, stations, strict=True)):
+        reads, made = _troubled(found, g, seed, number)
+        arriving.append((station, station.channels["water_level"], reads))
+        troubles.append(made)
+    player = playing.Player(Registry(stations, LEVELS), found.start_ms)
+    for now_ms, batch in _batches(found, arriving):
+        player.step(now_ms, batch)
+    account = Account(river_floods=found.floods)
+    for g, (station, channel, _), made in zip(found.gauges, arriving, troubles, strict=True):
+        _judged(account, found, g, station, channel, player, made, seed)
+    return account
+
+
+def _judged(
+    account: Account,
+    found: River,
+    g: Gauge,
+    station: Station,
+    channel: Channel,
+    player: playing.Player,
+    made: Sequence[faults.Trouble],
+    seed: int,
+) -> None:
+    series = [(found.start_ms + i * STEP_MS, value) for i, value in enumerate(g.levels)]
+    score, wrong = judging.judge(series, channel, player.tracks[(TENANT, station.id, channel.name)])
+    account.score += score
+    account.station_years += len(series) // STEPS_A_YEAR
+    account.episodes += episodes(series, g.thresholds["caution"])
+    account.false_high += sum(f.what == "false_confirmed" and f.rank >= 3 for f in wrong)
+    account.false_unconfirmed += sum(f.what == "false" for f in wrong)
+    account.troubles.update(t.name for t in made)
+    for f in wrong:
+        at_work = {
+            t.name for t in made if t.since_ms - 3_600_000 <= f.until_ms and f.since_ms <= t.until_ms + 3_600_000
+        }
+        account.worst.append((seed, station.id, f, tuple(sorted(at_work))))
+
+
+def episodes(series: truth.Levels, level: float) -> int:
+    """Floods at one gauge: times above a level, those less than a day apart counted once."""
+    found = truth.runs(series, level)
+    day_ms = 86_400_000
+    return len(found) - sum(b.since_ms - a.until_ms < day_ms for a, b in pairwise(found))
+
+
+def _troubled(found: River, g: Gauge, seed: int, number: int) -> tuple[list[faults.Read], list[faults.Trouble]]:
+    reads: list[faults.Read] = []
+    made: list[faults.Trouble] = []
+    place = faults.Gauge(*g.sensor_span, g.thresholds["overflow"])
+    for year, begin in enumerate(range(0, len(g.levels), STEPS_A_YEAR)):
+        values = g.levels[begin : begin + STEPS_A_YEAR]
+        plain = faults.reads_of([(found.start_ms + (begin + i) * STEP_MS, value) for i, value in enumerate(values)])
+        names = (*EVERY_YEAR, *AT_THE_CREST[(number + year) % len(AT_THE_CREST)], *AFTERWARDS)
+        part, troubles = faults.inject(plain, place, names, hash_of(seed, number, year))
+        reads += part
+        made += troubles
+    return reads, made
+
+
+def hash_of(seed: int, gauge: int, year: int) -> int:
+    return (seed * 1000 + gauge) * 1000 + year
+
+
+def _batches(
+    found: River, arriving: Sequence[tuple[Station, Channel, list[faults.Read]]]
+) -> Iterator[tuple[int, list[playing.Read]]]:
+    """What arrives at each step of all gauges."""
+    queues = []
+    for station, channel, reads in arriving:
+        reads.sort(key=lambda r: r.arrives_ms)
+        queues.append([station, channel, reads, 0])
+    for step in range(len(found.rain)):
+        now_ms = found.start_ms + step * STEP_MS
+        batch: list[playing.Read] = []
+        for queue in queues:
+            station, channel, reads, place = queue
+            while place < len(reads) and reads[place].arrives_ms <= now_ms:
+                r = reads[place]
+                place += 1
+                fault = FaultCode(r.fault) if r.fault else None
+                batch.append(playing.Read(station, channel, place, r.at_ms, r.value, fault))
+            queue[3] = place
+        yield now_ms, batch
+
+
+# --- the river as an operator would configure it ------------------------------------------------------------------
+
+
+def _station(found: River, g: Gauge, without: str) -> Station:
+    channel = Channel(
+        "water_level",
+        "water_level",
+        Contract(600.0, 300.0),
+        limits=_limits(g, without),
+        thresholds=tuple(_threshold(key, value) for key, value in g.thresholds.items()),
+    )
+    name = g.site.name
+    return Station(
+        TENANT,
+        name,
+        name,
+        name,
+        34.3,
+        134.0,
+        name,
+        "T.P.",
+        0.0,
+        {channel.name: channel},
+        hazard="tide" if g.site.tide else "river",
+        river=found.name,
+        neighbours=g.neighbours,
+    )
+
+
+def _limits(g: Gauge, without: str) -> Limits:
+    rates = without != "rate_of_change"
+    return Limits(
+        g.sensor_span if without != "gross_range_sensor" else None,
+        g.user_span if without != "gross_range_user" else None,
+        g.rise_per_h if rates else None,
+        g.fall_per_h if rates else None,
+    )
+
+
+def _threshold(key: str, value: float) -> Threshold:
+    level = LEVELS.by_key(key)
+    assert level is not None
+    return Threshold(key, level.rank, value, "県", "基準水位観測所", "generated")
+
+
+# --- bounds -------------------------------------------------------------------------------------------------------
+
+
+def upper_bound(count: int, exposure: float, confidence: float = 0.95) -> float:
+    """The exact upper bound of a Poisson rate of which `count` events were seen in `exposure`: the rate at which so few
+    or fewer would be seen with a probability of 1 - confidence (Garwood 1936, Fiducial limits for the Poisson
+    distribution, Biometrika 28, one-sided; for 0 events it is 3.0 / exposure, the rule of three)."""
+    low, high = 0.0, 10.0 + 2.0 * count + 10.0 * math.sqrt(count + 1)
+    for _ in range(80):
+        middle = (low + high) / 2
+        if _poisson_cdf(count, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high / exposure
+
+
+def _poisson_cdf(count: int, mean: float) -> float:
+    return (
+        math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1)) if mean else 1.0
+    )
+
+
+def table(worst: Sequence[tuple[int, str, Finding, tuple[str, ...]]]) -> Mapping[tuple[str, int, tuple[str, ...]], int]:
+    """What went wrong, by kind, rank and the faults at work."""
+    return Counter((f.what, f.rank, names) for _, _, f, names in worst)
