@@ -44,6 +44,7 @@ def test_night(path: Path, tmp_path: Path) -> None:
     telling.run()
     everything = "\n".join(map(str, telling.told))
     assert telling.wrong + unwanted(story, telling.told) == [], everything
+    assert all(minute - 1 in story.kills for minute in telling.second_deliveries)
     for words in story.nevers:
         spoken = [clock(t.minute) for t in telling.told if words in t.handed.text]
         assert not spoken, f"{words!r} was said at {spoken}"

@@ -44,6 +44,11 @@ class Handed:
         return bool(self.body.get("rings"))
 
     @property
+    def once(self) -> tuple[str, str]:
+        """By this a receiver tells a second delivery from a second alert."""
+        return self.key, self.recipient
+
+    @property
     def text(self) -> str:
         return f"{self.body['subject']['ja']}\n{self.body['text']['ja']}"
 
@@ -81,15 +86,13 @@ class Duty:
 
     def restart(self, configuration: Path | None = None) -> None:
         """The bridge is killed and begins again, with another configuration where one is given. What was handed over
-        and not yet recorded is handed over again."""
+        and not yet recorded will be handed over again, under the same key."""
         self._store.close()
         self._configuration = configuration or self._configuration
         self._since = self.now_ms
-        recorded = {o.outbox_id for o in self._outcomes}
         self._outcomes.clear()
         self._open()
-        rows = storefile.rows(self.path, NEW, (0,))
-        self._waiting = [row for row in rows if row[0] not in recorded]
+        self._waiting = list(storefile.rows(self.path, NEW, (0,)))
 
     def close(self) -> None:
         self._store.close()
@@ -118,8 +121,9 @@ class Duty:
         future_ms = self.now_ms + round(self.bridge.future_tolerance_s * 1000)
         return Rules(self.registry, self.bridge, self.now_ms, future_ms, self._since, self.now_ms, self.now_ms)
 
-    def step(self, now_ms: int, messages: Iterable[Message] = ()) -> None:
-        """One batch at that time: messages, the passing of time, commit; then requests, then the media."""
+    def step(self, now_ms: int, messages: Iterable[Message] = (), killed: bool = False) -> None:
+        """One batch at that time: messages, the passing of time, commit; then requests, then the media. Killed: after
+        the media took what was owed, and before that is recorded."""
         self.now_ms = now_ms
         work = Work(self.memory, self.rules())
         for message in messages:
@@ -128,6 +132,8 @@ class Duty:
         self._write(work)
         self._requests.serve(self.memory, self.rules, self._write)
         self._deliver()
+        if not killed:
+            self._write(Work(self.memory, self.rules()))  # what became of the notifications
 
     def _write(self, work: Work) -> None:
         work.report(self._outcomes)

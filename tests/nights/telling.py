@@ -43,8 +43,19 @@ class Telling:
     @property
     def told(self) -> list[Told]:
         begins = self.story.begins_ms
-        people = [h for h in self.duty.handed if h.medium != "mqtt"]
+        firsts = {h.once: h for h in reversed(self.duty.handed) if h.medium != "mqtt"}
+        people = sorted(firsts.values(), key=lambda h: h.at_ms)
         return [Told((h.at_ms - begins) // MINUTE, h) for h in people]
+
+    @property
+    def second_deliveries(self) -> list[int]:
+        """The minutes of what a medium was handed again."""
+        seen, again = set(), list[int]()
+        for h in self.duty.handed:
+            if h.once in seen:
+                again.append((h.at_ms - self.story.begins_ms) // MINUTE)
+            seen.add(h.once)
+        return again
 
     def run(self) -> None:
         for minute in range(self.story.end + 1):
@@ -60,12 +71,14 @@ class Telling:
         if any(a <= minute < b for a, b in story.away):
             self._queued += messages
             return
-        if any(b == minute for _, b in story.away) or minute in story.kills:
+        if any(b == minute for _, b in story.away):
             duty.restart()
         if minute in story.revised:
             duty.restart(FOLDER / story.revised[minute])
         queued, self._queued = self._queued, []
-        duty.step(now, [*queued, *messages])
+        duty.step(now, [*queued, *messages], minute in story.kills)
+        if minute in story.kills:
+            duty.restart()
         for act in [a for a in story.acts if a.minute == minute]:
             self._do(act)
         for want in [s for s in story.states if s.minute == minute]:
