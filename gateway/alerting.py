@@ -18,6 +18,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway.channelstate import ALONE, RECENT, ChannelState, Context, Step, floor_of, heal, rank_of
+from gateway.judging import dismissed
 from gateway.model import Change, ClockState, Condition, Flag, Observation, Transition
 from gateway.reporting import resumed, suspended, unusable
 from gateway.stations import Channel, Station, Threshold
@@ -52,6 +53,8 @@ def advance(
     step = Step(newest, station, channel, episode)
     if o.value is None or o.flag in (Flag.FAIL, Flag.MISSING):
         unusable(step, o.observed_ms, late, now_ms, context)
+    elif not late and dismissed(step, o, context):
+        pass  # a person has called this a false alarm
     elif not late:
         _usable(step, o, o.value)
     else:

@@ -49,6 +49,7 @@ class ChannelState(msgspec.Struct, frozen=True):
     recent: tuple[MetresAt, ...] = ()
     log: str | None = None
     seq: int | None = None
+    rejected: int = 0  # the rank that a person called a false alarm, until data are below it (`judging`)
     lost_ms: int | None = None
     lost_seen_ms: int = 0
     rung_ms: int = 0

@@ -16,7 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gateway.disk import DISK, Disk
+from gateway.episodes import Course, Episode
 from gateway.errors import Unavailable
 from gateway.storeschema import MIGRATIONS, SCHEMA, VERSION
 
@@ -250,6 +253,25 @@ def _keep(store: Path, disk: Disk) -> Path:
     disk.link(store, kept)
     disk.sync_folder(store.parent)
     return kept
+
+
+EPISODE = "SELECT tenant, station, id, opened_ms, max_rank, closed_ms, kind, state FROM episodes"
+
+
+def episode_of(row: Any) -> Episode:
+    """A row of EPISODE."""
+    tenant, station, name, opened_ms, rank, closed_ms, kind, course = row
+    told = msgspec.json.decode(course, type=Course)
+    return Episode(tenant, station, name, opened_ms, rank, closed_ms, kind, told)
+
+
+def episodes(path: Path, name: str, disk: Disk = DISK) -> list[Episode]:
+    """The episodes of that id, open or closed, in whatever tenant; the newest of a station of that name where no
+    episode has it. Raises Unavailable."""
+    found = rows(path, f"{EPISODE} WHERE id = ?", (name,), disk) or rows(
+        path, f"{EPISODE} WHERE station = ? ORDER BY opened_ms DESC LIMIT 1", (name,), disk
+    )
+    return [episode_of(row) for row in found]
 
 
 # --- read queries ------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ CORE = [
     {"model", "errors", "qualitylimits"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"channelstate", "alerting", "reporting", "episodes", "journal", "people", "calling"},
+    | {"channelstate", "alerting", "reporting", "episodes", "journal", "people", "calling"}
+    | {"judging"},
 ]
 LAYERS = [
     *CORE,
@@ -46,7 +47,10 @@ LAYERS = [
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
     f"gateway/bridge/{x}.py"
-    for x in ("alerts", "assessing", "telling", "ledger", "notices", "noticewords", "timekeeping", "wording", "work")
+    for x in (
+        *("act", "acts", "alerts", "telling", "testwords"),
+        *("assessing", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
+    )
 ]
 
 # What the core may not know, as modules and as calls.

@@ -32,7 +32,6 @@ class Batch(telling.Batch, Protocol):
     """What alerts need of the `Work` that they write into."""
 
     states: dict[tuple[str, str, str], ChannelState]
-    transitions: list[Transition]
 
     @property
     def rules(self) -> Rules: ...

@@ -10,6 +10,9 @@ from gateway.bridge.work import Suspended, Work
 from gateway.calling import Phone
 from gateway.episodes import Suspension
 
+TESTS_KEPT = 100
+_FORGET = """DELETE FROM alert_tests WHERE test NOT IN
+ (SELECT test FROM alert_tests GROUP BY test ORDER BY max(asked_ms) DESC LIMIT ?)"""
 _COLUMNS = "kind, tenant, station, since_ms, until_ms, by, note, rank"
 
 
@@ -32,3 +35,15 @@ def write(db: sqlite3.Connection, work: Work) -> None:
             db.execute("INSERT OR REPLACE INTO suspensions VALUES (?,?,?,?,?,?,?,?)", row)
     for name, phone in work.phones.changed.items():
         db.execute("INSERT OR REPLACE INTO rings VALUES (?,?)", (name, msgspec.json.encode(phone).decode()))
+    now = work.rules.now_ms
+    db.executemany(
+        "INSERT OR IGNORE INTO alert_tests (test, recipient, asked_ms) VALUES (?,?,?)",
+        [(x.test, x.recipient, now) for x in work.tests],
+    )
+    db.executemany(
+        """UPDATE alert_tests SET answered_ms = ?, answered_by = ?
+           WHERE test = ? AND recipient = ? AND answered_ms IS NULL""",
+        [(now, x.by, x.test, x.recipient) for x in work.answers],
+    )
+    if work.tests:
+        db.execute(_FORGET, (TESTS_KEPT,))

@@ -7,6 +7,7 @@ keeps live data waiting. What the database refuses spoils one letter, never the 
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -17,11 +18,14 @@ from typing import Any
 import msgspec
 
 from gateway import letterfile, letters, settings, storefile
+from gateway.bridge import acts
+from gateway.bridge.act import Act, Refused
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import STORED
 from gateway.bridge.store import REFUSALS, Store
 from gateway.bridge.work import Memory, Reply, Rules, Work
 from gateway.disk import DISK, Disk
+from gateway.episodes import Episode
 from gateway.errors import RejectCode, Unavailable
 from gateway.letterfile import Choice
 from gateway.letters import Hopeless, Letter, Verdict
@@ -33,10 +37,6 @@ AT_ONCE = 20  # requests looked at between two batches of messages
 Resend = Callable[[list[Letter]], None]
 
 _ASKED = "SELECT id, kind, body, asked_by, answer FROM requests WHERE state = 'asked' ORDER BY id LIMIT ?"
-
-
-class Refused(Exception):
-    """What was asked will not be done; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ class Requests:
             "letters.replay": self._replay,
             "letters.drop": self._drop,
             "refill": self._refill,
+            **{kind: functools.partial(self._act, act) for kind, act in acts.KINDS.items()},
         }
 
     def serve(self, memory: Memory, rules: Callable[[], Rules], write: Callable[[Work], None]) -> bool:
@@ -146,6 +147,7 @@ class Requests:
                 raise Refused(f"this bridge does not know how to '{request.kind}': it is of another version")
             return apply(batch)
         except Refused as e:
+            batch.work = Work(batch.work.memory, batch.work.rules)  # nothing of it may be half done
             return _refused(request, str(e))
         except (msgspec.DecodeError, ValueError, LookupError, OverflowError) as e:
             batch.work = Work(batch.work.memory, batch.work.rules)  # nothing of it may be half done
@@ -247,6 +249,16 @@ class Requests:
             raise Hopeless("its bytes were given up for space")
         batch.resend.append(letter)
         done.resent += 1
+
+    # --- what people do about alerts -------------------------------------------------------------------------
+
+    def _act(self, act: Callable[[Act], acts.Done], batch: Batch) -> Reply:
+        request = batch.request
+        done = act(Act(batch.work, request.body, request.asked_by, self._past_episodes))
+        return Reply(request.id, "done", msgspec.json.encode(done).decode())
+
+    def _past_episodes(self, name: str) -> list[Episode]:
+        return storefile.episodes(self._path, name, self._disk)
 
     # --- InfluxDB --------------------------------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from gateway.bridge.notices import Notice
 from gateway.bridge.work import Device, Memory, Series, Work, agent_of
 from gateway.channelstate import ChannelState
 from gateway.disk import DISK, Disk, transaction
-from gateway.episodes import Course, Episode
 from gateway.errors import NoticeCode, RejectCode, Unavailable
 from gateway.model import DeadLetter, Observation
 from gateway.ranges import RangeSet
@@ -99,13 +98,8 @@ class Store:
         states = db.execute("SELECT channel_id, state FROM channel_states")
         memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
         memory.quality = qualityrows.states(db, names)
-        rows = db.execute(
-            "SELECT tenant, station, id, opened_ms, max_rank, kind, state FROM episodes WHERE closed_ms IS NULL"
-        )
-        open_episodes = [
-            Episode(t, s, i, at, rank, None, kind, msgspec.json.decode(course, type=Course))
-            for t, s, i, at, rank, kind, course in rows
-        ]
+        rows = db.execute(f"{storefile.EPISODE} WHERE closed_ms IS NULL")
+        open_episodes = [storefile.episode_of(row) for row in rows]
         memory.episodes = {episode.slot: episode for episode in open_episodes}
         rows = db.execute(
             "SELECT code, tenant, device, detail, since_ms FROM notices WHERE ended_ms IS NULL ORDER BY id"

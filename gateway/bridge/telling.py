@@ -45,6 +45,7 @@ class Batch(Protocol):
     episodes: dict[Slot, Episode]
     suspensions: dict[tuple[str, str, str], Suspension | None]
     owed: list[notify.Owed]
+    transitions: list[Transition]
     entries: list[journal.Entry]
 
     @property
@@ -137,9 +138,38 @@ class Telling:
             if suspension.until_ms <= now and key not in work.suspensions:
                 self.end(suspension, "", "its time")
         for slot, episode in list(self._open()):
-            if episode.course.calling is not None and episode.course.calling.active:
+            if episode.course.ends_ms is not None and episode.course.ends_ms <= now:
+                self.end_drill(episode, "")
+            elif episode.course.calling is not None and episode.course.calling.active:
                 self._advance(slot, episode)
         self._ring_later()
+
+    def call_everybody(self, episode: Episode) -> Episode:
+        """Every role of the first round at once, without waiting for anybody."""
+        while (about := episode.course.calling) is not None and about.active and about.round == 0:
+            waiting = replace(episode, course=replace(episode.course, calling=replace(about, awaiting=())))
+            at = self._moment(waiting)
+            if at is None:
+                break
+            course, calls = calling.advance(waiting.course, at, self._work.phones)
+            if course.calling is None or course.calling.round > 0 or not course.calling.active:
+                break
+            episode = replace(episode, course=course)
+            self._owe(about.transition, episode, at.place, calls, topic=False)
+        return episode
+
+    def end_drill(self, episode: Episode, by: str) -> None:
+        """A drill is over, by a person or by its time; whoever was told is told."""
+        work, now = self._work, self._work.rules.now_ms
+        rank, level = episode.max_rank, work.rules.registry.levels.by_rank(episode.max_rank).key
+        place = (episode.tenant, episode.station, "", episode.id)
+        t = Transition(*place, Change.CLOSED, rank, 0, now, None, rings=False, level=level, drill=True)
+        work.transitions.append(t)
+        work.episodes[episode.slot] = replace(self.transition(t, episode), closed_ms=now)
+        body = {"action": "end", "why": "asked" if by else "its time"}
+        work.entries.append(
+            journal.Entry(now, journal.Kind.DRILL, episode.tenant, episode.station, episode.id, by, body)
+        )
 
     def _advance(self, slot: Slot, episode: Episode) -> None:
         at = self._moment(episode)

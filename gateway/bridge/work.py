@@ -102,6 +102,23 @@ class Reply:
     answer: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A recipient who was asked to answer in a test of the call."""
+
+    test: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A recipient who has answered in a test, as somebody noted."""
+
+    test: str
+    recipient: str
+    by: str
+
+
 class Work:
     """A batch under way. Public lists are what `store.commit` writes."""
 
@@ -130,6 +147,8 @@ class Work:
         self.agents: dict[Device, str] = {}
         self.verdicts: list[Verdict] = []  # on dead letters
         self.replies: list[Reply] = []
+        self.tests: list[Asked] = []
+        self.answers: list[Answer] = []
         self.cursors: dict[str, int] = {}
         self.messages = 0
         self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
