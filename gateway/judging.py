@@ -58,5 +58,6 @@ def dismissed(step: Step, o: Observation, context: Context) -> bool:
     if state.lost:
         step.say(Change.RESTORED, state.rank, o.observed_ms, o.value, rings=False)
     recent = (*state.recent, (o.observed_ms, o.value))[-RECENT:]
-    step.set(value=o.value, usable_ms=o.observed_ms, recent=recent, condition=Condition.FRESH, held=False, lost=False)
+    step.set(value=o.value, usable_ms=o.observed_ms, recent=recent, condition=Condition.FRESH)
+    step.set(held=False, lost=False, lost_ms=None)
     return True

@@ -14,6 +14,7 @@ Hazard = Literal["river", "tide", "underpass", "inundation", "rain"]
 ContractKind = Literal["ordinary", "crisis", "beacon"]
 Group = tuple[tuple[str, str], ...]  # what stations share: (kind, name) of each thing; of one tenant
 DAY_S = 86_400.0
+ROUTER_GAP_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,7 @@ class Registry:
         self.devices: dict[tuple[str, str], list[Station]] = {}
         for station in self.stations.values():
             self.devices.setdefault((station.tenant, station.device), []).append(station)
+        self.routers = _routers(self.stations.values(), self.devices)
         self.groups: dict[tuple[str, Group], list[Station]] = {}
         for station in self.stations.values():
             for group in station.groups:
@@ -256,6 +258,22 @@ class Registry:
         if found is not None:
             return found.channels.get(channel)
         return _HEALTH.get(channel) if (tenant, station) in self.devices else None
+
+
+def _routers(
+    stations: Iterable[Station], devices: Mapping[tuple[str, str], list[Station]]
+) -> dict[tuple[str, str], float]:
+    """The routers of beacons, and how long each may be unheard and still lives, in seconds: a device states its spool
+    once a minute; of others only what they carry is heard."""
+    carried: dict[tuple[str, str], list[float]] = {}
+    for station in stations:
+        for channel in station.channels.values():
+            if channel.contract.router:
+                key = (station.tenant, channel.contract.router)
+                carried.setdefault(key, []).append(channel.contract.late_after_s)
+    for key, waits in carried.items():
+        waits += [c.contract.late_after_s for s in devices.get(key, []) for c in s.channels.values()]
+    return {key: max(ROUTER_GAP_S, min(waits)) for key, waits in carried.items()}
 
 
 def normalise(raw: float, channel: Channel) -> float:

@@ -22,7 +22,7 @@ CORE = [
     {"model", "errors", "qualitylimits"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"channelstate", "alerting", "reporting", "episodes", "journal", "people", "calling"}
+    | {"channelstate", "alerting", "reporting", "causes", "episodes", "journal", "people", "calling"}
     | {"judging"},
 ]
 LAYERS = [
@@ -48,7 +48,7 @@ SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
     f"gateway/bridge/{x}.py"
     for x in (
-        *("act", "acts", "alerts", "telling", "testwords"),
+        *("act", "acts", "alerts", "around", "causing", "causewords", "standing", "telling", "testwords"),
         *("assessing", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
     )
 ]

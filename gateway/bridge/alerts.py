@@ -4,19 +4,25 @@ is owed to recipients, and to the journal. It writes into the `Work` of the batc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from gateway import alerting, channelstate, episodes, journal, reporting
-from gateway.bridge import telling
+from gateway.bridge import around, causing, notify, telling
+from gateway.bridge.around import Around
+from gateway.bridge.causing import Causes
 from gateway.bridge.telling import Telling
 from gateway.channelstate import ChannelState, Context
 from gateway.episodes import CLOSES_ALONE, Episode
-from gateway.model import Observation, Transition
+from gateway.errors import NoticeCode
+from gateway.model import Change, Condition, Observation, Transition
 from gateway.stations import Channel, Station
 
 Judge = Callable[[ChannelState, str | None, Context], tuple[ChannelState, list[Transition]]]
+
+
+MAINTENANCE = "maintenance"  # the mark of what was measured under it; nothing of it is published
 
 
 class Rules(telling.Rules, Protocol):
@@ -28,14 +34,21 @@ class Rules(telling.Rules, Protocol):
     def subscribed_ms(self) -> int | None: ...
 
 
+class Memory(telling.Memory, around.Memory, causing.Memory, Protocol):
+    """What alerts need of `work.Memory`."""
+
+
 class Batch(telling.Batch, Protocol):
     """What alerts need of the `Work` that they write into."""
 
     states: dict[tuple[str, str, str], ChannelState]
 
     @property
+    def memory(self) -> Memory: ...
+    @property
     def rules(self) -> Rules: ...
     def episode(self, place: tuple[str, str]) -> Episode | None: ...
+    def lasts(self, code: NoticeCode) -> bool: ...
 
 
 class Alerts:
@@ -44,6 +57,17 @@ class Alerts:
     def __init__(self, work: Batch) -> None:
         self._work = work
         self.telling = Telling(work)
+        self._around = Around(work)
+        self.causes = Causes(work, self._around, self)
+
+    def hear(self, tenant: str, device: str) -> None:
+        """A message came from a device."""
+        self._around.hear(tenant, device)
+
+    def marked(self, o: Observation) -> Observation:
+        """With the mark of a station under maintenance, beside the names of the tests that spoke."""
+        under = self._work.suspended("maintenance", o.tenant, o.station) is not None
+        return replace(o, tests=(*o.tests, MAINTENANCE)) if under else o
 
     def observed(self, o: Observation) -> None:
         """An observation that is to be stored."""
@@ -56,31 +80,44 @@ class Alerts:
         def judge(state: ChannelState, episode: str | None, context: Context) -> tuple[ChannelState, list[Transition]]:
             return alerting.advance(state, o, station, channel, now, episode, context)
 
+        self._around.hear(o.tenant, channel.contract.router)
         self._step(station, channel, judge)
 
     def tick(self) -> None:
-        """Let time pass for every watched channel."""
+        """Let time pass for every watched channel, then see which losses have a common cause."""
         rules = self._work.rules
+        waiting = []
         for station in rules.registry.stations.values():
             for channel in station.watched:
+                state = self._work.state((station.tenant, station.id, channel.name))
+                if not self._speaks(state, station, channel):
 
-                def judge(
-                    state: ChannelState,
-                    episode: str | None,
-                    context: Context,
-                    s: Station = station,
-                    c: Channel = channel,
-                ) -> tuple[ChannelState, list[Transition]]:
-                    return reporting.tick(state, s, c, rules.now_ms, rules.subscribed_ms, episode, context)
+                    def judge(
+                        state: ChannelState,
+                        episode: str | None,
+                        context: Context,
+                        s: Station = station,
+                        c: Channel = channel,
+                    ) -> tuple[ChannelState, list[Transition]]:
+                        return reporting.tick(state, s, c, rules.now_ms, rules.subscribed_ms, episode, context)
 
-                self._step(station, channel, judge)
+                    state = self._step(station, channel, judge)
+                if state.lost_ms is not None and not state.lost:
+                    waiting.append(station)
+        self.causes.tick(waiting)
         self.telling.tick()
+
+    def _speaks(self, state: ChannelState, station: Station, channel: Channel) -> bool:
+        """Nothing follows from the passing of time: it costs no more than this."""
+        rules = self._work.rules
+        future = rules.future_ms is not None and state.last_ms is not None and state.last_ms > rules.future_ms
+        return not future and reporting.fresh(state, channel, rules.now_ms) and not self._around.maintenance(station)
 
     def context(self, station: Station, channel: Channel) -> Context:
         """What is known around a channel now."""
-        return channelstate.ALONE
+        return self._around.context(station, channel)
 
-    def _step(self, station: Station, channel: Channel, judge: Judge) -> None:
+    def _step(self, station: Station, channel: Channel, judge: Judge) -> ChannelState:
         work, series = self._work, (station.tenant, station.id, channel.name)
         before = work.state(series)
         if work.rules.future_ms is not None:
@@ -88,20 +125,61 @@ class Alerts:
             instead_ms = work.rules.now_ms - round(channel.contract.late_after_s * 1000)
             before = channelstate.heal(before, work.rules.future_ms, instead_ms)
         episode = work.episode((station.tenant, station.id))
-        state, transitions = judge(before, episode.id if episode else None, self.context(station, channel))
+        context = self.context(station, channel)
+        if before.lost:
+            context = self._known(station, context)
+        state, transitions = judge(before, episode.id if episode else None, context)
         if state is not work.state(series):
             work.states[series] = state
         for t in transitions:
             self._transition(t, station, channel, state)
-        if transitions:
+        begun = state.condition is Condition.MAINTENANCE and before.condition is not Condition.MAINTENANCE
+        if transitions or begun:
             self._close_if_over(station)
+        return state
+
+    def _known(self, station: Station, context: Context) -> Context:
+        """A person has seen that the station is lost, or was rung for the cause that it shares with others."""
+        cause = self.causes.of(station)
+        if cause is not None and not cause.course.group.startswith("device="):
+            return replace(context, seen=True)
+        return self._around.seen(station, context)
+
+    # --- how a transition leaves -----------------------------------------------------------------------------------
 
     def _transition(self, t: Transition, station: Station, channel: Channel, state: ChannelState) -> None:
+        cause = self.causes.of(station) if t.change is Change.RESTORED else None
+        if cause is not None and self._work.episode((t.tenant, t.station)) is None:
+            self.record(replace(t, episode=cause.id), station, channel, state, own=False)
+        else:
+            self.tell(t, station, channel, state)
+
+    def tell(self, t: Transition, station: Station, channel: Channel, state: ChannelState) -> None:
+        """To people, as part of the station's episode."""
         work, place = self._work, (t.tenant, t.station)
         episode = (work.episode(place) or episodes.opened_by(t)).reached(t)
-        work.transitions.append(t)
         work.episodes[place] = self.telling.transition(t, episode)
-        body = {
+        self._write(t)
+
+    def record(self, t: Transition, station: Station, channel: Channel, state: ChannelState, own: bool) -> None:
+        """To the record and the station's alert topic: people were told of the common cause. `own`: it belongs to the
+        station's own episode."""
+        work, rules, place = self._work, self._work.rules, (t.tenant, t.station)
+        if own:
+            work.episodes[place] = (work.episode(place) or episodes.opened_by(t)).reached(t)
+        levels = rules.registry.levels
+        work.owed += notify.owed(t, station, channel, state, levels, rules.bridge, rules.now_ms, ())
+        self._write(t)
+
+    def of_cause(self, t: Transition, episode: Episode) -> Episode:
+        """To people, as a common cause."""
+        self._write(t, {"group": episode.course.group, "stations": list(episode.course.stations)})
+        return self.telling.transition(t, episode, topic=False)
+
+    def _write(self, t: Transition, more: Mapping[str, object] | None = None) -> None:
+        work = self._work
+        work.transitions.append(t)
+        body: dict[str, object] = {
             "channel": t.channel,
             "change": t.change.value,
             "from_rank": t.from_rank,
@@ -109,6 +187,7 @@ class Alerts:
             "value": t.value,
             "confirmed": t.confirmed,
             "rings": t.rings,
+            **(more or {}),
         }
         work.entries.append(journal.Entry(t.at_ms, journal.Kind.TRANSITION, t.tenant, t.station, t.episode, body=body))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gateway import calling, journal, settings
-from gateway.bridge import notify
+from gateway.bridge import causewords, notify
 from gateway.calling import Call, Directory, Moment, Phones, Place
 from gateway.channelstate import ChannelState
 from gateway.episodes import Course, Episode, Suspension
@@ -108,16 +108,16 @@ class Telling:
     def _owe(self, t: Transition, episode: Episode, place: Place, calls: list[Call], topic: bool) -> None:
         work, rules = self._work, self._work.rules
         station = rules.registry.station(t.tenant, t.station)
-        if station is None:
-            return  # a common cause is worded by who finds it
-        channel = _channel(station, t)
-        if channel is None:
-            return
-        state = work.state((t.tenant, t.station, channel.name))
+        channel = _channel(station, t) if station is not None else None
         first = len(work.owed)
-        work.owed += notify.owed(
-            t, station, channel, state, rules.registry.levels, rules.bridge, rules.now_ms, calls, topic
-        )
+        if episode.kind == "cause":
+            about = causewords.said(t, episode, rules.registry, work.state)
+            work.owed += causewords.owed(about, rules.bridge, rules.now_ms, calls)
+        elif station is not None and channel is not None:
+            state = work.state((t.tenant, t.station, channel.name))
+            work.owed += notify.owed(
+                t, station, channel, state, rules.registry.levels, rules.bridge, rules.now_ms, calls, topic
+            )
         for i, owed in enumerate(work.owed[first:], first):
             if owed.rings and t.change is not Change.REJECTED:
                 self._worst_first((owed.recipient, place.water), i, calling.urgency(t))

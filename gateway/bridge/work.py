@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gateway import journal, pipeline, settings, wire
 from gateway.bridge import notices, notify
 from gateway.bridge.alerts import Alerts
+from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
@@ -40,8 +41,9 @@ class Memory:
     each birth named, `suspensions` the mutes and maintenances that were begun and not ended, `phones` how
     often recipients rang lately, `quality` what the quality tests remember.
 
-    No mirrors: `pending`, changes of conditions that have not lasted long enough, and `witnesses`, what devices said of
-    the time. No disk holds them."""
+    No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
+    time, `heard`, how long routers have been heard, and `gathered_ms`, when losses were looked at last. No disk holds
+    them."""
 
     store: str
     last_commit_ms: int = 0
@@ -53,6 +55,8 @@ class Memory:
     notices: dict[Condition, Notice] = field(default_factory=dict)
     pending: dict[Condition, Pending] = field(default_factory=dict)
     witnesses: dict[Device, Witness] = field(default_factory=dict)
+    heard: dict[Device, Heard] = field(default_factory=dict)
+    gathered_ms: int = 0
     agents: dict[Device, str] = field(default_factory=dict)
     suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -186,6 +190,11 @@ class Work:
         found = self.suspensions.get(key, self.memory.suspensions.get(key))
         return found if found is not None and now < found.until_ms else None
 
+    def lasts(self, code: NoticeCode) -> bool:
+        """Staff were told of this condition of the house, and it is not over."""
+        condition = (code, "", "")
+        return self.lasting.get(condition, self.memory.notices.get(condition)) is not None
+
     def empty(self) -> bool:
         """Nothing to write."""
         return not any(
@@ -221,6 +230,8 @@ class Work:
             self.counts["rejected"] += 1
             return
         tenant, device, kind = address
+        if kind in ("data", "backlog") or (kind == "spool" and not message.retained):
+            self.alerts.hear(tenant, device)
         if kind in ("data", "backlog"):
             self._data(message, (tenant, device), live=kind == "data")
         elif kind == "spool":
@@ -308,7 +319,7 @@ class Work:
 
     def observe(self, observations: list[Observation]) -> None:
         """New rows, and what they mean for the alerts."""
-        for o in map(self.assessing.assess, observations):
+        for o in map(self.alerts.marked, map(self.assessing.assess, observations)):
             self.observations.append(o)
             series = (o.tenant, o.station, o.channel)
             if o.observed_ms > (self.previous(*series) or 0):

@@ -1,0 +1,152 @@
+"""What is known around a channel when it is judged: rain, neighbours, a second sensor, its router, work at the station.
+Every question costs as much as the station has neighbours, whatever the number of stations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from gateway import reporting
+from gateway.channelstate import ChannelState, Context, MetresAt
+from gateway.episodes import Episode, Suspension
+from gateway.model import Condition
+from gateway.stations import Channel, Contract, Registry, Station
+
+RISING_M, RISING_WITHIN_MS = 0.10, 60 * 60_000  # so much in an hour, and still at its highest, is clearly rising
+RAIN = ("rain", "rain_rate")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Since when something is heard without a gap, and when last."""
+
+    since_ms: int
+    last_ms: int
+
+
+class Rules(Protocol):
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def now_ms(self) -> int: ...
+
+
+class Memory(Protocol):
+    """`heard`: routers of beacons, by (tenant, router)."""
+
+    heard: dict[tuple[str, str], Heard]
+
+
+class Batch(Protocol):
+    @property
+    def rules(self) -> Rules: ...
+    @property
+    def memory(self) -> Memory: ...
+    def state(self, series: tuple[str, str, str]) -> ChannelState: ...
+    def episode(self, place: tuple[str, str]) -> Episode | None: ...
+    def suspended(self, kind: str, tenant: str, station: str) -> Suspension | None: ...
+
+
+class Around:
+    """The surroundings of the channels in one batch."""
+
+    def __init__(self, work: Batch) -> None:
+        self._work = work
+
+    def context(self, station: Station, channel: Channel) -> Context:
+        """For an observation, and for the passing of time."""
+        if self.maintenance(station):
+            return Context(maintenance=True, gathered=True)
+        support, raised = self._near(station)
+        second = self._second(station, channel)
+        return Context(support, second, raised, gathered=True, router_s=self.router_s(station.tenant, channel.contract))
+
+    def seen(self, station: Station, context: Context) -> Context:
+        """With whether a person has acknowledged what is open at the station."""
+        episode = self._work.episode((station.tenant, station.id))
+        acknowledged = episode is not None and episode.course.acknowledged_ms is not None
+        return replace(context, seen=True) if acknowledged else context
+
+    def maintenance(self, station: Station) -> bool:
+        return self._work.suspended("maintenance", station.tenant, station.id) is not None
+
+    # --- rain and neighbours -----------------------------------------------------------------------------------
+
+    def _near(self, station: Station) -> tuple[bool, bool]:
+        """(support, raised): whether rain or a neighbour supports a rise here, and makes the contract the raised one.
+        A neighbour that lies above its first threshold does both, also where it is held; one that clearly rises only
+        supports."""
+        raised, rising = self._rains(station), False
+        stations = self._work.rules.registry.stations
+        for name in station.neighbours:
+            neighbour = stations.get((station.tenant, name))
+            if raised or neighbour is None:
+                continue
+            if self.maintenance(neighbour):
+                continue
+            raised = self._rains(neighbour)
+            for channel in neighbour.watched:
+                state = self._work.state((neighbour.tenant, neighbour.id, channel.name))
+                known = state.held or state.lost_ms is None
+                raised = raised or (state.rank >= 1 and known and channel.quantity not in RAIN)
+                rising = rising or (self._fresh(state, channel) and clearly_rising(state.recent))
+        return raised or rising, raised
+
+    def _rains(self, station: Station) -> bool:
+        """Whether a rain channel of the station stands above its first step."""
+        for channel in station.channels.values():
+            if channel.quantity in RAIN and channel.thresholds:
+                state = self._work.state((station.tenant, station.id, channel.name))
+                marks = channel.in_force(self._work.rules.now_ms)
+                first = min((t.value for t in marks), default=None)
+                if first is not None and state.value is not None and state.value >= first:
+                    return self._fresh(state, channel)
+        return False
+
+    def _fresh(self, state: ChannelState, channel: Channel) -> bool:
+        return state.condition is Condition.FRESH and reporting.fresh(state, channel, self._work.rules.now_ms)
+
+    # --- the same site -----------------------------------------------------------------------------------------
+
+    def _second(self, station: Station, channel: Channel) -> int | None:
+        """The highest confirmed rank of a fresh second sensor of the same quantity."""
+        found = None
+        for other in station.watched:
+            if other.name != channel.name and other.quantity == channel.quantity:
+                state = self._work.state((station.tenant, station.id, other.name))
+                if self._fresh(state, other):
+                    found = max(found or 0, state.rank)
+        return found
+
+    # --- routers of beacons ------------------------------------------------------------------------------------
+
+    def router_s(self, tenant: str, contract: Contract) -> float | None:
+        """Seconds for which a beacon's router has been heard without a gap; None where it is not heard now."""
+        if not contract.router:
+            return None
+        key, now = (tenant, contract.router), self._work.rules.now_ms
+        heard, gap_s = self._work.memory.heard.get(key), self._work.rules.registry.routers.get(key, 0.0)
+        if heard is None or not 0 <= now - heard.last_ms <= gap_s * 1000:
+            return None
+        return (now - heard.since_ms) / 1000
+
+    def hear(self, tenant: str, router: str) -> None:
+        """Something came from a router, or through it."""
+        key, now = (tenant, router), self._work.rules.now_ms
+        gap_s = self._work.rules.registry.routers.get(key)
+        if gap_s is None:
+            return
+        heard = self._work.memory.heard.get(key)
+        if heard is None or not 0 <= now - heard.last_ms <= gap_s * 1000:
+            heard = Heard(now, now)
+        self._work.memory.heard[key] = Heard(heard.since_ms, now)
+
+
+def clearly_rising(recent: tuple[MetresAt, ...]) -> bool:
+    """The newest of the last hour is its highest, and 10 cm above its lowest."""
+    if not recent:
+        return False
+    now_ms, value = recent[-1]
+    hour = [v for at, v in recent if now_ms - at <= RISING_WITHIN_MS]
+    return value >= max(hour) and value - min(hour) >= RISING_M
