@@ -166,10 +166,12 @@ class _Reader:
         found = self._found
         if STATIONS in self._names and (document := self._readable(STATIONS)):
             levels = self._levels()
-            found.registry = Registry(stationfile.stations(document, levels), levels)
+            if _names_sensors(document):
+                found.profiles = load_profiles(found.path, found.problems)
+            found.registry = Registry(stationfile.stations(document, levels, found.profiles), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, level_tables())
-        if {EDGE, PROFILES} & self._names:
+        if {EDGE, PROFILES} & self._names and not found.profiles:
             found.profiles = load_profiles(found.path, found.problems)
         if EDGE in self._names and (document := self._readable(EDGE)):
             found.edge = processfile.edge(document, found.path, found.profiles, _profile_files(found.path))
@@ -201,6 +203,13 @@ class _Reader:
         """Every station that stands in stations.yaml, in order or not."""
         document = self._documents[STATIONS]
         return {str(name) for name in document.mapping(("stations",))}
+
+
+def _names_sensors(document: Document) -> bool:
+    """Whether a channel takes the limits of a sensor from its profile."""
+    names = document.mapping(("stations",))
+    channels = [document.mapping(("stations", name, "channels")) for name in names]
+    return any(isinstance(c, dict) and "sensor" in c for found in channels for c in found.values())
 
 
 # --- what edge.yaml and stations.yaml must agree on

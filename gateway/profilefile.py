@@ -10,7 +10,7 @@ import struct
 from dataclasses import replace
 from typing import Literal
 
-from gateway import fields, profiles, schema, units
+from gateway import fields, profiles, qualityfile, schema, units
 from gateway.errors import FaultCode, Problem
 from gateway.fields import instead
 from gateway.profiles import Example, Profile, Value
@@ -76,6 +76,7 @@ def _value(document: Document, path: Path, encoding: Encoding) -> Value | None:
         scale=(judged.scale or 1.0) * scale,
         offset=(judged.offset or 0.0) * scale + offset,
         span=span_of(document, (*path, "span"), judged.span, quantity),
+        tests=qualityfile.of_sensor(document, path, quantity),
         faults=judged.faults or {},
     )
     if isinstance(row, schema.RegisterValue):

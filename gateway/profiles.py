@@ -36,7 +36,7 @@ class Value:
 
     `address`, `type`, `word_order` are used by register profiles, `path` by JSON profiles. `faults` maps numbers
     as they stand on the bus (before scaling) to what they mean. `span` is the physical span of the sensor,
-    canonical unit.
+    canonical unit; `tests` the quality tests that it states, by their names in `QualityTests` (None: off).
     """
 
     name: str
@@ -45,6 +45,7 @@ class Value:
     scale: float
     offset: float
     span: tuple[float, float] | None = None
+    tests: Mapping[str, Any] = field(default_factory=dict)
     faults: Mapping[float, FaultCode] = field(default_factory=dict)
     address: int = 0
     type: str = "uint16"

@@ -19,11 +19,10 @@ from msgspec.structs import replace as changed
 from gateway import qc
 from gateway.model import Flag, Observation
 from gateway.qc import Sample
-from gateway.qualitylimits import NO_TESTS, Attenuated, FlatLine
+from gateway.qualitylimits import BUCKETS, NO_TESTS, Attenuated, FlatLine
 from gateway.stations import Channel
 
 RUN_VALUES = 5  # kept of a run at each end; what lies between counts as further out, so that no run is made longer
-BUCKETS = 12  # that a window of the attenuated signal is divided into
 TRAIL_STEP_MS = 15 * 60_000  # between two samples kept for the rise of the last hour
 TRAIL = 6
 RISE_FROM_MS, RISE_UPTO_MS = 45 * 60_000, 120 * 60_000  # how old a sample is that the present one is compared with

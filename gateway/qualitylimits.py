@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 HOUR_S = 3600.0
+BUCKETS = 12  # that a window of the attenuated signal is divided into
 
 # From memory, to be verified: the Toga (Kobe) rose 1.34 m in ten minutes on 2008-07-28. A small gauge in a storm fell
 # 2.87 m in 70 minutes (2.46 m/h), which was its fault. Steeper places state their own.

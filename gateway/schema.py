@@ -88,6 +88,10 @@ class Channel(Row):
     correction: f.Amount | None = None
     span: f.Span | None = None
     plausible: f.Span | None = None
+    plausible_rise: f.Amount | None = None
+    plausible_fall: f.Amount | None = None
+    sensor: Any = None
+    quality: Any = None
     thresholds: dict[f.Text, Any] = {}
 
 
@@ -265,6 +269,7 @@ class _Value(Row):
     scale: float = 1.0
     offset: float = 0.0
     span: f.Span | None = None
+    quality: Any = None
     faults: dict[f.FaultNumber, f.Fault] = {}
 
 

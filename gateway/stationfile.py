@@ -5,11 +5,13 @@ Everything is checked piece by piece: a mistake in one channel hides nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta, timezone
 
-from gateway import contractfile, schema, units
+from gateway import contractfile, qualityfile, schema, units
 from gateway.fields import did_you_mean
+from gateway.profiles import Profile
 from gateway.stations import Channel, Level, LevelTable, Limits, Station, Threshold
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Key, Path
@@ -18,12 +20,13 @@ from gateway.yamlfile import Document, Key, Path
 _JAPAN = timezone(timedelta(hours=9))
 
 
-def stations(document: Document, levels: LevelTable) -> list[Station]:
-    """Every station without a mistake; the mistakes of the others are problems of the document."""
+def stations(document: Document, levels: LevelTable, profiles: Mapping[str, Profile] | None = None) -> list[Station]:
+    """Every station without a mistake; the mistakes of the others are problems of the document. `profiles` are needed
+    where a channel names the sensor that it is read from."""
     head = validate(schema.Stations, document)
     tenant = head.tenant if head else _text(document.mapping(()).get("tenant"))
     ids = document.mapping(("stations",))
-    found = [_station(document, key, place, tenant, levels) for place, key in enumerate(ids, 1)]
+    found = [_station(document, key, place, tenant, levels, profiles or {}) for place, key in enumerate(ids, 1)]
     good = [station for station in found if station]
     _one_name_space(document, good)
     _neighbours(document, ids, good)
@@ -36,7 +39,12 @@ def _text(value: object) -> str | None:
 
 
 def _station(
-    document: Document, key: Key, place: int, default_tenant: str | None, levels: LevelTable
+    document: Document,
+    key: Key,
+    place: int,
+    default_tenant: str | None,
+    levels: LevelTable,
+    profiles: Mapping[str, Profile],
 ) -> Station | None:
     path: Path = ("stations", key)
     before = len(document.problems)
@@ -44,8 +52,9 @@ def _station(
     judged = row or loosely(schema.Station, document, path)
     zero = judged.gauge_zero if judged else None
     names = document.mapping((*path, "channels"))
-    found = [_channel(document, (*path, "channels", name), zero or 0.0, levels) for name in names]
+    found = [_channel(document, (*path, "channels", name), zero or 0.0, levels, profiles) for name in names]
     channels = {channel.name: channel for channel in found if channel}
+    channels = qualityfile.among(document, (*path, "channels"), channels, bool(judged and judged.neighbours))
     tenant = (judged and judged.tenant) or default_tenant
     if tenant is None and "tenant" not in document.mapping(path):
         document.add(path, "'tenant' is missing. Add it here, or at the top of the file for all stations", at_key=True)
@@ -103,7 +112,9 @@ def _neighbours(document: Document, ids: Iterable[Key], good: list[Station]) -> 
 # --- channels
 
 
-def _channel(document: Document, path: Path, zero: float, levels: LevelTable) -> Channel | None:
+def _channel(
+    document: Document, path: Path, zero: float, levels: LevelTable, profiles: Mapping[str, Profile]
+) -> Channel | None:
     before = len(document.problems)
     row = validate(schema.Channel, document, path)
     keys = document.mapping((*path, "thresholds"))
@@ -114,15 +125,21 @@ def _channel(document: Document, path: Path, zero: float, levels: LevelTable) ->
     if judged is None or quantity is None:
         return None
     unit_of(document, path, judged.unit, quantity)
-    limits = Limits(
-        sensor=span_of(document, (*path, "span"), judged.span, quantity),
-        user=span_of(document, (*path, "plausible"), judged.plausible, quantity),
-    )
+    sensor = qualityfile.sensor(document, path, quantity, judged.readings == "distance", profiles)
+    tests = qualityfile.tests(document, path, quantity, judged.interval, sensor)
     correction = 0.0
     if judged.correction is not None:
         where = (*path, "correction")
         correction = amount_of(document, where, judged.correction, quantity, units.parse_difference) or 0.0
     _heights_fit(document, path, judged, quantity)
+    factor, offset = _way(judged, zero, correction)
+    limits = Limits(
+        sensor=span_of(document, (*path, "span"), judged.span, quantity),
+        user=span_of(document, (*path, "plausible"), judged.plausible, quantity),
+    )
+    if sensor and sensor.span and judged.span is None:
+        limits = replace(limits, sensor=qualityfile.in_observations(sensor.span, factor, offset))
+    limits = qualityfile.rates(document, path, judged, quantity, limits)
     found = [_threshold(document, path, judged, quantity, level, t, zero) for level, t in graded if level and t]
     thresholds = sorted((t for t in found if t), key=lambda t: t.rank)
     _rising(document, path, thresholds, units.QUANTITIES[quantity].unit)
@@ -130,8 +147,7 @@ def _channel(document: Document, path: Path, zero: float, levels: LevelTable) ->
     contract = contractfile.contract(document, path, judged, quantity, levels, thresholds)
     if row is None or contract is None or len(document.problems) > before:
         return None
-    factor, offset = _way(row, zero, correction)
-    return Channel(str(path[-1]), quantity, contract, factor, offset, limits, tuple(thresholds))
+    return Channel(str(path[-1]), quantity, contract, factor, offset, limits, tuple(thresholds), tests)
 
 
 def _heights_fit(document: Document, path: Path, row: schema.Channel, quantity: str) -> None:

@@ -126,6 +126,21 @@ def _amount(text: str, quantity: str) -> tuple[float, Scale]:
     return value, known.accepts[unit]
 
 
+def parse_rate(text: str, quantity: str) -> float:
+    """'1.5 m/10min' as water_level -> 9.0, canonical unit an hour. Raises ValueError."""
+    amount, slash, time = text.rpartition("/")
+    if not slash or (time.strip() and not time.strip()[-1].isalpha()):
+        raise ValueError(f"{text} is not a rate. Write a quantity and a time, like '{rate_example(quantity)}'")
+    span = seconds(time if any(c.isdigit() for c in time) else f"1 {time}")
+    if span <= 0:
+        raise ValueError(f"{text} is over no time at all. Write it like '{rate_example(quantity)}'")
+    return round(parse_difference(amount, quantity) * 3600 / span, 9)
+
+
+def rate_example(quantity: str) -> str:
+    return f"1.5 {QUANTITIES[quantity].unit}/10min"
+
+
 def _parse(text: str, table: dict[str, float] | dict[str, int], example: str) -> float:
     value, unit = split(text)
     if not unit:

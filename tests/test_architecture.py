@@ -31,6 +31,7 @@ LAYERS = [
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
     | {
         "yamlfile",
+        "qualityfile",
         "fields",
         "schema",
         "validation",
