@@ -152,7 +152,8 @@ def test_scores_add_up_and_nothing_stays_nothing() -> None:
 
 def play(values: Sequence[float | None], *, silent_from: int | None = None) -> tuple[Player, Track]:
     marks = thresholds(caution=2.0, danger=3.9)
-    registry, station, channel = site.alone(levels(*[1.0] * 3), "s", "S", marks, LEVELS)
+    record = levels(*[1.0] * 5, *[2.2] * 5)  # on which the river rose as fast as in the test
+    registry, station, channel = site.alone(record, "s", "S", marks, LEVELS)
     player = Player(registry, T0)
     for i, value in enumerate(values):
         heard = silent_from is None or i < silent_from
