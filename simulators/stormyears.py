@@ -55,6 +55,8 @@ _MONTH_ENDS = (31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365)
 # Tide: period in hours and share of the amplitude (M2, S2, K1, O1; their periods are astronomy's).
 _TIDES = ((12.4206, 0.48), (12.0, 0.17), (23.9345, 0.20), (25.8193, 0.15))
 
+_TWICE = 1  # the place of the gauge that has two sensors
+
 # How often a year the record exceeds each level, floods counted once.
 EXCEEDED_A_YEAR = {"standby": 5.0, "caution": 2.4, "evacuation": 1.2, "danger": 0.7, "overflow": 0.3}
 
@@ -80,7 +82,8 @@ class Site:
 class Gauge:
     """A gauge and its years. `levels` is what its sensor read, one value a step, without any fault; metres above its
     zero. `thresholds` by key, lowest first. Rates in metres an hour; spans in metres; `dry` is the level of an ordinary
-    dry day, `season` the highest plausible level of each quarter of the year."""
+    dry day, `season` the plausible levels of each quarter of the year, `second` what another sensor there read, if
+    there is one."""
 
     site: Site
     levels: array[float]
@@ -92,6 +95,7 @@ class Gauge:
     dry: float
     season: tuple[tuple[float, float], ...] = ()
     neighbours: tuple[str, ...] = ()
+    second: array[float] | None = None
 
 
 @dataclass(slots=True)
@@ -116,10 +120,12 @@ def river(seed: int, years: int, gauges: int = 6) -> River:
     found = River(f"river-{seed}", _2026_MS, [], rain, typhoons=typhoons)
     above: array[float] | None = None
     sites = _sites(rng, gauges)
-    for site in sites:
+    for i, site in enumerate(sites):
         above = _discharge(site, runoff, above)
         still = _level(site, above, rng, typhoons)
         found.gauges.append(_gauge(site, still, years, rng))
+        if i == _TWICE:
+            found.gauges[i].second = array("d", (round(x + rng.gauss(0.01, site.waves), 2) for x in still))
     names = [site.name for site in sites]
     for i, gauge in enumerate(found.gauges):
         gauge.neighbours = tuple(names[j] for j in (i - 1, i + 1) if 0 <= j < len(names) and not sites[j].tide)

@@ -6,8 +6,7 @@ its time; then time passes for every channel.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,14 +54,16 @@ class Track:
     newest_ms: int | None = None
     stale: int = 0
     refused: int = 0  # reads from a future that nobody believes
-    flags: Counter[str] = field(default_factory=Counter)
 
 
 class Player:
     """The bridge's work over one registry. `step` is to be called with rising times."""
 
-    def __init__(self, registry: Registry, listening_since_ms: int) -> None:
-        self.registry = registry
+    def __init__(
+        self, registry: Registry, listening_since_ms: int, look: Callable[[Work], None] = lambda work: None
+    ) -> None:
+        """`look` is shown each batch before it is let go."""
+        self.registry, self._show = registry, look
         self.memory = Memory("score")
         self.tracks: dict[Series, Track] = {}
         self._watched: list[tuple[Series, Channel, Track]] = []
@@ -87,6 +88,7 @@ class Player:
             if (track := self.tracks.get((t.tenant, t.station, t.channel))) is not None:
                 track.said.append((now_ms, t))
         self._look(now_ms)
+        self._show(work)
         return work.transitions
 
     def _believed(self, read: Read, future_ms: int) -> bool:

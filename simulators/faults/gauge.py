@@ -9,6 +9,7 @@ each other. Nothing here knows how such things are found out.
 | `stuck` | the same reading again and again for hours or days |
 | `drift` | the zero creeps for days, up or down, until a visit, or until rising water washes off what lay on it |
 | `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
+| `damped` | the intake silts up: readings follow the water sluggishly for days, until a flood opens it |
 | `noise` | waves, or a loose mount: readings scatter for hours |
 | `clock` | the device's clock jumps, and jumps back when it is set |
 | `obstructed` | something hangs in the beam: a high, nearly constant level |
@@ -185,6 +186,20 @@ def noise(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[T
     return _changed(reads, first, last, "noise", scatter)
 
 
+def damped(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _somewhere(reads, rng, 24 * rng.uniform(2, 8))
+    share, flood = 1 / rng.uniform(80, 200), gauge.lowest + 0.5 * (gauge.overflow - gauge.lowest)
+    inside = reads[first].value or 0.0
+    last = next((i for i in range(first, last) if (reads[i].value or 0.0) > flood), last)
+
+    def follow(_: int, r: Read) -> Read:
+        nonlocal inside
+        inside += ((r.value or 0.0) - inside) * share
+        return replace(r, value=_centimetres(inside))
+
+    return _changed(reads, first, last, "damped", follow)
+
+
 def clock(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     first, last = _somewhere(reads, rng, rng.uniform(1, 12))
     jump_ms = rng.choice((-1, 1)) * round(rng.uniform(0.1, 6) * HOUR)
@@ -256,6 +271,7 @@ CATALOGUE: dict[str, Fault] = {
     "stuck": stuck,
     "drift": drift,
     "dropouts": dropouts,
+    "damped": damped,
     "noise": noise,
     "clock": clock,
     "obstructed": obstructed,

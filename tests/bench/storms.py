@@ -12,11 +12,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 
-from gateway import config
+from gateway import config, qualitylimits
+from gateway.bridge.work import Work
 from gateway.errors import FaultCode
+from gateway.model import Flag
+from gateway.qualitylimits import Attenuated, MultiVariate, QualityTests, Season
 from gateway.scoring import judging, playing, truth
 from gateway.scoring.judging import Finding, Score
 from gateway.stations import Channel, Contract, Limits, Registry, Station, Threshold
@@ -27,13 +30,24 @@ from simulators.stormyears import STEP_MS, STEPS_A_YEAR, Gauge, River
 TUNING = range(1, 1000)
 REPORTED = range(20_001, 20_011)
 YEARS, GAUGES = 5, 6  # of a river
-TENANT = "storms"
+TENANT, SECOND = "storms", "water_level_b"
 LEVELS = config.load_levels("jp-2026")
 
 # What befalls every gauge every year, in the order in which it acts; and at its highest crest one of these, in turn.
-EVERY_YEAR = ("noise", "drift", "stuck", "obstructed", "spikes", "set_wrong")
+EVERY_YEAR = ("noise", "damped", "drift", "stuck", "obstructed", "spikes", "set_wrong")
 AT_THE_CREST = ((), ("dead_at_crest",), ("span_at_crest",), ("jump_over_overflow",))
 AFTERWARDS = ("clock", "dropouts")
+TESTS = (
+    "gross_range",
+    "climatology",
+    "spike",
+    "rate_of_change",
+    "flat_line",
+    "attenuated",
+    "multi_variate",
+    "neighbour",
+)
+WRONG_BY = 0.10  # metres: a reading further from the truth is wrong, and so is a stuck one
 
 
 @dataclass(slots=True)
@@ -46,18 +60,16 @@ class Account:
     river_floods: int = 0
     false_high: int = 0  # confirmed false at rank >= 3
     false_unconfirmed: int = 0
+    wrong: int = 0  # readings that were
+    wrong_as_good: int = 0  # of them, those that no quality test spoke of
+    right: int = 0
+    right_doubted: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     worst: list[tuple[int, str, Finding, tuple[str, ...]]] = field(default_factory=list)
 
     def add(self, other: Account) -> None:
-        self.score += other.score
-        self.station_years += other.station_years
-        self.episodes += other.episodes
-        self.river_floods += other.river_floods
-        self.false_high += other.false_high
-        self.false_unconfirmed += other.false_unconfirmed
-        self.troubles += other.troubles
-        self.worst += other.worst
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
 
 def measure(seeds: Sequence[int], years: int = YEARS, without: str = "", processes: int = 2) -> Account:
@@ -82,13 +94,55 @@ def river(found: River, seed: int, without: str = "") -> Account:
         reads, made = _troubled(found, g, seed, number)
         arriving.append((station, station.channels["water_level"], reads))
         troubles.append(made)
-    player = playing.Player(Registry(stations, LEVELS), found.start_ms)
+    for g, station in zip(found.gauges, stations, strict=True):
+        if g.second is not None:
+            plain = faults.reads_of([(found.start_ms + i * STEP_MS, value) for i, value in enumerate(g.second)])
+            arriving.append((station, station.channels[SECOND], plain))
+    doubts = Doubts(found, arriving, troubles)
+    player = playing.Player(Registry(stations, LEVELS), found.start_ms, doubts.see)
     for now_ms, batch in _batches(found, arriving):
         player.step(now_ms, batch)
     account = Account(river_floods=found.floods)
-    for g, (station, channel, _), made in zip(found.gauges, arriving, troubles, strict=True):
+    doubts.count(account)
+    for g, (station, channel, _), made in zip(found.gauges, arriving, troubles, strict=False):
         _judged(account, found, g, station, channel, player, made, seed)
     return account
+
+
+class Doubts:
+    """Which readings were wrong, and which of all were doubted: by their real-time flag, or by what came later."""
+
+    def __init__(
+        self,
+        found: River,
+        arriving: Sequence[tuple[Station, Channel, list[faults.Read]]],
+        troubles: Sequence[Sequence[faults.Trouble]],
+    ) -> None:
+        self._doubted: set[tuple[str, int]] = set()
+        self._wrong: set[tuple[str, int]] = set()
+        self._all = 0
+        for g, (station, _, reads), made in zip(found.gauges, arriving, troubles, strict=False):
+            stuck = [(t.since_ms, t.until_ms) for t in made if t.name == "stuck"]
+            for r in reads:
+                if r.value is None:
+                    continue
+                self._all += 1
+                true = g.levels[(r.true_ms - found.start_ms) // STEP_MS]
+                if abs(r.value - true) > WRONG_BY or any(since <= r.true_ms <= until for since, until in stuck):
+                    self._wrong.add((station.id, r.at_ms))
+
+    def see(self, work: Work) -> None:
+        for o in work.observations:
+            if o.channel != SECOND and o.flag in (Flag.SUSPECT, Flag.FAIL):
+                self._doubted.add((o.station, o.observed_ms))
+        for a in work.assessments:
+            if a.channel != SECOND and a.flag in (Flag.SUSPECT, Flag.FAIL):
+                self._doubted.add((a.station, a.observed_ms))
+
+    def count(self, account: Account) -> None:
+        account.wrong, account.right = len(self._wrong), self._all - len(self._wrong)
+        account.wrong_as_good = len(self._wrong - self._doubted)
+        account.right_doubted = len(self._doubted - self._wrong)
 
 
 def _judged(
@@ -173,7 +227,11 @@ def _station(found: River, g: Gauge, without: str) -> Station:
         Contract(600.0, 300.0),
         limits=_limits(g, without),
         thresholds=tuple(_threshold(key, value) for key, value in g.thresholds.items()),
+        tests=_tests(g).without(without),
     )
+    channels = {channel.name: channel}
+    if g.second is not None:
+        channels[SECOND] = Channel(SECOND, "water_level", Contract(600.0, 300.0), tests=QualityTests(kept=True))
     name = g.site.name
     return Station(
         TENANT,
@@ -185,7 +243,7 @@ def _station(found: River, g: Gauge, without: str) -> Station:
         name,
         "T.P.",
         0.0,
-        {channel.name: channel},
+        channels,
         hazard="tide" if g.site.tide else "river",
         river=found.name,
         neighbours=g.neighbours,
@@ -193,12 +251,24 @@ def _station(found: River, g: Gauge, without: str) -> Station:
 
 
 def _limits(g: Gauge, without: str) -> Limits:
-    rates = without != "rate_of_change"
+    ranges, rates = without != "gross_range", without != "rate_of_change"
     return Limits(
-        g.sensor_span if without != "gross_range_sensor" else None,
-        g.user_span if without != "gross_range_user" else None,
+        g.sensor_span if ranges else None,
+        g.user_span if ranges else None,
         g.rise_per_h if rates else None,
         g.fall_per_h if rates else None,
+    )
+
+
+def _tests(g: Gauge) -> QualityTests:
+    """What a water level has by default, and what is known of the place: its seasons, its dry level, that a tide must
+    move it, and its second sensor."""
+    return replace(
+        qualitylimits.defaults("water_level"),
+        climatology=tuple(Season(3 * i + 1, 3 * i + 3, span) for i, span in enumerate(g.season)),
+        attenuated=Attenuated("range", 86_400.0, 0.5 * g.site.tide) if g.site.tide else None,
+        multi_variate=(MultiVariate(SECOND, differs=0.15),) if g.second is not None else (),
+        dry=g.dry,
     )
 
 
