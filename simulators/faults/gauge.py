@@ -13,7 +13,7 @@ each other. Nothing here knows how such things are found out.
 | `noise` | waves, or a loose mount: readings scatter for hours |
 | `clock` | the device's clock jumps, and jumps back when it is set |
 | `obstructed` | something hangs in the beam: a high, nearly constant level |
-| `set_wrong` | silent for a working day to three days, then back with a wrong zero, metres too high, until somebody notices |
+| `set_wrong` | silent for a working day to three, then back with a zero metres too high, until somebody notices |
 | `dead_at_crest` | the gauge falls silent while the highest flood rises, and comes back a day later |
 | `span_at_crest` | the highest water is beyond what the sensor can measure: it says so |
 | `jump_over_overflow` | while the water rises: twice, for a few readings, 2 to 3 m above the level of overflow |

@@ -152,7 +152,7 @@ SHM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def scoring(rivers: int = len(storms.REPORTED)) -> list[Figure]:
-    """Issue of the alarm: generated station-years with faults, from seeds that nobody tuned on; and how much worse it is
+    """Issue of the alarm: generated station-years with faults, of seeds that nobody tuned on; and how much worse it is
     without each quality test (readings that were wrong and that nobody doubted, more a station-year)."""
     found = storms.measure(storms.REPORTED[:rivers])
     years = found.station_years
