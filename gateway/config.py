@@ -2,6 +2,7 @@
 
     stations.yaml           the stations, for the bridge
     bridge.yaml             the bridge
+    people.yaml             who is called, for the bridge; without it every recipient of bridge.yaml is told
     edge.yaml               the agent on a device
     device_profiles/*.yaml  sensor models beside those that come with Suimon; one of the same name replaces it
 
@@ -18,7 +19,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from gateway import processfile, profilefile, settings, stationfile, yamlfile
+from gateway import peoplefile, processfile, profilefile, settings, stationfile, yamlfile
+from gateway.clock import SystemClock
 from gateway.errors import ConfigError, Problem
 from gateway.fields import did_you_mean, instead
 from gateway.profiles import Profile
@@ -26,6 +28,7 @@ from gateway.stations import HEALTH_CHANNELS, Channel, Level, LevelTable, Regist
 from gateway.yamlfile import Document
 
 STATIONS, BRIDGE, EDGE, PROFILES = "stations.yaml", "bridge.yaml", "edge.yaml", "device_profiles"
+PEOPLE = "people.yaml"
 DEFAULT_LEVELS = "jp-2026"
 
 
@@ -56,7 +59,7 @@ def load_edge(folder: Path) -> tuple[settings.Edge, dict[str, Profile]]:
 
 
 def load_bridge(folder: Path) -> tuple[settings.Bridge, Registry]:
-    """bridge.yaml and stations.yaml. Raises ConfigError."""
+    """bridge.yaml and stations.yaml, with people.yaml where it is in the folder. Raises ConfigError."""
     found = _load(folder, BRIDGE)
     assert found.bridge is not None
     assert found.registry is not None
@@ -68,16 +71,18 @@ def check(folder: Path) -> list[Problem]:
     return inspect(folder).problems
 
 
-def inspect(folder: Path) -> Folder:
-    """Whatever of the files is present, and every problem of it."""
-    present = {name for name in (STATIONS, BRIDGE, EDGE) if (folder / name).exists()}
+def inspect(folder: Path, now_ms: int | None = None) -> Folder:
+    """Whatever of the files is present, and every problem of it; also where from `now_ms` on a role that is called has
+    nobody, which a bridge that starts does not refuse: it must alarm all the same."""
+    now = SystemClock().now_ms() if now_ms is None else now_ms
+    present = {name for name in (STATIONS, BRIDGE, EDGE, PEOPLE) if (folder / name).exists()}
     if (folder / PROFILES).is_dir():
         present.add(PROFILES)
     if present:
-        return _read(folder, present)
+        return _read(folder, present | ({STATIONS, BRIDGE} if PEOPLE in present else set()), now)
     what = "nothing to check here" if folder.is_dir() else "no folder" if folder.exists() else "no such folder"
     near = did_you_mean(STATIONS, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
-    message = f"{what}. Expected {STATIONS}, {BRIDGE}, {EDGE} or {PROFILES}/*.yaml{near}"
+    message = f"{what}. Expected {STATIONS}, {BRIDGE}, {PEOPLE}, {EDGE} or {PROFILES}/*.yaml{near}"
     return Folder(folder, [Problem(str(folder), 1, 1, "", message)])
 
 
@@ -130,15 +135,17 @@ def _load(folder: Path, wanted: str) -> Folder:
     also = {STATIONS: set(), BRIDGE: {STATIONS}, EDGE: {PROFILES}}[wanted]
     if wanted == EDGE and (folder / STATIONS).exists():
         also.add(STATIONS)
+    if wanted == BRIDGE and (folder / PEOPLE).exists():
+        also.add(PEOPLE)
     found = _read(folder, {wanted} | also)
     if found.problems:
         raise ConfigError(found.problems)
     return found
 
 
-def _read(folder: Path, names: set[str]) -> Folder:
+def _read(folder: Path, names: set[str], now_ms: int | None = None) -> Folder:
     with _collector_paused():
-        return _Reader(folder, names).read()
+        return _Reader(folder, names, now_ms).read()
 
 
 @contextmanager
@@ -157,8 +164,8 @@ def _collector_paused() -> Iterator[None]:
 class _Reader:
     """Reads the named files of a folder, each once."""
 
-    def __init__(self, folder: Path, names: set[str]) -> None:
-        self._names = names
+    def __init__(self, folder: Path, names: set[str], now_ms: int | None) -> None:
+        self._names, self._now_ms = names, now_ms
         self._documents: dict[str, Document] = {}
         self._found = Folder(folder)
 
@@ -171,6 +178,8 @@ class _Reader:
             found.registry = Registry(stationfile.stations(document, levels, found.profiles), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, level_tables())
+        if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
+            found.bridge = peoplefile.people(document, found.path, found.bridge, found.registry, self._now_ms)
         if {EDGE, PROFILES} & self._names and not found.profiles:
             found.profiles = load_profiles(found.path, found.problems)
         if EDGE in self._names and (document := self._readable(EDGE)):

@@ -210,6 +210,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     row = validate(schema.Bridge, document)
     names = document.mapping(("notify", "recipients"))
     recipients = [_recipient(document, ("notify", "recipients", name), folder) for name in names]
+    media = {str(n): _medium(document, ("notify", "media", n), folder) for n in document.mapping(("notify", "media"))}
     judged = row or loosely(schema.Bridge, document, ())
     broker = _broker(document, folder)
     influx = _influx(document, ("influx",), folder) if document.mapping(()).get("influx") is not None else None
@@ -233,6 +234,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         influx=influx,
         recipients=tuple(recipient for recipient in recipients if recipient),
         alert_topic=row.notify.alert_topic,
+        media={name: medium for name, medium in media.items() if medium},
         level_table=row.level_table,
         trust_clock=row.clock.trust,
         future_tolerance_s=row.clock.future_tolerance,
@@ -283,6 +285,21 @@ def _recipient(document: Document, path: Path, folder: FilePath) -> settings.Rec
     row = validate(schema.Recipient, document, path)
     if row is None:
         return None
+    token = _reached(document, path, row, folder)
+    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, row.min_rank, row.notices)
+
+
+def _medium(document: Document, path: Path, folder: FilePath) -> settings.Recipient | None:
+    """As a recipient without an address; members have those."""
+    row = validate(schema.Medium, document, path)
+    if row is None:
+        return None
+    token = _reached(document, path, row, folder)
+    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, notices=False)
+
+
+def _reached(document: Document, path: Path, row: schema.Recipient | schema.Medium, folder: FilePath) -> str | None:
+    """The token of a medium whose keys fit it."""
     if row.medium == "webhook" and "url" not in document.mapping(path):
         message = "'url' is missing: a webhook is called there. Add for example 'url: https://desk.example/hook'"
         document.add(path, message, at_key=True)
@@ -290,5 +307,4 @@ def _recipient(document: Document, path: Path, folder: FilePath) -> settings.Rec
         for key in ("url", "token_file"):
             if getattr(row, key) is not None:
                 document.add((*path, key), f"the medium console has no {key}. Leave it out", at_key=True)
-    token = _secret(document, (*path, "token_file"), row.token_file, folder)
-    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, row.min_rank, row.notices)
+    return _secret(document, (*path, "token_file"), row.token_file, folder)

@@ -207,8 +207,18 @@ class Recipient(Row):
     notices: bool = True
 
 
+class Medium(Row):
+    """How an address of people.yaml is reached: `mail:yamada@city.example` by the medium `mail`."""
+
+    medium: Literal["console", "webhook"] = _need("webhook")
+    url: f.Url | None = None
+    token_file: f.Text | None = None
+    timeout: f.Duration = 10.0
+
+
 class Notify(Row):
     alert_topic: bool = True
+    media: dict[f.Name, Any] = {}
     recipients: dict[f.Name, Any] = {}
 
 
@@ -246,6 +256,34 @@ class Bridge(Row):
     watch: Watch | None = None
     heartbeat: Heartbeat | None = None
     simulation: bool = False
+
+
+# --- people.yaml
+
+
+class RoleOfPeople(Row):
+    name: Annotated[LocalName, BeforeValidator(f.localised)] = _need("当直")
+    wait: f.Duration | None = None
+    deputies: list[f.Name] = []
+
+
+class PlanOfPeople(Row):
+    rank: Annotated[int, Field(ge=1, le=5)] = _need("3")
+    hazard: Literal["river", "tide", "underpass", "inundation", "rain"] | None = None
+    station: f.Name | None = None
+    call: Annotated[list[f.Name], Field(min_length=1)] = _need("[duty]")
+    inform: list[f.Name] = []
+    wait: f.Duration | None = None
+    rounds: Annotated[int, Field(ge=1, le=10)] = 3
+
+
+class People(Row):
+    version: Version
+    members: f.Text = _need("members.csv")
+    office: f.Text = "08:30-17:15"
+    closed: list[f.Text] = []
+    roles: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+    plans: Annotated[list[Any], Field(min_length=1)] = _need("")
 
 
 # --- device_profiles/*.yaml

@@ -133,6 +133,7 @@ class Recipient:
     timeout_s: float = 10.0
     min_rank: int = 2
     notices: bool = True
+    to: str = ""  # whom the medium is to reach, where it serves many: what stands after `mail:`
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class Bridge:
     influx: Influx | None = None
     recipients: tuple[Recipient, ...] = ()
     alert_topic: bool = True
+    media: Mapping[str, Recipient] = field(default_factory=dict)  # by the word before an address's colon
     people: People | None = None  # without: every recipient from its min_rank on
     level_table: str = "jp-2026"
     trust_clock: Literal["system", "always"] = "system"

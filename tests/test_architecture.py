@@ -29,6 +29,7 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
+    | {"peoplefile", "memberfile"}
     | {
         "yamlfile",
         "qualityfile",

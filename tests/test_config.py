@@ -219,7 +219,7 @@ def test_missing_files(tmp_path: Path) -> None:
 
 def test_a_folder_without_configuration(tmp_path: Path) -> None:
     """A folder that is missing, or holds nothing of ours, is told with what is expected there."""
-    expected = "Expected stations.yaml, bridge.yaml, edge.yaml or device_profiles/*.yaml"
+    expected = "Expected stations.yaml, bridge.yaml, people.yaml, edge.yaml or device_profiles/*.yaml"
     assert config.check(tmp_path) == [Problem(str(tmp_path), 1, 1, "", f"nothing to check here. {expected}")]
     assert config.check(tmp_path / "no") == [Problem(str(tmp_path / "no"), 1, 1, "", f"no such folder. {expected}")]
 

@@ -327,7 +327,8 @@ def test(act: Act) -> Done:
     name = testwords.name(act.now_ms)
     for recipient in said.recipients or known:
         key = f"test/{name}/{recipient}"
-        body = json.dumps({"key": key, **testwords.body(name, recipient, act.now_ms)}, ensure_ascii=False)
+        to = {"to": known[recipient].to} if known[recipient].to else {}
+        body = json.dumps({"key": key, **to, **testwords.body(name, recipient, act.now_ms)}, ensure_ascii=False)
         act.work.owed.append(Owed(key, known[recipient].medium, recipient, body, act.now_ms, True))
         act.work.tests.append(Asked(name, recipient))
     act.note(journal.Kind.DRILL, None, "", "", action="test", test=name, recipients=len(said.recipients or known))

@@ -74,12 +74,13 @@ def owed(
     age_ms = now_ms - t.at_ms
     late = t.change is Change.RISE and age_ms > channel.contract.late_after_s * 1000
     body = _body(t, station, channel, state, levels, age_ms if late else None)
-    media = {r.name: r.medium for r in bridge.recipients}
+    recipients = {r.name: r for r in bridge.recipients}
     out = []
     for call in calls:
-        if call.recipient in media:
-            text = json.dumps({**body, "rings": call.rings, "more": call.more}, ensure_ascii=False)
-            out.append(Owed(call.key, media[call.recipient], call.recipient, text, now_ms, call.rings))
+        if (to := recipients.get(call.recipient)) is not None:
+            own = {"rings": call.rings, "more": call.more} | ({"to": to.to} if to.to else {})
+            text = json.dumps({**body, **own}, ensure_ascii=False)
+            out.append(Owed(call.key, to.medium, to.name, text, now_ms, call.rings))
     if topic and bridge.alert_topic:
         text = json.dumps(body, ensure_ascii=False)
         out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))

@@ -47,7 +47,12 @@ def _summary(found: Folder) -> list[str]:
         )
     if found.bridge:
         influx = "InfluxDB" if found.bridge.influx else "no InfluxDB"
-        lines.append(f"bridge.yaml: {_count(len(found.bridge.recipients), 'recipient')}, {influx}")
+        recipients = sum(not r.to for r in found.bridge.recipients)
+        lines.append(f"bridge.yaml: {_count(recipients, 'recipient')}, {influx}")
+    if found.bridge and (people := found.bridge.people):
+        members = _count(len(people.members), "member")
+        plans = _count(len(people.plans), "plan")
+        lines.append(f"people.yaml: {_count(len(people.roles), 'role')}, {members}, {plans}, somebody at all times")
     if found.edge:
         buses = _count(len(found.edge.buses), "bus", "buses")
         lines.append(f"edge.yaml: {found.edge.device}, {buses}, {_count(len(found.edge.sensors), 'sensor')}")
