@@ -1,11 +1,13 @@
 """Common causes of silence: which losses are one, and which stand alone. Pure.
 
 A district's mobile network takes its stations one after the other, each as its own contract is broken. So a loss waits
-until it is known whether it is alone, `HOLD_BACK_MS` at least and `LONGEST_MS` at most:
+until it is known whether it is alone, `LONGEST_MS` at most:
 
-- One cause, as soon as at least `LEAST` stations and more than half of a group's are down (a report of theirs is
-  overdue). Of several groups it is the one that explains most and has fewest that still speak, then the most specific.
-- Alone, as soon as half of each of its groups has spoken since it should have, or when the time is up.
+- Alone, as soon as so many of each of its groups have spoken since it should have, that none can be the cause; or when
+  the time is up.
+- One cause, where at least `LEAST` stations and more than half of a group's are down (a report of theirs is overdue),
+  after `HOLD_BACK_MS`, so that its list is near complete. Of several groups it is the one that explains most and has
+  fewest that still speak, then the most specific.
 
 Two stations of one device are enough, and there a fault counts as silence: the device is dead.
 """
@@ -84,11 +86,11 @@ def judge(pending: Iterable[Standing], members: Callable[[Station, Group], Seque
     Each loss is in one cause, or alone, or waits on."""
     waiting = {(s.station.tenant, s.station.id): s for s in pending}
     ripe = {key for key, s in waiting.items() if _waited(s, now_ms) >= HOLD_BACK_MS}
-    if not ripe:
+    if not waiting:
         return Verdict()
     shared = _Shared(waiting, ripe, members)
     verdict = Verdict(shared.causes())
-    for key in sorted(ripe - shared.taken):
+    for key in sorted(waiting.keys() - shared.taken):
         s = waiting[key]
         if _waited(s, now_ms) >= LONGEST_MS or shared.others_speak(s):
             verdict.alone.append(s)
@@ -153,16 +155,16 @@ class _Shared:
         return len(there) - 2 * len(down), -len(key[1]), len(self._groups[key])
 
     def others_speak(self, s: Standing) -> bool:
-        """Half of each of its groups has spoken since this one should have, so none of them can be the cause."""
+        """Of each of its groups so many have spoken since this one should have, that it can not have failed."""
         for group in s.station.groups:
             key = (s.station.tenant, group)
             if not s.down(group) or len(self._groups[key]) < least(group):
                 continue
             if key not in self._words:
                 self._words[key] = sorted(x.word_ms for x in self._left(key) if not x.down(group))
-            words = self._words[key]
-            since = len(words) - bisect_left(words, s.due_ms)
-            if 2 * since < len(self._left(key)):
+            words, size = self._words[key], len(self._left(key))
+            silent = size - (len(words) - bisect_left(words, s.due_ms))
+            if silent >= least(group) and 2 * silent > size:
                 return False
         return True
 
