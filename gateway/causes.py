@@ -25,6 +25,7 @@ from gateway.stations import Group, Station
 
 HOLD_BACK_MS = 2 * 60_000
 LONGEST_MS = 10 * 60_000
+LEFT_MS = 30 * 60_000  # so long a cause that is nearly over waits for the last ones
 LEAST, LEAST_OF_DEVICE = 3, 2
 
 
@@ -169,8 +170,8 @@ class _Shared:
         return True
 
 
-def over(group: Group, members: Sequence[Standing], listed: set[str]) -> bool:
-    """Whether a cause has ended: too few of its stations are left, or three quarters of the group speak again."""
+def eases(group: Group, members: Sequence[Standing], listed: set[str]) -> bool:
+    """Whether a cause is nearly over: too few of its stations are left, or three quarters of the group speak again."""
     up = sum(s.up(group) for s in members if s.counts or s.station.id in listed)
     expected = sum(s.counts or s.station.id in listed for s in members)
     return len(listed) < least(group) or 4 * up >= 3 * expected

@@ -29,9 +29,10 @@ class Rules(standing.Rules, Protocol):
 
 
 class Memory(Protocol):
-    """`gathered_ms`: when losses were looked at last."""
+    """`gathered_ms`: when losses were looked at last; `easing`: since when a cause is nearly over."""
 
     gathered_ms: int
+    easing: dict[tuple[str, str], int]
 
     @property
     def episodes(self) -> Mapping[tuple[str, str], Episode]: ...
@@ -203,8 +204,21 @@ class Causes:
         if ids != episode.course.stations:
             episode = replace(episode, course=replace(episode.course, stations=ids))
             self._write(episode)
-        if group is None or causes.over(group, members, set(ids)):
+        if self._over(episode, group, members):
             self._end(episode, members)
+
+    def _over(self, episode: Episode, group: Group | None, members: list[Standing]) -> bool:
+        """All are back, or those that are left have had their time. A restart gives it anew."""
+        easing, now = self._work.memory.easing, self._work.rules.now_ms
+        listed = set(episode.course.stations)
+        if group is not None and listed:
+            if not causes.eases(group, members, listed):
+                easing.pop(episode.slot, None)
+                return False
+            if 0 <= now - easing.setdefault(episode.slot, now) < causes.LEFT_MS:
+                return False
+        easing.pop(episode.slot, None)
+        return True
 
     def _end(self, episode: Episode, members: list[Standing]) -> None:
         """What is left of it is lost alone, and named in what is told."""

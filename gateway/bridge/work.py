@@ -42,8 +42,8 @@ class Memory:
     often recipients rang lately, `quality` what the quality tests remember.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
-    time, `heard`, how long routers have been heard, and `gathered_ms`, when losses were looked at last. No disk holds
-    them."""
+    time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, and `easing`, since
+    when a common cause is nearly over. No disk holds them."""
 
     store: str
     last_commit_ms: int = 0
@@ -57,6 +57,7 @@ class Memory:
     witnesses: dict[Device, Witness] = field(default_factory=dict)
     heard: dict[Device, Heard] = field(default_factory=dict)
     gathered_ms: int = 0
+    easing: dict[Place, int] = field(default_factory=dict)
     agents: dict[Device, str] = field(default_factory=dict)
     suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
