@@ -6,21 +6,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import combinations
-from statistics import median
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.model import Change, Condition, Flag, Transition
 from gateway.stations import Channel, Station, Threshold
+from gateway.trend import MetresAt as MetresAt
 
-RECENT = 13  # observations kept for the trend
+REJECTED_JUMPS = 99  # no spike: what a person has called false is believed again only when the level was low
 
-MetresAt = tuple[int, float]
+Best = tuple[int, float, int]  # rank, value, when
 
 
-class ChannelState(msgspec.Struct, frozen=True):
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A time in which data were missing, and what backlog has shown of it (see `hindsight`). `before` and `after` are
+    the values around it, `known` the highest rank that people knew of; `best` the two highest observations, `noted_ms`
+    when the last of them came and `since_ms` the first, 0 where nothing waits to be told; `told` the rank that was."""
+
+    from_ms: int
+    to_ms: int | None = None
+    before: float | None = None
+    after: float | None = None
+    known: int = 0
+    best: tuple[Best, ...] = ()
+    noted_ms: int = 0
+    since_ms: int = 0
+    told: int = 0
+
+
+class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of one channel. Survives restarts as JSON (below 2 KB). A struct, because each observation makes
     several new ones, and `msgspec.structs.replace` costs a tenth of that of dataclasses.
 
@@ -30,6 +45,12 @@ class ChannelState(msgspec.Struct, frozen=True):
     announced, `rung_ms` and `rung_rank` when people were last rung for a loss of this channel, and at which rank. What
     came before `since_ms` does not count (the end of maintenance). `log` and `seq` are of the newest observation: a
     higher number of the same log was read later, whatever its time says.
+
+    `anchor` is the newest good observation that was plausibly reached, `jumps` counts the samples since an implausible
+    jump above it, `drops` those since an implausible fall (two: it was told). `claim_ms`: since when an unconfirmed
+    rank waits to ring, 0 where it rang; `refuted_ms` when one was last taken back. `marks` is the version of the
+    thresholds that an open episode goes by, `revised` the level at which they changed, `hushed` the rank that came by
+    that alone.
     """
 
     rank: int = 0
@@ -55,6 +76,15 @@ class ChannelState(msgspec.Struct, frozen=True):
     rung_ms: int = 0
     rung_rank: int = 0
     since_ms: int = 0
+    anchor: MetresAt | None = None
+    jumps: int = 0
+    drops: int = 0
+    claim_ms: int = 0
+    refuted_ms: int | None = None
+    marks: str = ""
+    revised: float | None = None
+    hushed: int = 0
+    gap: Gap | None = None
 
 
 def rank_of(value: float, thresholds: tuple[Threshold, ...]) -> int:
@@ -75,11 +105,12 @@ def floor_of(rank: int, thresholds: tuple[Threshold, ...]) -> float | None:
     return own - (0.02 if distance <= 0.05 + 1e-9 else min(0.10, distance / 2))
 
 
-def trend_per_hour(recent: tuple[MetresAt, ...]) -> float | None:
-    """Canonical units an hour: the median of the slopes of all pairs (Theil 1950, Sen 1968), deaf to one outlier;
-    None with fewer than three observations."""
-    slopes = [(b - a) / (tb - ta) for (ta, a), (tb, b) in combinations(recent, 2) if tb > ta]
-    return median(slopes) * 3_600_000 if len(recent) >= 3 and slopes else None
+def level_of(rank: int, value: float | None, thresholds: tuple[Threshold, ...]) -> str:
+    """The key of the threshold that a transition about `rank` concerns: of several of that rank the highest that the
+    value has reached, else the lowest; empty where there is none."""
+    own = sorted((t for t in thresholds if t.rank == rank), key=lambda t: t.value)
+    reached = [t for t in own if value is not None and value >= t.value]
+    return (reached[-1] if reached else own[0]).level if own else ""
 
 
 def episode_id(station: str, at_ms: int) -> str:
@@ -95,7 +126,16 @@ def heal(state: ChannelState, latest_ms: int, instead_ms: int) -> ChannelState:
     usable = None if state.usable_ms is None else min(state.usable_ms, instead_ms)
     below = state.below if state.below_since_ms <= latest_ms else 0
     recent = tuple(x for x in state.recent if x[0] <= latest_ms)
-    return replace(state, last_ms=instead_ms, usable_ms=usable, below=below, recent=recent, log=None, seq=None)
+    anchor = state.anchor
+    if anchor is not None and anchor[0] > latest_ms:
+        anchor = min(anchor[0], instead_ms), anchor[1]
+    gap = state.gap
+    if gap is not None and max(gap.from_ms, gap.to_ms or 0) > latest_ms:
+        gap = None
+    state = replace(state, last_ms=instead_ms, usable_ms=usable, below=below, recent=recent, log=None, seq=None)
+    claim_ms = min(state.claim_ms, instead_ms)
+    refuted = None if state.refuted_ms is None else min(state.refuted_ms, instead_ms)
+    return replace(state, anchor=anchor, gap=gap, claim_ms=claim_ms, refuted_ms=refuted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +178,9 @@ class Step:
         from_rank: int | None = None,
     ) -> None:
         self.episode = self.episode or episode_id(self.station.id, at_ms)
+        from_rank = self.state.rank if from_rank is None else from_rank
+        crossed = from_rank if change is Change.FALL else to_rank
+        level = level_of(crossed, value, self.channel.in_force(at_ms))
         self.out.append(
             Transition(
                 self.station.tenant,
@@ -145,11 +188,12 @@ class Step:
                 self.channel.name,
                 self.episode,
                 change,
-                self.state.rank if from_rank is None else from_rank,
+                from_rank,
                 to_rank,
                 at_ms,
                 value,
                 confirmed,
                 rings,
+                level,
             )
         )

@@ -50,7 +50,9 @@ class Waiting:
 class Course:
     """What people were told about an episode, and what they have done. JSON in the store, so fields need defaults.
 
-    `called` is the rank whose plan was called last, lowered when the level falls. `ends_ms`: a drill ends by itself."""
+    `called` is the rank whose plan was called last, lowered when the level falls. `ends_ms`: a drill ends by itself.
+    `peak` and `peak_ms`: the highest good value of the station's main channel since the episode began, also where
+    only backlog has shown it."""
 
     acknowledged_ms: int | None = None
     acknowledged_by: str = ""
@@ -66,6 +68,8 @@ class Course:
     told: tuple[Told, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     ends_ms: int | None = None
+    peak: float | None = None
+    peak_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,13 @@ class Episode:
     def reached(self, t: Transition) -> Episode:
         """With the highest rank that it has come to; an unconfirmed one does not count."""
         return replace(self, max_rank=max(self.max_rank, t.to_rank if t.confirmed else 0))
+
+    def with_peak(self, value: float, at_ms: int) -> Episode:
+        """With a good value of its time; the very episode where that is no new peak."""
+        peak = self.course.peak
+        if at_ms < self.opened_ms or (peak is not None and value <= peak):
+            return self
+        return replace(self, course=replace(self.course, peak=value, peak_ms=at_ms))
 
 
 def opened_by(t: Transition) -> Episode:

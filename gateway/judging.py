@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway.channelstate import RECENT, ChannelState, Context, Step, rank_of
+from gateway.channelstate import REJECTED_JUMPS, ChannelState, Context, Step, rank_of
 from gateway.model import Change, ClockState, Condition, Flag, Observation
 from gateway.stations import Threshold
+from gateway.trend import MetresAt, kept
 
 
 def claim_of(state: ChannelState) -> int:
@@ -20,15 +21,25 @@ def claim_of(state: ChannelState) -> int:
     return max(state.rank, state.unconfirmed)
 
 
+def seen(state: ChannelState) -> MetresAt | None:
+    """The level that a person has looked at."""
+    usable_ms, value = state.usable_ms, state.value
+    return state.anchor if usable_ms is None or value is None else (usable_ms, value)
+
+
 def confirmed(state: ChannelState) -> ChannelState:
-    """What the channel claims, or what was rejected before, stands."""
+    """What the channel claims, or what was rejected before, stands; what follows may build on the level."""
     rank = max(claim_of(state), state.rejected)
+    state = replace(state, anchor=seen(state), jumps=0, drops=0, claim_ms=0)
     return replace(state, rank=rank, unconfirmed=0, rejected=0, pending=0, pending_rank=0, below=0)
 
 
 def rejected(state: ChannelState) -> ChannelState:
-    """It was a false alarm: nothing is left of its rank, held or not."""
+    """It was a false alarm: nothing is left of its rank, held or not. After one of rank >= 3 what follows only claims,
+    until the level was low."""
     claim = max(claim_of(state), state.rejected)
+    jumps = REJECTED_JUMPS if claim >= 3 else 0
+    state = replace(state, jumps=jumps, drops=0, claim_ms=0, hushed=0)
     return replace(state, rank=0, unconfirmed=0, held=False, rejected=claim, pending=0, pending_rank=0, below=0)
 
 
@@ -41,6 +52,9 @@ def fresh_rank(state: ChannelState, thresholds: tuple[Threshold, ...]) -> int:
 def closed(state: ChannelState, thresholds: tuple[Threshold, ...]) -> ChannelState:
     """The event is over: a rank that is only held or waits for its time to fall goes, what the data show stays."""
     rank = min(state.rank, fresh_rank(state, thresholds))
+    if state.drops:
+        state = replace(state, anchor=seen(state), drops=0)  # what fell too fast is low
+    state = replace(state, claim_ms=0, hushed=0)
     return replace(state, rank=rank, unconfirmed=0, held=False, pending=0, pending_rank=0, below=0)
 
 
@@ -57,7 +71,7 @@ def dismissed(step: Step, o: Observation, context: Context) -> bool:
         return False
     if state.lost:
         step.say(Change.RESTORED, state.rank, o.observed_ms, o.value, rings=False)
-    recent = (*state.recent, (o.observed_ms, o.value))[-RECENT:]
+    recent = kept(state.recent, o.observed_ms, o.value)
     step.set(value=o.value, usable_ms=o.observed_ms, recent=recent, condition=Condition.FRESH)
     step.set(held=False, lost=False, lost_ms=None)
     return True

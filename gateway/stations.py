@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from gateway import units
@@ -153,6 +154,18 @@ class Channel:
             if (t.valid_from_ms is None or t.valid_from_ms <= at_ms)
             and (t.valid_to_ms is None or at_ms < t.valid_to_ms)
         )
+
+
+def threshold_version(channel: Channel, at_ms: int) -> str:
+    """Eight characters by which the thresholds in force can be told from any others: level, value, authority, basis and
+    source of each. Empty where there is none."""
+    return _version(channel.in_force(at_ms))
+
+
+@lru_cache(maxsize=65_536)
+def _version(thresholds: tuple[Threshold, ...]) -> str:
+    facts = [(t.level, t.rank, t.value, t.authority, t.basis, t.source) for t in thresholds]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:8] if facts else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ END;
 _EPISODES = """
 ALTER TABLE episodes ADD COLUMN kind TEXT NOT NULL DEFAULT 'station';
 ALTER TABLE episodes ADD COLUMN state TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE transitions ADD COLUMN level TEXT NOT NULL DEFAULT '';
 """
 
 # What people do: the course of a call, mutes and maintenance that end by themselves.

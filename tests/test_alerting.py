@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from gateway import channelstate, qc
 from gateway.alerting import advance
-from gateway.channelstate import ChannelState, floor_of, rank_of, trend_per_hour
+from gateway.channelstate import ChannelState, floor_of, rank_of
 from gateway.errors import FaultCode
 from gateway.model import Change, Condition, Flag, Observation, Transition
 from gateway.reporting import tick
 from gateway.stations import Contract, Limits, Station, Threshold
+from gateway.trend import trend_per_hour
 from simulators import recordings
 from tests.places import ALL_FIVE, AYAGAWA, MINUTE, T0, graded, threshold, thresholds
 
@@ -212,7 +213,11 @@ def at_rank(rank: int, value: float, *marks: Threshold) -> Gauge:
         ("still within the hysteresis", [(10, 3.9), (20, 3.9), (30, 3.9), (40, 3.9), (50, 3.9)], []),
         ("just below it", [(10, 3.899), (20, 3.899), (30, 3.899), (40, 3.899)], ["fall 4->3"]),
         ("rising at the end", [(10, 3.7), (20, 3.7), (30, 3.7), (40, 3.8)], []),
-        ("and no longer rising", [(10, 3.7), (20, 3.7), (30, 3.7), (40, 3.8), (50, 3.8)], ["fall 4->3"]),
+        ("and still within the half hour", [(10, 3.7), (20, 3.7), (30, 3.7), (40, 3.8), (50, 3.8), (60, 3.8)], []),
+        ("and no longer rising",
+         [(10, 3.7), (20, 3.7), (30, 3.7), (40, 3.8), (50, 3.8), (60, 3.8), (70, 3.8)], ["fall 4->3"]),
+        ("a centimetre of waves is no rise",
+         [(10, 3.80), (20, 3.79), (30, 3.80), (40, 3.79), (50, 3.80)], ["fall 4->3"]),
         ("a return above it begins anew", [(10, 3.8), (20, 3.8), (30, 3.95), (40, 3.8), (50, 3.8), (60, 3.8)], []),
         ("a new rise begins anew", [(10, 3.8), (20, 3.8), (30, 5.1), (40, 3.8), (50, 3.8), (60, 3.8)], ["rise 4->5"]),
         ("a deep fall goes as low as every sample allows",
@@ -262,21 +267,23 @@ def test_a_level_that_waves_around_a_threshold_rings_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("value", "first", "second"),
     [
-        (1.5, []),
-        (2.5, []),
-        (3.5, ["rise 0->3 unconfirmed quiet"]),
-        (4.5, ["rise 0->4 unconfirmed"]),
-        (39.33, ["rise 0->5 unconfirmed"]),
+        (0.5, [], []),
+        (1.5, [], ["rise 0->1 quiet"]),
+        (2.5, [], ["rise 0->2"]),
+        (3.5, ["rise 0->3 unconfirmed quiet"], []),
+        (4.5, ["rise 0->4 unconfirmed"], []),
+        (39.33, ["rise 0->5 unconfirmed"], []),
     ],
 )
-def test_suspect_values_raise_unconfirmed(value: float, expected: list[str]) -> None:
-    """A suspect sample never raises the rank; it is told from rank 3 on and rings from rank 4 on."""
+def test_suspect_values(value: float, first: list[str], second: list[str]) -> None:
+    """A suspect sample never raises to rank 3 or more: that is told, once, and rings from rank 4 on. Two raise to a
+    lower rank as good ones do."""
     gauge = Gauge(*ALL_FIVE)
-    assert gauge.observe(0, value, Flag.SUSPECT) == expected
-    assert gauge.observe(10, value, Flag.SUSPECT) == []  # told once
-    assert gauge.state.rank == 0
+    assert gauge.observe(0, value, Flag.SUSPECT) == first
+    assert gauge.observe(10, value, Flag.SUSPECT) == second
+    assert gauge.state.rank == (rank_of(value, ALL_FIVE) if value < 3 else 0)
 
 
 def test_a_higher_suspicion_is_told() -> None:
@@ -366,7 +373,7 @@ def test_a_gauge_that_dies_at_the_crest(flag: Flag) -> None:
     """Faulty or limited by its span at rank 2 or more: held as soon as one report is overdue, told once, never
     lowered."""
     gauge = at_rank(4, 4.2)
-    value = None if flag is Flag.MISSING else 10.5
+    value = None if flag is Flag.MISSING else -2.0
     assert gauge.observe(10, value, flag) == []
     assert gauge.observe(20, value, flag) == ["held 4"]
     assert [t for m in range(30, 600, 10) for t in (*gauge.observe(m, value, flag), *gauge.tick(m + 1))] == []
@@ -462,7 +469,8 @@ def test_a_fresh_channel_stays_fresh_across_a_restart() -> None:
         ("late, of rank 3", 3.5, Flag.GOOD, 15.1, ["rise 0->3"]),
         ("late, of rank 4, half an hour old", 4.5, Flag.GOOD, 30, ["rise 0->4"]),
         ("older than that", 4.5, Flag.GOOD, 30.1, []),
-        ("late and suspect", 4.5, Flag.SUSPECT, 20, []),
+        ("late and suspect", 4.5, Flag.SUSPECT, 20, ["rise 0->4 unconfirmed"]),
+        ("late, suspect and old", 4.5, Flag.SUSPECT, 31, []),
         ("late and failed", 11.0, Flag.FAIL, 20, []),
     ],
 )
@@ -500,12 +508,13 @@ def test_late_danger_of_a_lost_channel_is_held() -> None:
 
 
 def test_out_of_order() -> None:
-    """An observation that is not newer than the newest changes nothing, whatever it says."""
+    """An observation that is not newer than the newest changes nothing, whatever it says; at most it is kept for what
+    will be told of a gap."""
     gauge = at_rank(2, 2.2)
     before = gauge.state
     for minute, value in ((0, 5.5), (-10, 5.5), (-1000, 0.0), (0, None)):
         assert gauge.observe(minute, value, arrives=1) == []
-        assert gauge.state is before
+        assert msgspec.structs.replace(gauge.state, gap=before.gap) == before
 
 
 # --- what people are shown beside it -------------------------------------------------------------------------------
@@ -585,13 +594,15 @@ def test_the_same_story_has_the_same_keys(steps: list[Step]) -> None:
 
 @given(STEPS, st.floats(0, 500), st.sampled_from([None, 0.0, 3.5, 9.9]), st.sampled_from(list(Flag)))
 def test_disorder_changes_nothing(steps: list[Step], back: float, value: float | None, flag: Flag) -> None:
-    """After any story, a duplicate or an older observation leaves the very state and says nothing."""
+    """After any story, a duplicate or an older observation says nothing and leaves the very state, but for what it
+    shows of a gap."""
     gauge = play(steps)
     if gauge.state.last_ms is None:
         return
     o = observation(gauge.state.last_ms - round(back * MINUTE), value, flag)
     state, out = advance(gauge.state, o, gauge.station, gauge.channel, gauge.state.last_ms, None)
-    assert state is gauge.state
+    assert msgspec.structs.replace(state, gap=gauge.state.gap) == gauge.state
+    assert back > 0 or state is gauge.state
     assert out == []
 
 

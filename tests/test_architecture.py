@@ -23,7 +23,7 @@ CORE = [
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
     | {"channelstate", "alerting", "reporting", "causes", "episodes", "journal", "people", "calling"}
-    | {"judging"},
+    | {"judging", "trend", "plausible", "hindsight", "revision"},
 ]
 LAYERS = [
     *CORE,

@@ -17,10 +17,12 @@ from gateway.channelstate import ChannelState, Context
 from gateway.episodes import CLOSES_ALONE, Episode
 from gateway.errors import NoticeCode
 from gateway.model import Change, Condition, Observation, Transition
-from gateway.stations import Channel, Station
+from gateway.stations import Channel, Station, threshold_version
 
 Judge = Callable[[ChannelState, str | None, Context], tuple[ChannelState, list[Transition]]]
 
+# They speak of what people know already: where no episode is open, they begin none.
+OPENS_NONE = (Change.FALL, Change.RESTORED, Change.THRESHOLDS)
 
 MAINTENANCE = "maintenance"  # the mark of what was measured under it; nothing of it is published
 
@@ -82,6 +84,7 @@ class Alerts:
 
         self._around.hear(o.tenant, channel.contract.router)
         self._step(station, channel, judge)
+        self._peak(o, station, channel)
 
     def tick(self) -> None:
         """Let time pass for every watched channel, then see which losses have a common cause."""
@@ -89,7 +92,7 @@ class Alerts:
         waiting = []
         for station in rules.registry.stations.values():
             for channel in station.watched:
-                state = self._work.state((station.tenant, station.id, channel.name))
+                state = self._settled(station, channel)
                 if not self._speaks(state, station, channel):
 
                     def judge(
@@ -106,6 +109,18 @@ class Alerts:
                     waiting.append(station)
         self.causes.tick(waiting)
         self.telling.tick()
+
+    def _settled(self, station: Station, channel: Channel) -> ChannelState:
+        """The state after what time alone makes due, which is rarely anything."""
+        work, place, now = self._work, (station.tenant, station.id), self._work.rules.now_ms
+        state = work.state((*place, channel.name))
+        if not alerting.unsettled(state) and work.episode(place) is None:
+            return state
+
+        def judge(state: ChannelState, episode: str | None, context: Context) -> tuple[ChannelState, list[Transition]]:
+            return (state, []) if context.maintenance else alerting.settle(state, station, channel, now, episode)
+
+        return self._step(station, channel, judge)
 
     def _speaks(self, state: ChannelState, station: Station, channel: Channel) -> bool:
         """Nothing follows from the passing of time: it costs no more than this."""
@@ -149,8 +164,9 @@ class Alerts:
 
     def _transition(self, t: Transition, station: Station, channel: Channel, state: ChannelState) -> None:
         cause = self.causes.of(station) if t.change is Change.RESTORED else None
-        if cause is not None and self._work.episode((t.tenant, t.station)) is None:
-            self.record(replace(t, episode=cause.id), station, channel, state, own=False)
+        if t.change in OPENS_NONE and self._work.episode((t.tenant, t.station)) is None:
+            known = t if cause is None else replace(t, episode=cause.id)
+            self.record(known, station, channel, state, own=False)
         else:
             self.tell(t, station, channel, state)
 
@@ -179,6 +195,7 @@ class Alerts:
     def _write(self, t: Transition, more: Mapping[str, object] | None = None) -> None:
         work = self._work
         work.transitions.append(t)
+        channel = work.rules.registry.channel(t.tenant, t.station, t.channel)
         body: dict[str, object] = {
             "channel": t.channel,
             "change": t.change.value,
@@ -187,9 +204,22 @@ class Alerts:
             "value": t.value,
             "confirmed": t.confirmed,
             "rings": t.rings,
+            "level": t.level,
+            "thresholds": threshold_version(channel, t.at_ms) if channel else "",
             **(more or {}),
         }
         work.entries.append(journal.Entry(t.at_ms, journal.Kind.TRANSITION, t.tenant, t.station, t.episode, body=body))
+
+    def _peak(self, o: Observation, station: Station, channel: Channel) -> None:
+        """The highest level of an open episode, whenever it comes to be known."""
+        work, place = self._work, (station.tenant, station.id)
+        current = work.episode(place)
+        if current is None or o.value is None or channel is not station.main_channel:
+            return
+        if alerting.believable(work.state((*place, channel.name)), o, channel):
+            new = current.with_peak(o.value, o.observed_ms)
+            if new is not current:
+                work.episodes[place] = new
 
     def _close_if_over(self, station: Station) -> None:
         """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person."""

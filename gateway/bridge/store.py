@@ -252,10 +252,10 @@ class Store:
         # The keys are facts: a restored store that sees the same night again must not raise them a second time.
         self._db.executemany(
             """INSERT OR IGNORE INTO transitions (key, tenant, station, channel, episode, change, from_rank, to_rank,
-               at_ms, value, confirmed, rings, decided_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)""",
+               at_ms, value, confirmed, rings, decided_ms, level) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)""",
             [
                 (t.key, t.tenant, t.station, t.channel, t.episode, t.change.value, t.from_rank, t.to_rank, t.at_ms,
-                 t.value, t.confirmed, t.rings, now)
+                 t.value, t.confirmed, t.rings, now, t.level)
                 for t in work.transitions
             ],
         )  # fmt: skip

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from gateway.channelstate import ChannelState, trend_per_hour
+from gateway.channelstate import ChannelState
 from gateway.model import Change, Transition
 from gateway.stations import Level, LevelTable, Station
+from gateway.trend import trend_per_hour
 
 JST = timezone(timedelta(hours=9))  # Japan has one zone and no summer time
 DISCLAIMER_JA = "観測値（速報値）による参考情報です。避難情報の発令ではありません。"

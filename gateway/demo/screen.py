@@ -15,12 +15,13 @@ from rich.text import Text
 
 from gateway import storefile, units
 from gateway.bridge.wording import arrow
-from gateway.channelstate import ChannelState, trend_per_hour
+from gateway.channelstate import ChannelState
 from gateway.demo.account import Account
 from gateway.demo.plan import Place, Plan
 from gateway.errors import Unavailable
 from gateway.model import Condition, Flag
 from gateway.stations import LevelTable
+from gateway.trend import trend_per_hour
 
 STYLES = {0: "", 1: "bold", 2: "black on #F2E700", 3: "black on #FF2800", 4: "white on #AA00AA", 5: "white on #0C000C"}
 FLAGS = {

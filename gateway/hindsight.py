@@ -1,0 +1,100 @@
+"""What backlog shows of the time in which data were missing. Pure.
+
+A gap of a channel is from its last usable observation to the next fresh one; gaps of less than a day apart are one.
+Backlog that falls into it alarms nobody by itself. Its two highest observations are kept, and when nothing more has
+come for `QUIET_MS` (or after `LONGEST_MS`) it is told once which level was exceeded (`Change.PAST`), with the peak and
+its time: where it is a higher rank than people knew of. Backlog that comes later in another piece speaks again only of
+a higher rank. One single observation shows nothing: there is no hurry, and it may be a spike.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gateway.channelstate import ChannelState, Gap, Step, rank_of
+from gateway.model import Change, ClockState, Flag, Observation
+from gateway.plausible import SLACK
+from gateway.stations import Channel, Limits
+
+LEAST_RANK = 2
+RINGS_FROM, RINGS_FOR_MS = 3, 24 * 3_600_000  # who is rung for what passed days ago can do nothing
+QUIET_MS, LONGEST_MS = 2 * 60_000, 10 * 60_000
+ONE_OUTAGE_MS = 24 * 3_600_000
+KEPT_MS = 31 * 24 * 3_600_000
+
+
+def fills(state: ChannelState, at_ms: int, value: float, late_after_ms: float) -> Gap | None:
+    """The state's gap after a fresh usable observation."""
+    gap, known = state.gap, max(state.rank, state.unconfirmed)
+    if gap is not None and gap.to_ms is None:
+        return replace(gap, to_ms=at_ms, after=value, known=max(gap.known, known))
+    if state.value is None or state.usable_ms is None:
+        return Gap(state.since_ms, at_ms, None, value)
+    if at_ms - state.usable_ms <= late_after_ms:
+        return None if gap is None or at_ms - (gap.to_ms or 0) > KEPT_MS else gap
+    if gap is not None and state.usable_ms - (gap.to_ms or 0) < ONE_OUTAGE_MS:
+        return replace(gap, to_ms=at_ms, after=value, known=max(gap.known, known))
+    return Gap(state.usable_ms, at_ms, state.value, value, known)
+
+
+def note(state: ChannelState, o: Observation, channel: Channel, now_ms: int) -> ChannelState:
+    """The state after an observation that is too old to advance it."""
+    good = o.for_alarm in (Flag.GOOD, Flag.NOT_EVALUATED) and o.clk is not ClockState.UNSYNCED
+    if o.value is None or not good:
+        return state
+    rank, gap = rank_of(o.value, channel.in_force(o.observed_ms)), _gap_of(state, o.observed_ms)
+    if gap is None or rank < LEAST_RANK or rank <= max(gap.known, gap.told, state.rank):
+        return state
+    if any(at == o.observed_ms for _, _, at in gap.best):
+        return state
+    seen = (*gap.best, (rank, o.value, o.observed_ms))
+    best = tuple(sorted(seen, key=lambda x: (x[0], x[1], -x[2]), reverse=True))[:2]
+    if best == gap.best:
+        return state
+    return replace(state, gap=replace(gap, best=best, noted_ms=now_ms, since_ms=gap.since_ms or now_ms))
+
+
+def _gap_of(state: ChannelState, at_ms: int) -> Gap | None:
+    """The gap into which a time falls; one that has not ended begins with the first late observation."""
+    gap, usable_ms = state.gap, state.usable_ms if state.value is not None else None
+    if gap is not None and gap.from_ms < at_ms and (gap.to_ms is None or at_ms < gap.to_ms):
+        return gap
+    if usable_ms is None:
+        return Gap(state.since_ms) if at_ms > state.since_ms else None
+    if at_ms <= usable_ms:
+        return None
+    if gap is not None and usable_ms - (gap.to_ms or 0) < ONE_OUTAGE_MS:
+        return replace(gap, to_ms=None, after=None)
+    return Gap(usable_ms, None, state.value)
+
+
+def tell(step: Step, now_ms: int) -> None:
+    """Say what backlog has shown, when it seems to have come to its end."""
+    gap, state = step.state.gap, step.state
+    if gap is None or not gap.noted_ms:
+        return
+    if 0 <= now_ms - gap.noted_ms < QUIET_MS and 0 <= now_ms - gap.since_ms < LONGEST_MS:
+        return
+    step.set(gap=replace(gap, noted_ms=0, since_ms=0))
+    rank = gap.best[1][0] if len(gap.best) == 2 else 0
+    if rank <= max(gap.known, gap.told, state.rank):
+        return
+    _, value, at_ms = gap.best[0] if gap.best[0][0] == rank else gap.best[1]
+    rings = rank >= RINGS_FROM and now_ms - at_ms <= RINGS_FOR_MS
+    sure = reachable(gap, step.channel.limits, at_ms, value)
+    step.say(Change.PAST, rank, at_ms, value, confirmed=sure, rings=rings)
+    step.set(gap=replace(gap, noted_ms=0, since_ms=0, told=rank))
+
+
+def reachable(gap: Gap, limits: Limits, at_ms: int, value: float) -> bool:
+    """The water can have risen to it since the gap began, and fallen from it until the gap ended."""
+    rise, fall = limits.rise_per_h, limits.fall_per_h
+    if (
+        rise is not None
+        and gap.before is not None
+        and value > gap.before + SLACK + rise * (at_ms - gap.from_ms) / 3.6e6
+    ):
+        return False
+    if fall is None or gap.after is None or gap.to_ms is None:
+        return True
+    return value <= gap.after + SLACK + fall * (gap.to_ms - at_ms) / 3.6e6

@@ -1,0 +1,64 @@
+"""Whether a level can have been reached from what was known before. Pure.
+
+The *anchor* is the newest good observation that was reached plausibly. From it the water may rise by the site's
+`rise_per_h`, and so grows the highest level that is plausible now. What lies above it is a *jump*. Time alone does not
+make a jump true: a stuck gauge stays where it is while the plausible grows up to it. So a jump lasts, whatever follows
+from it, until
+
+- a value comes that asserts nothing above rank 2 and nothing above the confirmed rank, and is plausible from the
+  anchor; or
+- it was a spike (two samples at most, an hour at most) and what follows is plausible from the anchor; or
+- a second sensor or a person says that the level is true.
+
+What a person has rejected counts as a jump, too. Without `rise_per_h` every other rise is plausible.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from gateway.channelstate import ChannelState
+from gateway.stations import Limits
+
+SLACK = 0.10  # metres: waves, and intervals too short for a rate
+KNOWN_FOR_MS = 6 * 3_600_000  # an anchor older than this says nothing of a rise
+SPIKE_SAMPLES, SPIKE_MS = 2, 3_600_000
+
+
+class Rise(Enum):
+    """How a value follows from what was known."""
+
+    PLAUSIBLE = "plausible"
+    UNKNOWN = "unknown"  # nothing is known to compare it with
+    JUMP = "jump"
+
+
+def ceiling(state: ChannelState, limits: Limits, at_ms: int) -> float | None:
+    """The highest value that is plausible at that time; None where nothing limits it."""
+    if limits.rise_per_h is None or state.anchor is None:
+        return None
+    then_ms, value = state.anchor
+    return value + SLACK + limits.rise_per_h * max(0, at_ms - then_ms) / 3_600_000
+
+
+def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool) -> Rise:
+    """`asserts`: the value claims a rank of 3 or more that is not confirmed."""
+    top = ceiling(state, limits, at_ms)
+    within = top is None or value <= top
+    age_ms = KNOWN_FOR_MS + 1 if state.anchor is None else at_ms - state.anchor[0]
+    if state.jumps:
+        spike = state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS
+        return Rise.PLAUSIBLE if within and (spike or not asserts) else Rise.JUMP
+    if limits.rise_per_h is None:
+        return Rise.PLAUSIBLE
+    if age_ms > KNOWN_FOR_MS and (state.anchor is None or value > state.anchor[1] + SLACK):
+        return Rise.UNKNOWN
+    return Rise.PLAUSIBLE if within else Rise.JUMP
+
+
+def too_fast_a_fall(state: ChannelState, limits: Limits, at_ms: int, value: float, danger: float) -> bool:
+    """The water cannot have gone down so far since the anchor, which stood at or above `danger`."""
+    if limits.fall_per_h is None or state.anchor is None or state.anchor[1] < danger:
+        return False
+    then_ms, high = state.anchor
+    return value < high - SLACK - limits.fall_per_h * max(0, at_ms - then_ms) / 3_600_000
