@@ -230,13 +230,13 @@ def test_a_rejected_gauge_stays_quiet_until_it_is_below(room: Room) -> None:
 
 
 def test_a_rank_above_the_rejected_one_rings(room: Room) -> None:
-    """What was rejected is that rank, not the gauge."""
+    """What was rejected is that rank, not the gauge: a higher one rings, but unconfirmed until the level was low."""
     room.reads(2.6)
     room.ask("alert.reject", episode=STATION, basis="phone")
     room.told()
     room.now_ms += 2 * HOUR
     room.reads(2.6, 3.2)
-    assert (room.told(), room.state.rank) == (["ring desk rise"], 4)
+    assert (room.told(), room.state.rank, room.state.unconfirmed) == (["ring desk rise"], 0, 4)
 
 
 def test_a_rejection_can_be_taken_back(room: Room) -> None:
