@@ -146,11 +146,24 @@ CREATE TABLE alert_tests (
 
 # The chronology of the night, each row bound to the one before by its hash. Never pruned with readings.
 _JOURNAL = """
+-- at_ms: when it happened; recorded_ms: when it was written. hash: see gateway/journal.py.
 CREATE TABLE journal (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, kind TEXT NOT NULL,
   tenant TEXT NOT NULL, station TEXT NOT NULL, episode TEXT NOT NULL, by TEXT NOT NULL, body TEXT NOT NULL,
   hash TEXT NOT NULL);
 CREATE INDEX journal_time ON journal (at_ms);
+CREATE INDEX journal_station ON journal (tenant, station, id);
+CREATE INDEX journal_thresholds ON journal (tenant, station, id) WHERE kind = 'thresholds';
+CREATE TRIGGER journal_stands BEFORE UPDATE ON journal BEGIN
+  SELECT raise(ABORT, 'the journal is append-only: a correction is a new row');
+END;
+CREATE TRIGGER journal_stays BEFORE DELETE ON journal BEGIN
+  SELECT raise(ABORT, 'the journal is append-only: no row leaves it');
+END;
+-- INSERT OR REPLACE passes the other two by.
+CREATE TRIGGER journal_grows BEFORE INSERT ON journal WHEN new.id IN (SELECT id FROM journal) BEGIN
+  SELECT raise(ABORT, 'the journal is append-only: a number is given once');
+END;
 """
 
 # How far a notification is, beside whether it is owed, sent or given_up.

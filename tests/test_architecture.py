@@ -29,7 +29,7 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile"}
+    | {"peoplefile", "memberfile", "journalfile"}
     | {
         "yamlfile",
         "qualityfile",
@@ -50,7 +50,7 @@ SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
     f"gateway/bridge/{x}.py"
     for x in (
-        *("act", "acts", "alerts", "around", "causing", "causewords", "standing", "telling", "testwords"),
+        *("act", "acts", "alerts", "around", "causing", "causewords", "inforce", "standing", "telling", "testwords"),
         *("assessing", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
     )
 ]

@@ -1,14 +1,14 @@
 """What a batch means for people: observations and the passing of time to transitions, transitions to episodes, to what
-is owed to recipients, and to the journal. It writes into the `Work` of the batch; nothing here is durable by itself.
+is owed to recipients. It writes into the `Work` of the batch; nothing here is durable by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from gateway import alerting, channelstate, episodes, journal, reporting
+from gateway import alerting, channelstate, episodes, reporting
 from gateway.bridge import around, causing, notify, telling
 from gateway.bridge.around import Around
 from gateway.bridge.causing import Causes
@@ -17,7 +17,7 @@ from gateway.channelstate import ChannelState, Context
 from gateway.episodes import CLOSES_ALONE, Episode
 from gateway.errors import NoticeCode
 from gateway.model import Change, Condition, Observation, Transition
-from gateway.stations import Channel, Station, threshold_version
+from gateway.stations import Channel, Station
 
 Judge = Callable[[ChannelState, str | None, Context], tuple[ChannelState, list[Transition]]]
 
@@ -175,7 +175,7 @@ class Alerts:
         work, place = self._work, (t.tenant, t.station)
         episode = (work.episode(place) or episodes.opened_by(t)).reached(t)
         work.episodes[place] = self.telling.transition(t, episode)
-        self._write(t)
+        work.transitions.append(t)
 
     def record(self, t: Transition, station: Station, channel: Channel, state: ChannelState, own: bool) -> None:
         """To the record and the station's alert topic: people were told of the common cause. `own`: it belongs to the
@@ -185,30 +185,12 @@ class Alerts:
             work.episodes[place] = (work.episode(place) or episodes.opened_by(t)).reached(t)
         levels = rules.registry.levels
         work.owed += notify.owed(t, station, channel, state, levels, rules.bridge, rules.now_ms, ())
-        self._write(t)
+        work.transitions.append(t)
 
     def of_cause(self, t: Transition, episode: Episode) -> Episode:
         """To people, as a common cause."""
-        self._write(t, {"group": episode.course.group, "stations": list(episode.course.stations)})
+        self._work.transitions.append(t)
         return self.telling.transition(t, episode, topic=False)
-
-    def _write(self, t: Transition, more: Mapping[str, object] | None = None) -> None:
-        work = self._work
-        work.transitions.append(t)
-        channel = work.rules.registry.channel(t.tenant, t.station, t.channel)
-        body: dict[str, object] = {
-            "channel": t.channel,
-            "change": t.change.value,
-            "from_rank": t.from_rank,
-            "to_rank": t.to_rank,
-            "value": t.value,
-            "confirmed": t.confirmed,
-            "rings": t.rings,
-            "level": t.level,
-            "thresholds": threshold_version(channel, t.at_ms) if channel else "",
-            **(more or {}),
-        }
-        work.entries.append(journal.Entry(t.at_ms, journal.Kind.TRANSITION, t.tenant, t.station, t.episode, body=body))
 
     def _peak(self, o: Observation, station: Station, channel: Channel) -> None:
         """The highest level of an open episode, whenever it comes to be known."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from gateway import letterfile, storefile
-from gateway.bridge import letterbox, peoplerows, prune, qualityrows
+from gateway.bridge import journalrows, letterbox, peoplerows, prune, qualityrows
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
@@ -109,6 +109,7 @@ class Store:
         births = db.execute("SELECT tenant, device, birth FROM devices")
         memory.agents = {(t, d): agent_of(birth) for t, d, birth in births}
         memory.suspensions, memory.phones = peoplerows.suspensions(db), peoplerows.phones(db)
+        memory.in_force.recorded = journalrows.in_force(db)
         memory.ledgers = self._load_ledgers()
         return memory
 
@@ -143,6 +144,7 @@ class Store:
             self._write_observations(work, channels, logs)
             letterbox.write(db, work.letters, self._letter_bytes)
             qualityrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
+            journalrows.write(db, work)
             self._write_alerts(work, channels)
             self._write_devices(work)
             self._write_notices(work)

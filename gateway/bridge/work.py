@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway import journal, pipeline, settings, wire
-from gateway.bridge import notices, notify
+from gateway.bridge import inforce, notices, notify
 from gateway.bridge.alerts import Alerts
 from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
+from gateway.bridge.inforce import InForce
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.bridge.timekeeping import Time, Witness
@@ -39,7 +40,8 @@ class Memory:
     `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of
     and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
     each birth named, `suspensions` the mutes and maintenances that were begun and not ended, `phones` how
-    often recipients rang lately, `quality` what the quality tests remember.
+    often recipients rang lately, `quality` what the quality tests remember, `in_force` what the journal says of
+    thresholds.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
     time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, and `easing`, since
@@ -61,6 +63,7 @@ class Memory:
     agents: dict[Device, str] = field(default_factory=dict)
     suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
+    in_force: InForce = field(default_factory=InForce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Work:
         self.owed: list[notify.Owed] = []
         self.entries: list[journal.Entry] = []
         self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
+        self.in_force: dict[Place, str] = {}  # what the journal says of thresholds from now on
         self.phones = Phones(memory.phones)
         self.assessing = Assessing(self)
         self.alerts = Alerts(self)
@@ -331,6 +335,7 @@ class Work:
         """Let time pass for every watched channel, and for the conditions of the house."""
         self._settle_notices()
         self.alerts.tick()
+        inforce.tick(self, self.memory.in_force)
 
     def report(self, outcomes: Iterable[notify.Outcome]) -> None:
         """What became of notifications; whoever was reached by none has no time to acknowledge."""
@@ -396,6 +401,7 @@ class Work:
             else:
                 self.memory.episodes.pop(slot, None)
         self.memory.phones.update(self.phones.changed)
+        self.memory.in_force.recorded.update(self.in_force)
         for key, suspension in self.suspensions.items():
             if suspension is not None:
                 self.memory.suspensions[key] = suspension

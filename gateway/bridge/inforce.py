@@ -1,0 +1,89 @@
+"""Which thresholds are in force, in the journal: for each station at the first start, and once at each change, be it of
+the configuration or because a date has come. Compared with what the journal last said, so a restart says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway import journal
+from gateway.stations import Registry
+
+AT_ONCE = 500  # stations looked at in one batch, so that a start with many delays nothing
+
+Place = tuple[str, str]  # tenant, station
+NEVER = 1 << 62
+
+
+@dataclass(slots=True)
+class InForce:
+    """`recorded` mirrors what the journal says, as digests. The rest is no mirror: the stations still to be looked
+    at, by which registry, and between which times nothing changes."""
+
+    recorded: dict[Place, str] = field(default_factory=dict)
+    todo: list[Place] = field(default_factory=list)
+    registry: Registry | None = None
+    since_ms: int = 0
+    until_ms: int = 0
+
+
+class Rules(Protocol):
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def now_ms(self) -> int: ...
+    @property
+    def future_ms(self) -> int | None: ...
+
+
+class Batch(Protocol):
+    """What is needed of the `Work` that is written into."""
+
+    entries: list[journal.Entry]
+    in_force: dict[Place, str]
+
+    @property
+    def rules(self) -> Rules: ...
+
+
+def digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def tick(work: Batch, known: InForce) -> None:
+    """Say what is in force where the journal says otherwise. While the clock is not believed nobody knows what is."""
+    rules = work.rules
+    registry, now = rules.registry, rules.now_ms
+    if rules.future_ms is None:
+        return
+    if registry is not known.registry or not known.since_ms <= now < known.until_ms:
+        known.registry, (known.since_ms, known.until_ms) = registry, _bounds(registry, now)
+        graded = {place for place, s in registry.stations.items() if any(c.thresholds for c in s.channels.values())}
+        known.todo = sorted(graded | known.recorded.keys(), reverse=True)
+    left = []
+    for place in (known.todo.pop() for _ in range(min(AT_ONCE, len(known.todo)))):
+        station = registry.station(*place)
+        entry = journal.Entry(
+            now, journal.Kind.THRESHOLDS, *place, body=journal.in_force(station, registry.levels, now)
+        )
+        said = digest(entry.text)
+        if known.recorded.get(place) != said:
+            work.entries.append(entry)
+            work.in_force[place] = said
+            left.append(place)  # until it is committed, and seen to be so
+    known.todo[:0] = left
+
+
+def _bounds(registry: Registry, now: int) -> tuple[int, int]:
+    """Since when, and until when (excluded), the thresholds in force are the present ones."""
+    dates = {
+        at
+        for station in registry.stations.values()
+        for channel in station.channels.values()
+        for x in channel.thresholds
+        for at in (x.valid_from_ms, x.valid_to_ms)
+        if at is not None
+    }
+    return max((at for at in dates if at <= now), default=-NEVER), min((at for at in dates if at > now), default=NEVER)
