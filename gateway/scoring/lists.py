@@ -14,7 +14,7 @@ from gateway.model import Change
 from gateway.scoring import judging, site
 from gateway.scoring.judging import Score
 from gateway.scoring.playing import Player, Read
-from gateway.stations import Channel, Contract, LevelTable, Limits, Registry, Station, Threshold
+from gateway.stations import Contract, LevelTable, Limits, Registry, Station, Threshold
 
 CONTRACT = Contract(600.0, 1200.0)  # every 2, 5 or 10 minutes above the start level; the list itself is minutes old
 _DEEPEST_M = 50.0  # below the overflow level: what lies lower is no reading of a river
@@ -86,8 +86,7 @@ def _station(code: str, entries: Iterable[Entry]) -> Station:
                 marks.append(Threshold(key, rank, value, "", "危機管理型", "list", since_ms))
         name = entry.name
     user = None if highest is None else (highest - _DEEPEST_M, highest + site.ABOVE_OVERFLOW_M)
-    channel = Channel("water_level", "water_level", CONTRACT, limits=Limits(user=user), thresholds=tuple(marks))
-    return site.station(code, name, channel)
+    return site.station(code, name, site.water_level(CONTRACT, Limits(user=user), tuple(marks)))
 
 
 def _ended(t: Threshold, at_ms: int) -> Threshold:

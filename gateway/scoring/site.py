@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from statistics import median
 
+from gateway import qualitylimits
 from gateway.scoring.truth import Levels
 from gateway.stations import Channel, Contract, Level, LevelTable, Limits, Registry, Station, Threshold
 
@@ -52,6 +53,12 @@ def thresholds(values: Mapping[str, float], table: LevelTable) -> tuple[Threshol
     return tuple(Threshold(key, levels[key].rank, values[key], "", "", "recording") for key in order)
 
 
+def water_level(contract: Contract, limits: Limits, marks: tuple[Threshold, ...]) -> Channel:
+    """With the quality tests that a water level has where nobody configured any."""
+    tests = qualitylimits.defaults("water_level")
+    return Channel("water_level", "water_level", contract, limits=limits, thresholds=marks, tests=tests)
+
+
 def station(name: str, title: str, channel: Channel) -> Station:
     return Station(TENANT, name, title, title, 0.0, 0.0, name, "", 0.0, {channel.name: channel})
 
@@ -61,6 +68,6 @@ def alone(
 ) -> tuple[Registry, Station, Channel]:
     """A registry of one station with a water level as the series has it."""
     overflow = next((t.value for t in marks if t.rank == 5), None)
-    channel = Channel("water_level", "water_level", contract(series), limits=limits(series, overflow), thresholds=marks)
+    channel = water_level(contract(series), limits(series, overflow), marks)
     found = station(name, title, channel)
     return Registry([found], table), found, channel
