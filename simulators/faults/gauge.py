@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 MINUTE = 60_000
+_WASHED_M = 0.3  # so far the water rises before it has washed off what lay on a sensor
 HOUR = 60 * MINUTE
 
 
@@ -151,9 +152,12 @@ def stuck(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[T
 def drift(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     first, last = _somewhere(reads, rng, 24 * rng.uniform(4, 15))
     per_read = rng.choice((-1, 1)) * rng.uniform(0.2, 1.0) / max(1, last - first)
-    start = reads[first].value or 0.0
-    washed = (i for i in range(first, last) if (reads[i].value or start) > start + 0.3)
-    last = next(washed, last)
+    lowest = reads[first].value or 0.0
+    for i in range(first, last):
+        lowest = min(lowest, reads[i].value or lowest)
+        if (reads[i].value or lowest) > lowest + _WASHED_M:
+            last = i
+            break
 
     def creep(i: int, r: Read) -> Read:
         return replace(r, value=_centimetres(_within((r.value or 0.0) + i * per_read, gauge)))
@@ -210,9 +214,11 @@ def obstructed(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, l
     first, last = _somewhere(reads, rng, rng.uniform(2, 48))
     start = reads[first].value if first < len(reads) and reads[first].value is not None else gauge.lowest
     seen = rng.uniform(min(start or 0.0, gauge.highest), gauge.highest)
-    return _changed(
-        reads, first, last, "obstructed", lambda _, r: replace(r, value=_centimetres(seen + rng.gauss(0, 0.004)))
-    )
+
+    def nearest(_: int, r: Read) -> Read:  # the water itself, once it stands higher
+        return replace(r, value=_centimetres(max(r.value or 0.0, seen + rng.gauss(0, 0.004))))
+
+    return _changed(reads, first, last, "obstructed", nearest)
 
 
 def set_wrong(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
