@@ -42,7 +42,7 @@ class Played:
     def latest(self) -> list[int]:
         """With the assessments, in the order of time."""
         flags = {at: int(o.flag) for at, o in self.observations.items()} | {
-            x.observed_ms: int(x.flag) for x in self.later
+            x.observed_ms - T0: int(x.flag) for x in self.later
         }
         return [flags[at] for at in sorted(flags)]
 
