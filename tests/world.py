@@ -25,6 +25,7 @@ from gateway.stations import Channel, Contract, Level, Limits, Registry, Station
 
 T0 = 1_764_000_000_000  # 2025-11-24 16:00 UTC
 TENANT, DEVICE, STATION = "takamatsu", "kasuga-01", "kasuga-bridge"
+SERIES_KEY = (TENANT, STATION, "water_level")
 LOG = "7d1f9c2ab4e0"
 LEVELS = config.load_levels("jp-2026")
 EVERY = {"caution": 2.0, "evacuation": 2.5, "danger": 3.0}

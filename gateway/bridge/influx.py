@@ -2,6 +2,9 @@
 is given up only where the server itself names lines, or takes another line while it refuses this one: whoever answers
 400 to everything is not InfluxDB.
 
+What the quality tests said later of an observation follows behind a second cursor: the same point, its flag alone. A
+point that is sent for the first time, or again, carries its latest flag.
+
 The same point written twice is one point, so anything may be sent again. The write API is `/write` for InfluxDB 1.x
 and `/api/v2/write` for 2, 3 and VictoriaMetrics.
 """
@@ -28,6 +31,7 @@ from gateway.model import DeadLetter
 log = logging.getLogger(__name__)
 
 CURSOR = "influx"
+ASSESSED = "influx_assessments"
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 BISECT_AFTER = 5  # answers of "server error" for the same batch, before looking for one line as the cause
 BLAME_AFTER = 3  # such answers to one line alone, each with another line taken in between
@@ -39,7 +43,8 @@ OF_LINES = ("partial write", "field type conflict", "beyond retention policy", "
 # A time outside of these is a clock that was never set; InfluxDB would open a shard for it, or refuse the batch.
 EARLIEST_MS, LATEST_MS = 946_684_800_000, 4_102_444_800_000  # 2000 to 2100
 
-Point = tuple[int, str, str, str, str, int, int, float | None, float | None, int, str | None, str]
+# `received_ms` is None where only the flag is to be written.
+Point = tuple[int, str, str, str, str, int, int | None, float | None, float | None, int, str | None, str]
 
 
 class Fate(Enum):
@@ -164,52 +169,75 @@ def line(point: Point, strings: bool) -> str:
     """A point in line protocol. The schema is frozen: measurement = quantity; tags tenant, station, channel.
     Names are lower-case ASCII without spaces, commas or equal signs by configuration, so none needs escaping."""
     _, tenant, station, channel, quantity, observed_ms, received_ms, raw, value, flag, fault, device = point
-    fields = [f"flag={flag}i", f"received_at={received_ms}i"]
+    fields = [f"flag={flag}i"]
+    if received_ms is not None:
+        fields.append(f"received_at={received_ms}i")
     if value is not None:
         fields.append(f"value={float(value)!r}")
     if raw is not None:
         fields.append(f"raw={float(raw)!r}")
-    if strings:
+    if strings and received_ms is not None:
         fields.append(f'device="{device}"')
         if fault is not None:
             fields.append(f'fault="{fault}"')
     return f"{quantity},channel={channel},station={station},tenant={tenant} {','.join(fields)} {observed_ms}"
 
 
+Progress = Callable[[int, list[DeadLetter]], None]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows of the store behind a cursor. `back` is where it was put back to and has not gone yet."""
+
+    cursor: str
+    query: str
+    progress: Progress
+    position: int = 0
+    back: int | None = None
+
+
 class Drain:
-    """Follows the store's rows by a cursor. `progress(position, letters)` hands the bridge how far it has come and
-    which points will never be accepted; the bridge writes both."""
+    """Follows the store's rows by a cursor, and what was assessed of them by another. `progress(position, letters)` and
+    `assessed` hand the bridge how far each has come and which points will never be accepted; the bridge writes both."""
 
     def __init__(
         self,
         to: settings.Influx,
         writer: Writer,
         store: Path,
-        progress: Callable[[int, list[DeadLetter]], None],
+        progress: Progress,
         now_ms: Callable[[], int],
         backoff_s: Sequence[float] = BACKOFF_S,
         disk: Disk = DISK,
         resent: Callable[[list[Verdict]], None] = lambda _: None,
         beat: Callable[[str, float], None] = lambda _loop, _s: None,
+        assessed: Progress = lambda _position, _letters: None,
     ) -> None:
         self._to, self._writer, self._store, self._disk = to, writer, store, disk
-        self._progress, self._now_ms, self._backoff_s, self._resent = progress, now_ms, backoff_s, resent
-        self._beat = beat
-        self._asked = threading.Lock()  # over the two that follow, which others leave here
-        self._back: int | None = None
+        self._now_ms, self._backoff_s, self._resent, self._beat = now_ms, backoff_s, resent, beat
+        self._points = _Rows(CURSOR, storefile.POINTS, progress)
+        self._assessed = _Rows(ASSESSED, storefile.ASSESSED, assessed)
+        self._asked = threading.Lock()  # over what others leave here: where to go back to, and what follows
         self._again: deque[Letter] = deque(maxlen=RESEND_LIMIT)
         self._wake, self._stop = threading.Event(), threading.Event()
-        self.position = 0
         self.failing: str | None = None  # why points wait now
         self._failures, self._readable = 0, True
         self._good: Point | None = None  # one that the server took
         self._thread = threading.Thread(target=self._run, name="influx", daemon=True)
 
     def start(self) -> None:
-        found = storefile.rows(self._store, "SELECT position FROM cursors WHERE name = ?", (CURSOR,), self._disk)
-        self.position = found[0][0] if found else 0
+        for rows in (self._points, self._assessed):
+            sql = "SELECT position FROM cursors WHERE name = ?"
+            found = storefile.rows(self._store, sql, (rows.cursor,), self._disk)
+            rows.position = found[0][0] if found else 0
         self._wake.set()
         self._thread.start()
+
+    @property
+    def position(self) -> int:
+        """Up to which row InfluxDB has the readings."""
+        return self._points.position
 
     def wake(self) -> None:
         self._wake.set()
@@ -224,33 +252,40 @@ class Drain:
             self._rest(self._wake, 5.0)
             self._wake.clear()
             self._send_again()
-            while not self._stop.is_set() and (points := self._next()):
-                datable = [p for p in points if _datable(p)]
-                letters = self._deliver(datable) if datable else []
-                if letters is None:
-                    return  # stopped while waiting
-                letters += [self._letter(p, _undated(p[5])) for p in points if not _datable(p)]
-                if letters:
-                    counts = f"{len(letters)} of {len(points)}"
-                    log.warning("InfluxDB refuses %s points for good (%s): dead letters", counts, letters[0].detail)
-                self._advance(points[-1][0], letters)
+            while not self._stop.is_set() and (self._batch(self._points) or self._batch(self._assessed)):
+                pass  # readings first: a flag must not come before its point
 
-    def _next(self) -> list[Point]:
-        with self._asked:
-            if self._back is not None:
-                self.position, self._back = min(self._back, self.position), None
-        return self._read()
+    def _batch(self, rows: _Rows) -> bool:
+        """Deliver what comes next. False: nothing does, or we were stopped while waiting."""
+        points = self._next(rows)
+        datable = [p for p in points if _datable(p)]
+        letters = self._deliver(datable) if datable else []
+        if letters is None or not points:
+            return False
+        letters += [self._letter(p, _undated(p[5])) for p in points if not _datable(p)]
+        if letters:
+            counts = f"{len(letters)} of {len(points)}"
+            log.warning("InfluxDB refuses %s points for good (%s): dead letters", counts, letters[0].detail)
+        self._advance(rows, points[-1][0], letters)
+        return True
 
-    def _advance(self, position: int, letters: list[DeadLetter]) -> None:
+    def _next(self, rows: _Rows) -> list[Point]:
         with self._asked:
-            if self._back is None:
-                self.position = position
-                self._progress(position, letters)
+            if rows.back is not None:
+                rows.position, rows.back = min(rows.back, rows.position), None
+        return self._read(rows)
+
+    def _advance(self, rows: _Rows, position: int, letters: list[DeadLetter]) -> None:
+        with self._asked:
+            if rows.back is None:
+                rows.position = position
+                rows.progress(position, letters)
 
     def rewind(self, position: int) -> None:
-        """Go on from an earlier row, whatever is under way. Of that nothing is reported any more."""
+        """Go on from an earlier row, whatever is under way. Of that nothing is reported any more. What was assessed
+        comes with the points, which carry their latest flag."""
         with self._asked:
-            self._back = position
+            self._points.back = position
         self._wake.set()
 
     def resend(self, letters: Sequence[Letter]) -> None:
@@ -278,10 +313,10 @@ class Drain:
                     self._again.clear()
                 log.warning("%d points of dead letters are not taken now (%s); replay them later", left, answer.reason)
 
-    def _read(self) -> list[Point]:
+    def _read(self, rows: _Rows) -> list[Point]:
         """What comes next; nothing where the store cannot be read now."""
         try:
-            points = storefile.rows(self._store, storefile.POINTS, (self.position, self._to.batch), self._disk)
+            points = storefile.rows(self._store, rows.query, (rows.position, self._to.batch), self._disk)
         except Unavailable as e:
             if self._readable:
                 log.error("points wait: %s", e)
@@ -355,7 +390,7 @@ class Drain:
     def _server_works(self, suspect: Point) -> bool:
         """Whether it takes a line other than this one: the last that it took, or some of those that wait."""
         for witness in self._witnesses():
-            fate = self._send([witness]).fate if witness[0] != suspect[0] else Fate.DOUBT
+            fate = self._send([witness]).fate if witness != suspect else Fate.DOUBT
             if fate in (Fate.ACCEPTED, Fate.KEEP) or self._stop.is_set():
                 return fate is Fate.ACCEPTED
         return False
@@ -363,7 +398,7 @@ class Drain:
     def _witnesses(self) -> Iterator[Point]:
         if self._good:
             yield self._good
-        waiting = self._read()
+        waiting = self._read(self._points)
         yield from waiting[:: max(1, len(waiting) // WITNESSES)][-WITNESSES:]
 
     def _letter(self, point: Point, answer: Answer) -> DeadLetter:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
@@ -110,11 +111,12 @@ class Service:
             to,
             influx.writer_of(to),
             self._bridge.store,
-            self._drained,
+            partial(self._drained, influx.CURSOR),
             self._clock.now_ms,
             disk=disk,
             resent=self._resent,
             beat=self._beat,
+            assessed=partial(self._drained, influx.ASSESSED),
         )
 
     @property
@@ -395,9 +397,9 @@ class Service:
             self._inbox.verdicts += verdicts
         self.receiver.wake()
 
-    def _drained(self, position: int, letters: list[DeadLetter]) -> None:
+    def _drained(self, cursor: str, position: int, letters: list[DeadLetter]) -> None:
         with self._inbox.lock:
-            self._inbox.cursors[influx.CURSOR] = position
+            self._inbox.cursors[cursor] = position
             self._inbox.letters += letters
         self.receiver.wake()
 
