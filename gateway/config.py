@@ -4,6 +4,7 @@
     bridge.yaml             the bridge
     people.yaml             who is called, for the bridge; without it every recipient of bridge.yaml is told
     edge.yaml               the agent on a device
+    levels.yaml             level tables beside those that come with Suimon; one of the same name replaces it
     device_profiles/*.yaml  sensor models beside those that come with Suimon; one of the same name replaces it
 
 A folder is loaded whole or not at all: ConfigError carries every problem of every file concerned. No network.
@@ -19,16 +20,16 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from gateway import peoplefile, processfile, profilefile, settings, stationfile, yamlfile
+from gateway import levelfile, peoplefile, processfile, profilefile, settings, stationfile, yamlfile
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError, Problem
 from gateway.fields import did_you_mean, instead
 from gateway.profiles import Profile
-from gateway.stations import HEALTH_CHANNELS, Channel, Level, LevelTable, Registry
+from gateway.stations import HEALTH_CHANNELS, Channel, LevelTable, Registry
 from gateway.yamlfile import Document
 
 STATIONS, BRIDGE, EDGE, PROFILES = "stations.yaml", "bridge.yaml", "edge.yaml", "device_profiles"
-PEOPLE = "people.yaml"
+PEOPLE, LEVELS = "people.yaml", "levels.yaml"
 DEFAULT_LEVELS = "jp-2026"
 
 
@@ -75,7 +76,7 @@ def inspect(folder: Path, now_ms: int | None = None) -> Folder:
     """Whatever of the files is present, and every problem of it; also where from `now_ms` on a role that is called has
     nobody, which a bridge that starts does not refuse: it must alarm all the same."""
     now = SystemClock().now_ms() if now_ms is None else now_ms
-    present = {name for name in (STATIONS, BRIDGE, EDGE, PEOPLE) if (folder / name).exists()}
+    present = {name for name in (STATIONS, BRIDGE, EDGE, PEOPLE, LEVELS) if (folder / name).exists()}
     if (folder / PROFILES).is_dir():
         present.add(PROFILES)
     if present:
@@ -89,9 +90,10 @@ def inspect(folder: Path, now_ms: int | None = None) -> Folder:
 @cache
 def level_tables() -> dict[str, LevelTable]:
     """The level tables that come with Suimon, by name."""
-    document = yamlfile.parse((resources.files("gateway") / "levels.yaml").read_bytes(), "levels.yaml")
-    tables = document.mapping(("tables",)).items()
-    return {str(name): LevelTable(str(name), tuple(Level(**row) for row in rows)) for name, rows in tables}
+    document = yamlfile.parse((resources.files("gateway") / LEVELS).read_bytes(), LEVELS)
+    found = levelfile.tables(document)
+    assert not document.problems, document.problems
+    return found
 
 
 def load_levels(name: str) -> LevelTable:
@@ -168,16 +170,19 @@ class _Reader:
         self._names, self._now_ms = names, now_ms
         self._documents: dict[str, Document] = {}
         self._found = Folder(folder)
+        self._own: dict[str, LevelTable] = {}  # level tables of the folder
 
     def read(self) -> Folder:
         found = self._found
+        if LEVELS in self._names:
+            self._tables()
         if STATIONS in self._names and (document := self._readable(STATIONS)):
             levels = self._levels()
             if _names_sensors(document):
                 found.profiles = load_profiles(found.path, found.problems)
             found.registry = Registry(stationfile.stations(document, levels, found.profiles), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
-            found.bridge = processfile.bridge(document, found.path, level_tables())
+            found.bridge = processfile.bridge(document, found.path, self._table_names())
         if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
             found.bridge = peoplefile.people(document, found.path, found.bridge, found.registry, self._now_ms)
         if {EDGE, PROFILES} & self._names and not found.profiles:
@@ -205,8 +210,22 @@ class _Reader:
             stated = document.mapping(()).get("level_table") if document else None
             if document is None:
                 self._names.add(BRIDGE)
-        tables = level_tables()
+        tables = self._tables()
         return tables[stated] if isinstance(stated, str) and stated in tables else tables[DEFAULT_LEVELS]
+
+    def _tables(self) -> dict[str, LevelTable]:
+        """Those that come with Suimon, and over them those of the folder."""
+        if not (self._found.path / LEVELS).exists():
+            return level_tables()
+        self._names.add(LEVELS)
+        if LEVELS not in self._documents and (document := self._readable(LEVELS)):
+            self._own = levelfile.tables(document)
+        return level_tables() | self._own
+
+    def _table_names(self) -> set[str]:
+        """Every table that there is, in order or not."""
+        stated = self._documents[LEVELS].mapping(("tables",)) if self._tables() and LEVELS in self._documents else ()
+        return {*level_tables(), *map(str, stated)}
 
     def _declared(self) -> set[str]:
         """Every station that stands in stations.yaml, in order or not."""

@@ -32,6 +32,7 @@ def contract(
     quantity: str,
     levels: LevelTable,
     thresholds: Sequence[Threshold],
+    hazard: str = "",
 ) -> Contract | None:
     """The contract of a channel; None after noting what is wrong with it."""
     grace = row.grace if row.grace is not None or row.interval is None else max(30.0, row.interval / 2)
@@ -49,7 +50,7 @@ def contract(
     _raised_fits(document, path, judged, row.interval)
     if judged.kind == "crisis" and above is not None:
         _starts_in_time(document, path, above, thresholds, units.QUANTITIES[quantity].unit)
-    wet = _wet_rank(document, path, judged.wet, levels) if judged.wet is not None else 0
+    wet = _wet_rank(document, path, judged.wet, levels, hazard) if judged.wet is not None else 0
     if stated is None or row.interval is None or len(document.problems) > before:
         return None
     heartbeat = (stated.heartbeat or DAY_S) if stated.kind == "crisis" else None
@@ -95,11 +96,11 @@ def _starts_in_time(document: Document, path: Path, above: float, thresholds: Se
         document.add((*path, "raised_above"), message)
 
 
-def _wet_rank(document: Document, path: Path, key: str, levels: LevelTable) -> int:
-    found = levels.by_key(key)
+def _wet_rank(document: Document, path: Path, key: str, levels: LevelTable, hazard: str) -> int:
+    found = levels.by_key(key, hazard)
     if found is not None and found.rank > 0:
         return found.rank
-    keys = [x.key for x in levels.levels if x.rank > 0]
+    keys = levels.keys(hazard)
     document.add((*path, "wet"), f"'{key}' is no level above normal of level table {levels.name}{instead(key, keys)}")
     return 0
 

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta, timezone
 
-from gateway import contractfile, qualityfile, schema, units
+from gateway import contractfile, qualityfile, schema, thresholdfile, units
 from gateway.fields import did_you_mean
 from gateway.profiles import Profile
-from gateway.stations import Channel, Level, LevelTable, Limits, Station, Threshold
+from gateway.stations import Channel, LevelTable, Limits, Station
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Key, Path
-
-# The days in stations.yaml are days of Japan's calendar, where the authorities that set thresholds are.
-_JAPAN = timezone(timedelta(hours=9))
 
 
 def stations(document: Document, levels: LevelTable, profiles: Mapping[str, Profile] | None = None) -> list[Station]:
@@ -52,7 +48,8 @@ def _station(
     judged = row or loosely(schema.Station, document, path)
     zero = judged.gauge_zero if judged else None
     names = document.mapping((*path, "channels"))
-    found = [_channel(document, (*path, "channels", name), zero or 0.0, levels, profiles) for name in names]
+    hazard = (judged and judged.hazard) or "river"
+    found = [_channel(document, (*path, "channels", name), zero or 0.0, levels, hazard, profiles) for name in names]
     channels = {channel.name: channel for channel in found if channel}
     channels = qualityfile.among(document, (*path, "channels"), channels, bool(judged and judged.neighbours))
     tenant = (judged and judged.tenant) or default_tenant
@@ -113,13 +110,11 @@ def _neighbours(document: Document, ids: Iterable[Key], good: list[Station]) -> 
 
 
 def _channel(
-    document: Document, path: Path, zero: float, levels: LevelTable, profiles: Mapping[str, Profile]
+    document: Document, path: Path, zero: float, levels: LevelTable, hazard: str, profiles: Mapping[str, Profile]
 ) -> Channel | None:
     before = len(document.problems)
     row = validate(schema.Channel, document, path)
-    keys = document.mapping((*path, "thresholds"))
-    rows = [(key, validate(schema.Threshold, document, (*path, "thresholds", key))) for key in keys]
-    graded = [(_level(document, path, key, levels), threshold) for key, threshold in rows]
+    graded = thresholdfile.rows(document, path, levels, hazard)
     judged = row or loosely(schema.Channel, document, path)
     quantity = quantity_of(document, path, judged.quantity if judged else None, str(path[-1]))
     if judged is None or quantity is None:
@@ -140,14 +135,11 @@ def _channel(
     if sensor and sensor.span and judged.span is None:
         limits = replace(limits, sensor=qualityfile.in_observations(sensor.span, factor, offset))
     limits = qualityfile.rates(document, path, judged, quantity, limits)
-    found = [_threshold(document, path, judged, quantity, level, t, zero) for level, t in graded if level and t]
-    thresholds = sorted((t for t in found if t), key=lambda t: t.rank)
-    _rising(document, path, thresholds, units.QUANTITIES[quantity].unit)
-    _within(document, path, thresholds, limits.sensor, units.QUANTITIES[quantity].unit)
-    contract = contractfile.contract(document, path, judged, quantity, levels, thresholds)
+    thresholds = thresholdfile.thresholds(document, path, judged, quantity, graded, zero, limits.sensor)
+    contract = contractfile.contract(document, path, judged, quantity, levels, thresholds, hazard)
     if row is None or contract is None or len(document.problems) > before:
         return None
-    return Channel(str(path[-1]), quantity, contract, factor, offset, limits, tuple(thresholds), tests)
+    return Channel(str(path[-1]), quantity, contract, factor, offset, limits, thresholds, tests)
 
 
 def _heights_fit(document: Document, path: Path, row: schema.Channel, quantity: str) -> None:
@@ -176,76 +168,3 @@ def _way(row: schema.Channel, zero: float, correction: float) -> tuple[float, fl
     if row.reference == "elevation":
         offset += zero
     return factor, round(offset, 9)
-
-
-# --- thresholds
-
-
-def _level(document: Document, path: Path, key: Key, levels: LevelTable) -> Level | None:
-    level = levels.by_key(str(key))
-    if level is not None and level.rank > 0:
-        return level
-    keys = [x.key for x in levels.levels if x.rank > 0]
-    what = f"'{key}' is what lies below every threshold" if level else f"unknown level '{key}'"
-    hint = "" if level else did_you_mean(key, keys)
-    message = f"{what}{hint} (level table {levels.name} has {', '.join(keys)})"
-    document.add((*path, "thresholds", key), message, at_key=True)
-    return None
-
-
-def _threshold(
-    document: Document,
-    channel: Path,
-    of: schema.Channel,
-    quantity: str,
-    level: Level,
-    row: schema.Threshold,
-    zero: float,
-) -> Threshold | None:
-    path = (*channel, "thresholds", level.key)
-    value = amount_of(document, (*path, "value"), row.value, quantity)
-    begin, end = _midnight(row.valid_from), _midnight(row.valid_to)
-    if begin is not None and end is not None and begin >= end:
-        document.add((*path, "valid_to"), f"{row.valid_to} is not after valid_from ({row.valid_from})")
-    if value is None:
-        return None
-    reference = of.reference or document.mapping(channel).get("reference", "gauge_height")
-    if (row.reference or reference) != reference:
-        moved = value + (zero if reference == "elevation" else -zero)
-        message = f"{row.value} is {_words(row.reference)}, the channel's observations are {_words(reference)}. "
-        document.add((*path, "reference"), message + f"Did you mean {moved:.2f} m as {_words(reference)}?")
-        return None
-    return Threshold(level.key, level.rank, value, row.authority, row.basis, row.source, begin, end)
-
-
-def _words(reference: str | None) -> str:
-    return str(reference).replace("_", " ")
-
-
-def _midnight(day: date | None) -> int | None:
-    return None if day is None else int(datetime.combine(day, time(), _JAPAN).timestamp()) * 1000
-
-
-def _rising(document: Document, path: Path, thresholds: list[Threshold], unit: str) -> None:
-    """Any level may be absent; the order never changes. Two levels of one rank may stand either way."""
-    for upper in thresholds:
-        lower = max((t for t in thresholds if t.rank < upper.rank), key=lambda t: t.value, default=None)
-        if lower is not None and upper.value <= lower.value:
-            message = (
-                f"{upper.level} (rank {upper.rank}) at {upper.value:.2f} {unit} is not above "
-                f"{lower.level} (rank {lower.rank}) at {lower.value:.2f} {unit}. Values rise with the rank"
-            )
-            document.add((*path, "thresholds", upper.level, "value"), message)
-
-
-def _within(
-    document: Document, path: Path, thresholds: list[Threshold], span: tuple[float, float] | None, unit: str
-) -> None:
-    """A threshold that the sensor cannot reach would never ring."""
-    for t in thresholds:
-        if span is not None and not span[0] <= t.value <= span[1]:
-            message = (
-                f"{t.level} at {t.value:.2f} {unit} lies outside the sensor's span "
-                f"({span[0]:.2f} to {span[1]:.2f} {unit}), so it could never be seen"
-            )
-            document.add((*path, "thresholds", t.level, "value"), message)

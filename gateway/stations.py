@@ -20,28 +20,60 @@ ROUTER_GAP_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One row of a level table: a rank with its names and colour. Rank 0 is normal."""
+    """One row of a level table: a rank with its names, words and colour. Rank 0 is normal. `exceeded` is what is said
+    when it is reached, `short` what stands on a map. `text` is the colour of text upon `colour`, `ring` the grounds on
+    which it needs one (`light`: a dark ring, `dark`: a white one). `hazard` and `basis`: only for such."""
 
     rank: int
     key: str
     ja: str
     en: str
     colour: str
+    text: str = "#000000"
+    short_ja: str = ""
+    short_en: str = ""
+    exceeded_ja: str = ""
+    exceeded_en: str = ""
+    shape: str = "circle"
+    size: float = 1.0
+    ring: str = ""
+    hazard: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LevelTable:
-    """Names and colours of the ranks in force, as data (`jp-2026`, `generic`)."""
+    """Names and colours of the ranks in force, as data (`jp-2026`, `generic`, those of `levels.yaml`)."""
 
     name: str
     levels: tuple[Level, ...]
 
-    def by_rank(self, rank: int) -> Level:
-        """The principal level of a rank (the first listed)."""
-        return next(level for level in self.levels if level.rank == rank)
+    def by_rank(self, rank: int, hazard: str = "", basis: str = "") -> Level:
+        """The principal level of a rank: of the rows that are most particular to hazard and basis, the first."""
+        return max(self._fitting(hazard, basis, rank=rank), key=_particular)
 
-    def by_key(self, key: str) -> Level | None:
-        return next((level for level in self.levels if level.key == key), None)
+    def by_key(self, key: str, hazard: str = "", basis: str = "") -> Level | None:
+        """The row of a key that is most particular to hazard and basis; None where the key is not for that hazard."""
+        return max(self._fitting(hazard, basis, key=key), key=_particular, default=None)
+
+    def keys(self, hazard: str = "") -> list[str]:
+        """The keys of the levels above normal, for a hazard, from the lowest rank up."""
+        return list(dict.fromkeys(x.key for x in self._fitting(hazard, "*") if x.rank > 0))
+
+    def _fitting(self, hazard: str, basis: str, rank: int | None = None, key: str | None = None) -> list[Level]:
+        return [
+            x
+            for x in self.levels
+            if x.hazard in ("", hazard)
+            and (basis == "*" or x.basis in ("", basis))
+            and rank in (None, x.rank)
+            and key in (None, x.key)
+        ]
+
+
+def _particular(level: Level) -> tuple[bool, bool]:
+    """`max` takes the first of equals, so that the order of the table decides among them."""
+    return bool(level.hazard), bool(level.basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +296,16 @@ class Registry:
 
     def knows_device(self, tenant: str, device: str) -> bool:
         return (tenant, device) in self.devices
+
+    def level(self, station: Station | None, channel: Channel | None, rank: int, key: str = "") -> Level:
+        """The level of a rank as it is called there: by the key of the threshold concerned (`Transition.level`), else
+        the threshold of that rank, else the table's principal level for the station's hazard."""
+        hazard = station.hazard if station else ""
+        thresholds = channel.thresholds if channel else ()
+        own = [t for t in thresholds if t.rank == rank and key in ("", t.level)]
+        basis = own[-1].basis if own else ""
+        found = self.levels.by_key(key or own[-1].level, hazard, basis) if key or own else None
+        return found if found and found.rank == rank else self.levels.by_rank(rank, hazard, basis)
 
     def channel(self, tenant: str, station: str, channel: str) -> Channel | None:
         """A station's channel, or a device's health channel where `station` names a device."""

@@ -38,6 +38,8 @@ LAYERS = [
         "validation",
         "stationfile",
         "contractfile",
+        "levelfile",
+        "thresholdfile",
         "profilefile",
         "processfile",
         "config",

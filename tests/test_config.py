@@ -175,14 +175,14 @@ def test_days_are_days_of_japan() -> None:
 
 @pytest.mark.parametrize("name", ["jp-2026", "generic"])
 def test_level_tables(name: str) -> None:
-    """A level table begins with normal, has every rank to 5 in order, and one principal level of each."""
+    """A level table begins with normal, has every rank to 5 in order, and each level once for what it is for."""
     table = config.load_levels(name)
     ranks = [level.rank for level in table.levels]
     assert table.name == name
     assert ranks == sorted(ranks)
     assert set(ranks) == set(range(6))
     assert table.by_rank(0).key == "normal"
-    assert len({level.key for level in table.levels}) == len(table.levels)
+    assert len({(level.key, level.hazard, level.basis) for level in table.levels}) == len(table.levels)
 
 
 # --- which files are concerned
