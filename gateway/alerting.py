@@ -6,9 +6,11 @@ Rules (flood.md, "Defaults for ringing" and "Quality tests"; ALARM.md has them a
 - A rank >= 3 that is suspect, that a jump reached, or before which nothing was known, is *claimed*: unconfirmed. From
   rank 4 on a claim rings, one of rank 3 when it has stood for half an hour. After a claim was taken back the next ones
   ring with their second sample.
-- A claim is confirmed by the next good sample that is plausible; by a second sensor; of a suspect but plausible rise
-  also by a second sample where rain or a neighbour supports it; or by a person. A jump is confirmed by no sample of its
-  own. What lies below rank 3, or is good and plausible and lower, takes it back.
+- A claim is confirmed by the next good sample that is plausible, but after a gap of hours only where rain or a
+  neighbour supports it, or nobody is there who could; by a second sensor; of a suspect but plausible rise also by a
+  second sample where rain or a neighbour supports it; or by a person. A jump is confirmed by no sample of its own. What
+  lies below rank 3, or is good and plausible and lower, takes it back.
+- While rain falls or a neighbour stands above its first threshold, a gauge that stands still is shown as faulty.
 - A failed reading, a fault or silence raises nothing; but above the sensor's span, while the water rises or at rank
   >= 2, the rank of the top of the span is claimed.
 - A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising; it goes no lower than every
@@ -123,7 +125,8 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
     revision.check(step, now_ms)
     marks = step.channel.in_force(o.observed_ms)
     target = rank_of(value, marks)
-    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, target >= 3 and target > state.rank)
+    asserts = target >= 3 and target > state.rank
+    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, target == 0)
     recent = state.recent if rise is Rise.JUMP else trend.kept(state.recent, o.observed_ms, value)
     step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, gap=gap)
     step.set(held=False, lost=False, lost_ms=None)
@@ -131,6 +134,14 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _take_back(step, o, value, target)
     else:
         _judge(step, o, value, rise, marks, context)
+    if context.raised and _stands_still(o, state):
+        step.set(condition=Condition.FAULTY)
+
+
+def _stands_still(o: Observation, before: ChannelState) -> bool:
+    """A value that has not moved for hours, or that stands still while the neighbours rise: where a flood is on its way
+    such a gauge is shown as faulty, not as normal. Its value counts all the same."""
+    return "flat_line" in o.tests or ("neighbour" in o.tests and o.value == before.value)
 
 
 def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, context: Context) -> None:
@@ -140,7 +151,7 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     believed = good and (rise is Rise.PLAUSIBLE or not asserts)
     if rise is Rise.JUMP:
         step.set(jumps=min(step.state.jumps + 1, REJECTED_JUMPS))
-    elif good:
+    elif good and not (rise is Rise.UNKNOWN and target > 0 and context.witnessed and not context.support):
         step.set(anchor=(o.observed_ms, value), jumps=0)
     if believed:
         revision.moved(step, o.observed_ms, value, target)
@@ -171,7 +182,7 @@ def _late(step: Step, o: Observation, value: float, now_ms: int, context: Contex
     if target < 3 or target <= step.state.rank or now_ms - o.observed_ms > LATE_ALARM_MS:
         step.state = hindsight.note(step.state, o, step.channel, now_ms)
         return
-    rise = plausible.rise(step.state, step.channel.limits, o.observed_ms, value, asserts=True)
+    rise = plausible.rise(step.state, step.channel.limits, o.observed_ms, value, asserts=True, below_all=False)
     step.set(value=value, usable_ms=o.observed_ms, held=step.state.lost_ms is not None)
     _judge(step, o, value, rise, marks, context)
 

@@ -143,7 +143,8 @@ class Context:
     """What is known around a channel when it is judged. `support`: rain, or a neighbour, supports a rise now.
     `second_rank`: the highest confirmed rank of another sensor at the same site, None where there is none or it is not
     fresh. `raised`: the contract is the raised one because of rain or a neighbour. `maintenance`: the station is under
-    work: stored and marked, excluded from alarms."""
+    work: stored and marked, excluded from alarms. `witnessed`: rain or a neighbour is fresh, so that somebody could
+    support a rise if there were one."""
 
     support: bool = False
     second_rank: int | None = None
@@ -152,6 +153,7 @@ class Context:
     gathered: bool = False
     seen: bool = False
     router_s: float | None = None
+    witnessed: bool = False
 
 
 ALONE = Context()

@@ -5,8 +5,10 @@ The *anchor* is the newest good observation that was reached plausibly. From it 
 make a jump true: a stuck gauge stays where it is while the plausible grows up to it. So a jump lasts, whatever follows
 from it, until
 
-- a value comes that asserts nothing above rank 2 and nothing above the confirmed rank, and is plausible from the
-  anchor; or
+- a value comes that asserts nothing above rank 2 and nothing above the confirmed rank, is plausible from the anchor,
+  and is no part of the jump: it fell from it in one step, or an hour's rise from the anchor explains it, or it reaches
+  no threshold (something in the beam at the height of rank 3 is read as rank 2 now and then, and hours later either is
+  plausible); or
 - it was a spike (two samples at most, an hour at most) and what follows is plausible from the anchor; or
 - a second sensor or a person says that the level is true.
 
@@ -41,19 +43,27 @@ def ceiling(state: ChannelState, limits: Limits, at_ms: int) -> float | None:
     return value + SLACK + limits.rise_per_h * max(0, at_ms - then_ms) / 3_600_000
 
 
-def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool) -> Rise:
-    """`asserts`: the value claims a rank of 3 or more that is not confirmed."""
+def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool, below_all: bool) -> Rise:
+    """`asserts`: the value claims a rank of 3 or more that is not confirmed; `below_all`: it reaches no threshold."""
     top = ceiling(state, limits, at_ms)
     within = top is None or value <= top
     age_ms = KNOWN_FOR_MS + 1 if state.anchor is None else at_ms - state.anchor[0]
     if state.jumps:
         spike = state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS
-        return Rise.PLAUSIBLE if within and (spike or not asserts) else Rise.JUMP
+        back = spike or (not asserts and (below_all or _left(state, limits, value)))
+        return Rise.PLAUSIBLE if within and back else Rise.JUMP
     if limits.rise_per_h is None:
         return Rise.PLAUSIBLE
     if age_ms > KNOWN_FOR_MS and (state.anchor is None or value > state.anchor[1] + SLACK):
         return Rise.UNKNOWN
     return Rise.PLAUSIBLE if within else Rise.JUMP
+
+
+def _left(state: ChannelState, limits: Limits, value: float) -> bool:
+    """Whether a value that follows from a jump is no part of it."""
+    if state.anchor is None or limits.rise_per_h is None or (state.value is not None and value < state.value - SLACK):
+        return True
+    return value <= state.anchor[1] + SLACK + limits.rise_per_h * SPIKE_MS / 3_600_000
 
 
 def too_fast_a_fall(state: ChannelState, limits: Limits, at_ms: int, value: float, danger: float) -> bool:

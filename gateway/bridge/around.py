@@ -58,9 +58,9 @@ class Around:
         """For an observation, and for the passing of time."""
         if self.maintenance(station):
             return Context(maintenance=True, gathered=True)
-        support, raised = self._near(station)
-        second = self._second(station, channel)
-        return Context(support, second, raised, gathered=True, router_s=self.router_s(station.tenant, channel.contract))
+        support, raised, witnessed = self._near(station)
+        second, router_s = self._second(station, channel), self.router_s(station.tenant, channel.contract)
+        return Context(support, second, raised, gathered=True, router_s=router_s, witnessed=witnessed)
 
     def seen(self, station: Station, context: Context) -> Context:
         """With whether a person has acknowledged what is open at the station."""
@@ -73,36 +73,40 @@ class Around:
 
     # --- rain and neighbours -----------------------------------------------------------------------------------
 
-    def _near(self, station: Station) -> tuple[bool, bool]:
-        """(support, raised): whether rain or a neighbour supports a rise here, and makes the contract the raised one.
-        A neighbour that lies above its first threshold does both, also where it is held; one that clearly rises only
-        supports."""
-        raised, rising = self._rains(station), False
+    def _near(self, station: Station) -> tuple[bool, bool, bool]:
+        """(support, raised, witnessed): whether rain or a neighbour supports a rise here, makes the contract the raised
+        one, and whether anybody is there to do so. A neighbour that lies above its first threshold does all, also where
+        it is held; one that clearly rises supports."""
+        rain = self._rains(station)
+        raised, rising, witnessed = rain is True, False, rain is not None
         stations = self._work.rules.registry.stations
         for name in station.neighbours:
             neighbour = stations.get((station.tenant, name))
-            if raised or neighbour is None:
+            if raised or neighbour is None or self.maintenance(neighbour):
                 continue
-            if self.maintenance(neighbour):
-                continue
-            raised = self._rains(neighbour)
+            rain = self._rains(neighbour)
+            raised, witnessed = rain is True, witnessed or rain is not None
             for channel in neighbour.watched:
+                if channel.quantity in RAIN:
+                    continue
                 state = self._work.state((neighbour.tenant, neighbour.id, channel.name))
-                known = state.held or state.lost_ms is None
-                raised = raised or (state.rank >= 1 and known and channel.quantity not in RAIN)
-                rising = rising or (self._fresh(state, channel) and clearly_rising(state.recent))
-        return raised or rising, raised
+                known, fresh = state.held or state.lost_ms is None, self._fresh(state, channel)
+                raised = raised or (state.rank >= 1 and known)
+                rising = rising or (fresh and clearly_rising(state.recent))
+                witnessed = witnessed or fresh
+        return raised or rising, raised, witnessed or raised
 
-    def _rains(self, station: Station) -> bool:
-        """Whether a rain channel of the station stands above its first step."""
+    def _rains(self, station: Station) -> bool | None:
+        """Whether a rain channel of the station stands above its first step; None where none is fresh."""
+        known = None
         for channel in station.channels.values():
             if channel.quantity in RAIN and channel.thresholds:
                 state = self._work.state((station.tenant, station.id, channel.name))
                 marks = channel.in_force(self._work.rules.now_ms)
                 first = min((t.value for t in marks), default=None)
-                if first is not None and state.value is not None and state.value >= first:
-                    return self._fresh(state, channel)
-        return False
+                if first is not None and state.value is not None and self._fresh(state, channel):
+                    known = known or state.value >= first
+        return known
 
     def _fresh(self, state: ChannelState, channel: Channel) -> bool:
         return state.condition is Condition.FRESH and reporting.fresh(state, channel, self._work.rules.now_ms)

@@ -1,0 +1,107 @@
+"""What years of storms found in the alarm, as the smallest stories that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from gateway import qualitylimits
+from gateway.model import Condition
+from gateway.scoring.playing import Player, Read
+from gateway.stations import Channel, Contract, Limits, Registry, Station
+from tests.places import ALL_FIVE, LEVELS, MINUTE, T0
+from tests.places import station as place
+
+TESTS = replace(qualitylimits.defaults("water_level"), dry=0.5)
+CHANNEL = Channel(
+    "water_level",
+    "water_level",
+    Contract(600.0, 300.0),
+    limits=Limits((-1.0, 12.0), rise_per_h=1.5, fall_per_h=1.5),
+    thresholds=ALL_FIVE,
+    tests=TESTS,
+)
+Levels = Sequence[float | None]  # every ten minutes; None: nothing comes
+
+
+def gauge(name: str, *neighbours: str) -> Station:
+    return replace(place(name, name, CHANNEL), neighbours=neighbours)
+
+
+def told(series: Mapping[str, Levels], *, of: str = "here") -> tuple[list[str], list[Condition]]:
+    """What was said of one gauge, and its condition after each step, where all of them are heard together."""
+    others = tuple(name for name in series if name != of)
+    stations = {name: gauge(name, *(others if name == of else ())) for name in series}
+    player = Player(Registry(stations.values(), LEVELS), T0 - 24 * 60 * MINUTE)
+    said, conditions = [], []
+    for i in range(len(series[of])):
+        now = T0 + i * 10 * MINUTE
+        reads = [
+            Read(stations[name], CHANNEL, i + 1, now, value)
+            for name in series
+            if (value := series[name][i]) is not None
+        ]
+        for t in player.step(now, reads):
+            if t.station == of:
+                said.append(f"{t.change} {t.from_rank}->{t.to_rank}{'' if t.confirmed else ' unconfirmed'}")
+        state = player.memory.states.get((stations[of].tenant, of, "water_level"))
+        conditions.append(state.condition if state else Condition.UNKNOWN)
+    return said, conditions
+
+
+def calm(steps: int, level: float = 0.8) -> list[float]:
+    """Water that moves by a centimetre."""
+    return [level + 0.01 * (i % 2) for i in range(steps)]
+
+
+SILENT: list[float | None] = [None] * 54  # nine hours
+WRONG_ZERO: list[float | None] = [*calm(6), *SILENT, *calm(12, 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("what", "around", "confirmed"),
+    [
+        ("the neighbour is calm", calm(72), False),
+        ("the neighbour rises, too", [*calm(54), *(0.8 + 0.2 * i for i in range(18))], True),
+        ("nobody is there who could know", None, True),
+    ],
+)
+def test_a_level_after_a_gap_of_hours_needs_support(what: str, around: Levels | None, confirmed: bool) -> None:
+    """A gauge that comes back with a wrong zero claims its level, and its own next samples make it no truer while
+    neighbours that could know are calm."""
+    said, _ = told({"here": WRONG_ZERO} | ({"there": around} if around else {}))
+    risen = [x for x in said if x.startswith("rise")]
+    assert risen[0] == "rise 0->5 unconfirmed", what
+    assert ("rise 0->5" in risen) is confirmed, what
+
+
+def test_a_jump_is_not_laundered_through_a_lower_rank() -> None:
+    """Something in the beam at the height of a threshold is read above and below it; hours later the lower reading is a
+    plausible rise, and yet part of the jump."""
+    beam = [3.01] * 18 + [2.99, 3.01, 3.01, 2.99, 2.99, 3.02]
+    said, _ = told({"here": [*calm(12), *beam]})
+    assert "rise 0->3 unconfirmed" in said
+    assert not [x for x in said if x.endswith("->3")]
+
+
+def test_a_true_flood_too_fast_for_its_limits_ends_in_good_order() -> None:
+    """What was held for a jump and falls below all thresholds is known again: the next flood is believed at once."""
+    first = [*(4.5 - 0.1 * i for i in range(37)), *calm(18)]
+    second = [0.8 + 0.2 * i for i in range(18)]
+    said, _ = told({"here": [*calm(6), *first, *second]})
+    assert said[0] == "rise 0->4 unconfirmed"
+    assert [x for x in said if x.startswith("rise")][-2:] == ["rise 2->3", "rise 3->4"]
+
+
+def test_a_gauge_that_stands_still_in_a_flood_is_faulty() -> None:
+    """A stuck value is nothing in the calm; while a neighbour stands above its first threshold it is no normal state,
+    and it ends as soon as the value moves."""
+    rising = [*calm(36), *(0.8 + 0.1 * i for i in range(24))]
+    _, conditions = told({"here": [0.82] * 58 + [0.85, 0.9], "there": rising})
+    assert set(conditions[:36]) == {Condition.FRESH}
+    assert conditions[50] is Condition.FAULTY
+    assert conditions[-1] is Condition.FRESH
+    _, alone = told({"here": [0.82] * 60, "there": calm(60)})
+    assert set(alone) == {Condition.FRESH}
