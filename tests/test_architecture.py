@@ -29,7 +29,7 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile", "journalfile"}
+    | {"peoplefile", "memberfile", "alertfile", "journalfile"}
     | {
         "yamlfile",
         "qualityfile",

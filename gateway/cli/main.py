@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from gateway import __version__
+from gateway.cli.alert import alert_app
 from gateway.cli.bridge import bridge_app
 from gateway.cli.check import check
 from gateway.cli.demo import demo
@@ -29,6 +30,7 @@ app.command()(score)
 app.command()(doctor)
 app.add_typer(edge_app, name="edge")
 app.add_typer(bridge_app, name="bridge")
+app.add_typer(alert_app, name="alert")
 app.add_typer(letters_app, name="letters")
 app.add_typer(sim_app, name="sim")
 

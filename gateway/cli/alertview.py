@@ -1,0 +1,361 @@
+"""What `suimon alert` shows: read from the store beside the bridge, or without one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli import times
+from gateway.errors import Unavailable
+
+if TYPE_CHECKING:
+    from gateway import settings
+    from gateway.alertfile import Now
+    from gateway.channelstate import ChannelState
+    from gateway.episodes import Course, Episode
+    from gateway.people import Plan
+    from gateway.stations import Registry, Station
+
+_WEEKDAYS = "月火水木金土日"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    bridge: settings.Bridge
+    registry: Registry
+
+    @property
+    def store(self) -> Path:
+        return self.bridge.store
+
+
+def place(folder: Path) -> Place:
+    """The configuration, and that there is a store. Raises ConfigError, Unavailable."""
+    from gateway import config
+
+    found = Place(*config.load_bridge(folder))
+    if not found.store.exists():
+        raise Unavailable(f"there is no store {found.store} yet: the bridge makes it when it first runs")
+    return found
+
+
+# --- list --------------------------------------------------------------------------------------------------------
+
+
+def listed(at: Place) -> dict[str, Any]:
+    from gateway import alertfile
+    from gateway.cli.status import _running
+    from gateway.clock import SystemClock
+
+    now_ms = SystemClock().now_ms()
+    now = alertfile.now(at.store, now_ms)
+    episodes = [_described(at, now, e) for e in now.episodes]
+    episodes.sort(
+        key=lambda x: (-max(x["rank"], x["unconfirmed"]), x["drill"], x["acknowledged"] is not None, x["since"])
+    )
+    return {
+        "version": 1,
+        "now": times.iso(now_ms),
+        "running": _running(at.store),
+        "episodes": episodes,
+        "suspensions": [
+            {"kind": x.kind, "tenant": x.tenant, "station": x.station, "since": times.iso(x.since_ms),
+             "until": times.iso(x.until_ms), "by": x.by, "note": x.note}
+            for x in now.suspensions
+        ],
+        "rejected": [
+            {"tenant": t, "station": s, "channel": c, "rank": state.rejected}
+            for (t, s, c), state in sorted(now.states.items())
+            if state.rejected
+        ],
+    }  # fmt: skip
+
+
+def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
+    from gateway import calling
+    from gateway.judging import claim_of
+
+    station = at.registry.station(e.tenant, e.station)
+    states = _states(now, e, station)
+    worst = max(states, key=lambda x: (claim_of(x[1]), x[1].rank), default=None)
+    drill = e.kind == "drill"
+    rank = e.max_rank if drill else max((s.rank for _, s in states), default=0)
+    claim = 0 if drill else max((s.unconfirmed for _, s in states if s.unconfirmed > rank), default=0)
+    state = None if worst is None or drill else worst[1]
+    mute = next((x for x in now.suspensions if (x.kind, x.tenant, x.station) == ("mute", e.tenant, e.station)), None)
+    level = at.registry.levels.by_rank(max(rank, claim))
+    course = e.course
+    return {
+        "episode": e.id,
+        "kind": e.kind,
+        "drill": drill,
+        "tenant": e.tenant,
+        "station": e.station,
+        "name": {"ja": station.name_ja, "en": station.name_en} if station else None,
+        "cause": {"group": course.group, "stations": list(course.stations)} if e.kind == "cause" else None,
+        "since": times.iso(e.opened_ms),
+        "rank": rank,
+        "unconfirmed": claim,
+        "highest": e.max_rank,
+        "level": {"key": level.key, "ja": level.ja, "en": level.en},
+        "channel": worst[0] if worst and not drill else None,
+        "value": state.value if state else None,
+        "measured": times.iso(state.usable_ms) if state else None,
+        "condition": state.condition.value if state else None,
+        "held": bool(state and state.held),
+        "acknowledged": None if calling.unseen(course) else _act(course.acknowledged_by, course.acknowledged_ms),
+        "judgement": {"what": course.judgement, "by": course.judged_by, "basis": course.basis, "note": course.note,
+                      "at": times.iso(course.judged_ms)} if course.judgement else None,
+        "calling": _calling(at, e, station),
+        "told": len(course.told),
+        "muted_until": times.iso(mute.until_ms) if mute and not drill else None,
+    }  # fmt: skip
+
+
+def _states(now: Now, e: Episode, station: Station | None) -> list[tuple[str, ChannelState]]:
+    watched = [c.name for c in station.watched] if station else []
+    return [(c, now.states[(e.tenant, e.station, c)]) for c in watched if (e.tenant, e.station, c) in now.states]
+
+
+def _act(by: str, at_ms: int | None) -> dict[str, Any] | None:
+    return {"by": by, "at": times.iso(at_ms)} if at_ms is not None else None
+
+
+def _calling(at: Place, e: Episode, station: Station | None) -> dict[str, Any] | None:
+    """Whose turn it is, while nobody has acknowledged."""
+    call: Any = e.course.calling
+    if call is None:
+        return None
+    found: dict[str, Any] = {
+        "rank": call.rank, "active": call.active, "since": times.iso(call.since_ms), "round": call.round + 1,
+        "role": None, "recipients": list(call.awaiting),
+    }  # fmt: skip
+    plan = _plan(at, call.rank, station)
+    if plan is not None and at.bridge.people is not None:
+        order = at.bridge.people.order(plan)
+        role = at.bridge.people.roles[order[min(call.turn, len(order) - 1)]]
+        found |= {"role": {"id": role.id, "ja": role.ja, "en": role.en}, "rounds": plan.rounds}
+    return found
+
+
+def _plan(at: Place, rank: int, station: Station | None) -> Plan | None:
+    people = at.bridge.people
+    return people.plan(rank, station.id, station.hazard) if people and station else None
+
+
+def list_lines(x: dict[str, Any]) -> list[str]:
+    runs = {True: "", False: "; NO BRIDGE RUNS: nothing is judged or told", None: ""}[x["running"]]
+    lines = [f"{_clock(x['now'])}, times are local ({times.zone()}){runs}"]
+    for e in x["episodes"]:
+        lines += _episode_lines(e)
+    if not x["episodes"]:
+        lines.append("nothing is open")
+    for s in x["suspensions"]:
+        what = "muted" if s["kind"] == "mute" else "maintenance (点検中)"
+        note = f": {s['note']}" if s["note"] else ""
+        lines.append(f"{s['station']} {what} until {_clock(s['until'])}, by {s['by']}{note}")
+    for r in x["rejected"]:
+        lines.append(f"{r['station']} {r['channel']}: rank {r['rank']} is rejected (誤報) until data are below it")
+    return lines
+
+
+def _episode_lines(e: dict[str, Any]) -> list[str]:
+    mark = "【訓練】" if e["drill"] else ""
+    rank = max(e["rank"], e["unconfirmed"])
+    name = f"{e['name']['ja']} {e['name']['en']}" if e["name"] else e["station"]
+    if e["cause"]:
+        name = f"{e['cause']['group']}: {len(e['cause']['stations'])} stations"
+    level = f"{e['level']['ja']}超過" if rank else "平常の水位"
+    words = [
+        f"{mark}[{rank}] {level}",
+        *(["未確認 UNCONFIRMED"] if e["unconfirmed"] else []),
+        *(["観測不能 HELD"] if e["held"] else []),
+        name,
+        *([f"{e['value']:.2f}"] if e["value"] is not None else []),
+        *([e["condition"]] if e["condition"] not in (None, "fresh") and not e["held"] else []),
+        f"since {_clock(e['since'])}",
+        *([f"highest {e['highest']}"] if e["highest"] > rank else []),
+    ]
+    lines = ["  ".join(words) + mark]
+    lines.append(f"      {_seen(e)}")
+    if e["judgement"]:
+        j = e["judgement"]
+        note = f": {j['note']}" if j["note"] else ""
+        lines.append(f"      {j['what']} by {j['by']} ({j['basis']}) at {_clock(j['at'])}{note}")
+    if e["muted_until"]:
+        lines.append(f"      muted until {_clock(e['muted_until'])}")
+    return [*lines, f"      {e['episode']}"]
+
+
+def _seen(e: dict[str, Any]) -> str:
+    call = e["calling"]
+    if e["acknowledged"]:
+        return f"seen by {e['acknowledged']['by']} at {_clock(e['acknowledged']['at'])}"
+    if call is None:
+        return f"nobody was rung; {e['told']} were told"
+    if not call["active"] and call["role"] and call["rank"] >= 3:
+        return f"NOT SEEN 未応答, and nobody is called any more ({e['told']} were told)"
+    if call["role"] and call["active"]:
+        role = call["role"]
+        turn = f"round {call['round']} of {call['rounds']}"
+        return f"NOT SEEN 未応答: calling {role['ja']} {role['en']} since {_clock(call['since'])} ({turn})"
+    return f"NOT SEEN 未応答; {e['told']} were told"
+
+
+def _clock(iso: str | None) -> str:
+    """'11-24 02:10', of what JSON has."""
+    return "-" if iso is None else f"{datetime.fromisoformat(iso):%m-%d %H:%M}"
+
+
+# --- show --------------------------------------------------------------------------------------------------------
+
+
+def shown(at: Place, name: str, tenant: str | None) -> dict[str, Any]:
+    from gateway import alertfile, storefile
+    from gateway.clock import SystemClock
+
+    now = alertfile.now(at.store, SystemClock().now_ms())
+    here = [e for e in now.episodes if name in (e.id, e.station)] or storefile.episodes(at.store, name)
+    found = [e for e in here if tenant in (None, e.tenant)]
+    if not found:
+        raise Unavailable(f"there is no episode '{name}'. 'suimon alert list' shows what is open")
+    if len({e.tenant for e in found}) > 1:
+        raise Unavailable(f"'{name}' belongs to {', '.join(e.tenant for e in found)}: name one with --tenant")
+    e = min(found, key=lambda e: (e.id != name, e.kind == "drill"))
+    return {
+        "version": 1,
+        "episode": _described(at, now, e) | {"closed": times.iso(e.closed_ms)},
+        "changes": [_timed(asdict(c)) for c in alertfile.changes(at.store, e)],
+        "notified": [_timed(asdict(n)) for n in alertfile.notified(at.store, e)],
+        "told": _told(e.course),
+    }
+
+
+def _told(course: Course) -> list[dict[str, Any]]:
+    return [{"recipient": x.recipient, "rang": x.rang} for x in course.told]
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    """Milliseconds as times."""
+    return {k.removesuffix("_ms"): times.iso(v) if k.endswith("_ms") else v for k, v in row.items()}
+
+
+def show_lines(x: dict[str, Any]) -> list[str]:
+    e = x["episode"]
+    lines = _episode_lines(e)
+    if e["closed"]:
+        lines.append(f"      closed at {_clock(e['closed'])}")
+    lines.append(f"what changed (times are local, {times.zone()})")
+    for c in x["changes"]:
+        value = "" if c["value"] is None else f" {c['value']:.2f}"
+        sure = "" if c["confirmed"] else " unconfirmed"
+        what = f"{c['change']} {c['from_rank']} to {c['to_rank']}{sure}"
+        lines.append(f"  {_clock(c['at'])}  {c['channel'] or 'station'}  {what}{value}{'  rings' * c['rings']}")
+    lines.append(f"who was told: {', '.join(t['recipient'] + ' (rang)' * t['rang'] for t in x['told']) or 'nobody'}")
+    for n in x["notified"]:
+        done = f" at {_clock(n['done'])}" if n["done"] else ""
+        why = f", {n['reason']}" if n["reason"] else ""
+        lines.append(f"  {_clock(n['owed'])}  {n['recipient']}  {n['state'].replace('_', ' ')}{done}{why}")
+    return lines
+
+
+# --- plan --------------------------------------------------------------------------------------------------------
+
+
+def planned(folder: Path, name: str, rank: int, at: str | None, tenant: str | None) -> dict[str, Any]:
+    from gateway import config
+    from gateway.clock import SystemClock
+    from gateway.people import JST
+
+    bridge, registry = config.load_bridge(folder)
+    found = [s for s in registry.stations.values() if s.id == name and tenant in (None, s.tenant)]
+    if not found:
+        raise Unavailable(f"there is no station '{name}' in stations.yaml")
+    if bridge.people is None:
+        raise Unavailable("there is no people.yaml: every recipient of bridge.yaml is told from its min_rank on")
+    people, now_ms = bridge.people, SystemClock().now_ms()
+    at_ms = now_ms if (parsed := times.parse(at, now_ms)) is None else parsed
+    plan = people.plan(rank, found[0].id, found[0].hazard)
+    if plan is None:
+        raise Unavailable(f"no plan calls anybody at rank {rank} at {name}")
+    day, part = people.part(at_ms)
+    local = datetime.fromtimestamp(at_ms / 1000, JST)
+    return {
+        "version": 1,
+        "station": found[0].id,
+        "rank": rank,
+        "at": local.isoformat(timespec="minutes"),
+        "weekday": _WEEKDAYS[day.weekday()],
+        "part": part,
+        "rounds": plan.rounds if rank >= 3 else 1,
+        "turns": [
+            {"role": r, "ja": people.roles[r].ja, "en": people.roles[r].en,
+             "wait_s": people.wait_s(plan, r, rank) if rank >= 3 else None,
+             "rounds": [[{"name": m.name, "role": m.role, "recipients": list(m.recipients)}
+                         for m in people.reach(r, at_ms, n)] for n in range(plan.rounds if rank >= 3 else 1)]}
+            for r in (people.order(plan) if rank >= 3 else plan.call[:1])
+        ],
+        "inform": [{"role": r, "names": [m.name for m in people.reach(r, at_ms)]} for r in plan.inform],
+    }  # fmt: skip
+
+
+def plan_lines(x: dict[str, Any]) -> list[str]:
+    parts = {"weekday": "平日", "holiday": "休日", "night": "夜間"}
+    lines = [f"{x['station']}, rank {x['rank']}, {x['at']} ({x['weekday']}, {parts[x['part']]})"]
+    after_s = 0.0
+    for n in range(x["rounds"]):
+        for turn in x["turns"]:
+            members = turn["rounds"][n]
+            who = "; ".join(f"{m['name']} ({', '.join(m['recipients'])})" for m in members)
+            stands_in = " (deputies)" if members and members[0]["role"] != turn["role"] else ""
+            if members:
+                lines.append(f"  +{after_s / 60:.0f} min  {turn['ja']} {turn['en']}{stands_in}: {who}")
+                after_s += turn["wait_s"] or 0.0
+            elif n == 0:
+                lines.append(f"  -        {turn['ja']} {turn['en']}: NOBODY can be reached then")
+    if x["inform"]:
+        lines.append("  told quietly: " + ", ".join(n for i in x["inform"] for n in i["names"]))
+    return lines
+
+
+# --- tests of the call -------------------------------------------------------------------------------------------
+
+
+def tested(at: Place, test: str) -> dict[str, Any]:
+    from gateway import alertfile
+
+    if test == "last":
+        found = alertfile.past_tests(at.store, 1)
+        if not found:
+            raise Unavailable("there was no test yet. 'suimon alert test --all' makes one")
+        test = found[0][0]
+    asked = alertfile.asked(at.store, test)
+    if not asked:
+        known = ", ".join(row[0] for row in alertfile.past_tests(at.store, 3)) or "none"
+        raise Unavailable(f"there is no test '{test}' (the newest: {known})")
+    return {
+        "version": 1,
+        "test": test,
+        "recipients": [_timed(asdict(x)) for x in asked],
+        "totals": {
+            "asked": len(asked),
+            "sent": sum(x.state == "sent" for x in asked),
+            "given_up": sum(x.state == "given_up" for x in asked),
+            "answered": sum(x.answered_ms is not None for x in asked),
+        },
+    }
+
+
+def test_lines(x: dict[str, Any]) -> list[str]:
+    lines = [f"test {x['test']}"]
+    for r in x["recipients"]:
+        how = (r["state"] or "no longer known").replace("_", " ")
+        why = f" ({r['reason']})" if r["reason"] else ""
+        answer = f"answered at {_clock(r['answered'])}, noted by {r['answered_by']}" if r["answered"] else "NO ANSWER"
+        lines.append(f"  {r['recipient']}: {how}{why}; {answer}")
+    t = x["totals"]
+    lines.append(f"{t['asked']} asked, {t['sent']} sent, {t['given_up']} given up, {t['answered']} answered")
+    lines.append(f"Note an answer: suimon alert acknowledge --test {x['test']} --recipient NAME")
+    return lines
