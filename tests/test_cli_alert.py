@@ -112,8 +112,8 @@ def test_nothing_is_open(house: House) -> None:
 
 def test_the_worst_comes_first(house: House) -> None:
     """Level, place, value, since when, unseen before seen; readable at three in the morning."""
-    house.reads("koto-bridge", 2.1, 2.2)
-    house.reads("kasuga-bridge", 3.2)
+    house.reads("koto-bridge", 1.0, 2.1, 2.2)
+    house.reads("kasuga-bridge", 1.0, 3.2)
     first, second = house.json("list")["episodes"]
     assert (first["station"], first["rank"], first["level"]["key"], first["value"]) == (
         "kasuga-bridge",
