@@ -113,18 +113,18 @@ def test_nothing_is_open(house: House) -> None:
 def test_the_worst_comes_first(house: House) -> None:
     """Level, place, value, since when, unseen before seen; readable at three in the morning."""
     house.reads("koto-bridge", 1.0, 2.1, 2.2)
-    house.reads("kasuga-bridge", 1.0, 3.2)
+    house.reads("kasuga-bridge", 2.95, 3.02)
     first, second = house.json("list")["episodes"]
     assert (first["station"], first["rank"], first["level"]["key"], first["value"]) == (
         "kasuga-bridge",
         4,
         "danger",
-        3.2,
+        3.02,
     )
     assert (second["station"], second["rank"], second["acknowledged"]) == ("koto-bridge", 2, None)
     assert first["calling"]["role"]["id"] == "duty"
     text = house("list")
-    assert text.index("[4] 氾濫危険水位超過  春日橋 Kasuga Bridge  3.20") < text.index("[2] 氾濫注意水位超過")
+    assert text.index("[4] 氾濫危険水位超過  春日橋 Kasuga Bridge  3.02") < text.index("[2] 氾濫注意水位超過")
     assert "NOT SEEN 未応答: calling 当直 Duty" in text
 
 
