@@ -112,6 +112,7 @@ class Story:
     hangs: list[tuple[str, int, int]] = field(default_factory=list)
     revised: dict[int, str] = field(default_factory=dict)
     acts: list[Act] = field(default_factory=list)
+    answers: set[str] = field(default_factory=set)
     wants: list[Want] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     nevers: list[str] = field(default_factory=list)
@@ -177,6 +178,9 @@ class Story:
     def drill_ends(self, at: str, station: str, by: str) -> None:
         self.acts.append(Act(minutes(at), "drill.end", station, by, {}))
 
+    def answer(self, recipient: str) -> None:
+        self.answers.add(recipient)
+
     def want(self, start: str, end: str, kind: str, recipient: str, words: str) -> None:
         found = tuple(WORDS.findall(words))
         self.wants.append(Want(minutes(start), minutes(end), kind == "ring", recipient, found))
@@ -208,6 +212,7 @@ GRAMMAR = [
     (re.compile(rf"at {TIME} (mute|maintenance) (\S+) for (\S+) by (\S+)"), Story.suspend),
     (re.compile(rf"at {TIME} drill (\S+) rank (\d) by (\S+)"), Story.drill),
     (re.compile(rf"at {TIME} drill end (\S+) by (\S+)"), Story.drill_ends),
+    (re.compile(r"(\S+) answers"), Story.answer),
     (re.compile(rf'want {TIME}\.\.{TIME} (ring|told) (\S+)((?: "[^"]*")+)'), Story.want),
     (re.compile(rf"want {TIME} {PLACE} rank (\d) (\w+)( held)?(?: unconfirmed (\d))?"), Story.state),
     (re.compile(r'never "([^"]*)"'), Story.never),

@@ -81,11 +81,19 @@ class Telling:
             duty.restart()
         for act in [a for a in story.acts if a.minute == minute]:
             self._do(act)
+        self._answer(now)
         for want in [s for s in story.states if s.minute == minute]:
             state = duty.state(want.station, want.channel)
             got = (state.rank, state.condition.value, state.held, state.unconfirmed)
             if got != (want.rank, want.condition, want.held, want.unconfirmed):
                 self.wrong.append(f"{clock(minute)} {want.station}: {got}")
+
+    def _answer(self, now: int) -> None:
+        """Those who answer have seen what rang a minute ago."""
+        for h in self.duty.handed:
+            due = h.at_ms == now - MINUTE and h.rings and h.recipient in self.story.answers
+            if due and max(h.body["rank"], h.body["from_rank"]) >= 3:
+                self.duty.ask("alert.acknowledge", h.recipient, episode=h.body["episode"])
 
     def _do(self, act: Act) -> None:
         aimed = {"station": act.station} if not act.kind.startswith("alert.") else {}
