@@ -118,6 +118,10 @@ class Story:
     nevers: list[str] = field(default_factory=list)
 
     @property
+    def begin(self) -> int:
+        return self.calm[1] if self.calm else 0
+
+    @property
     def end(self) -> int:
         ends = [c.end for cs in self.courses.values() for c in cs] + [w.end for w in self.wants]
         return max([*ends, *(s.minute for s in self.states), self.calm[2] if self.calm else 0])

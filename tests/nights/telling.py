@@ -31,7 +31,7 @@ class Told:
 class Telling:
     def __init__(self, story: Story, folder: Path) -> None:
         self.story = story
-        self.duty = Duty(folder, CITY, story.begins_ms)
+        self.duty = Duty(folder, CITY, story.begins_ms + story.begin * MINUTE)
         self.wrong: list[str] = []  # states that were not as wanted, requests that were refused
         self._kept: dict[str, list[Row]] = {}  # what a link holds back, by station
         self._queued: list[Message] = []  # at the broker, while the bridge is away
@@ -58,7 +58,7 @@ class Telling:
         return again
 
     def run(self) -> None:
-        for minute in range(self.story.end + 1):
+        for minute in range(self.story.begin, self.story.end + 1):
             self._minute(minute)
         self.duty.close()
 
