@@ -153,4 +153,4 @@ def clearly_rising(recent: tuple[MetresAt, ...]) -> bool:
         return False
     now_ms, value = recent[-1]
     hour = [v for at, v in recent if now_ms - at <= RISING_WITHIN_MS]
-    return value >= max(hour) and value - min(hour) >= RISING_M
+    return value >= max(hour) and value - min(hour) >= RISING_M - 1e-9
