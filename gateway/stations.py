@@ -280,6 +280,7 @@ class Registry:
         self.devices: dict[tuple[str, str], list[Station]] = {}
         for station in self.stations.values():
             self.devices.setdefault((station.tenant, station.device), []).append(station)
+        self.watched = [(station, channel) for station in self.stations.values() for channel in station.watched]
         self.routers = _routers(self.stations.values(), self.devices)
         self.groups: dict[tuple[str, Group], list[Station]] = {}
         for station in self.stations.values():

@@ -90,23 +90,22 @@ class Alerts:
         """Let time pass for every watched channel, then see which losses have a common cause."""
         rules = self._work.rules
         waiting = []
-        for station in rules.registry.stations.values():
-            for channel in station.watched:
-                state = self._settled(station, channel)
-                if not self._speaks(state, station, channel):
+        for station, channel in rules.registry.watched:
+            state = self._settled(station, channel)
+            if not self._speaks(state, station, channel) and not self._told(state, station, channel):
 
-                    def judge(
-                        state: ChannelState,
-                        episode: str | None,
-                        context: Context,
-                        s: Station = station,
-                        c: Channel = channel,
-                    ) -> tuple[ChannelState, list[Transition]]:
-                        return reporting.tick(state, s, c, rules.now_ms, rules.subscribed_ms, episode, context)
+                def judge(
+                    state: ChannelState,
+                    episode: str | None,
+                    context: Context,
+                    s: Station = station,
+                    c: Channel = channel,
+                ) -> tuple[ChannelState, list[Transition]]:
+                    return reporting.tick(state, s, c, rules.now_ms, rules.subscribed_ms, episode, context)
 
-                    state = self._step(station, channel, judge)
-                if state.lost_ms is not None and not state.lost:
-                    waiting.append(station)
+                state = self._step(station, channel, judge)
+            if state.lost_ms is not None and not state.lost:
+                waiting.append(station)
         self.causes.tick(waiting)
         self.telling.tick()
 
@@ -127,6 +126,14 @@ class Alerts:
         rules = self._work.rules
         future = rules.future_ms is not None and state.last_ms is not None and state.last_ms > rules.future_ms
         return not future and reporting.fresh(state, channel, rules.now_ms) and not self._around.maintenance(station)
+
+    def _told(self, state: ChannelState, station: Station, channel: Channel) -> bool:
+        """Silent, announced and known to people: nothing follows but from data, so that an outage of thousands costs
+        little."""
+        if not state.lost or state.condition is not Condition.SILENT or channel.contract.kind == "beacon":
+            return False
+        known = state.rung_ms >= state.lost_seen_ms or self._known(station, channelstate.ALONE).seen
+        return known and not self._around.maintenance(station)
 
     def context(self, station: Station, channel: Channel) -> Context:
         """What is known around a channel now."""

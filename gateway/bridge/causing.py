@@ -190,7 +190,8 @@ class Causes:
         registry, tenant = self._work.rules.registry, episode.tenant
         group = next((g for t, g in registry.groups if t == tenant and causes.text_of(g) == episode.course.group), None)
         members = [self._standing(s) for s in registry.groups[(tenant, group)]] if group else []
-        listed = {s.station.id: s for s in members if s.station.id in episode.course.stations}
+        before = set(episode.course.stations)
+        listed = {s.station.id: s for s in members if s.station.id in before}
         for s in members:
             place = (tenant, s.station.id)
             assert group is not None
