@@ -269,7 +269,7 @@ PATTERN = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(PATTERN, st.booleans())
 def test_nothing_is_lost_silently(rows: list[tuple[str, str, int, int, int | None, float]], restarts: bool) -> None:
     """Any pattern of outages: each lost station is in exactly one cause, or announced alone, never both, never twice,

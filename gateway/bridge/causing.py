@@ -195,7 +195,7 @@ class Causes:
         for s in members:
             place = (tenant, s.station.id)
             assert group is not None
-            if s.down(group) and s.counts:
+            if s.down(group) and s.counts and self.of(s.station) is None:
                 listed[s.station.id] = s
             if s.station.id in listed and place in pending:
                 self._join(episode, pending.pop(place), rang=False)
