@@ -24,6 +24,7 @@ Sample = tuple[int, float]  # (observed_ms, value)
 FLAG_ORDER = (Flag.MISSING, Flag.NOT_EVALUATED, Flag.GOOD, Flag.SUSPECT, Flag.FAIL)
 _PLACE = {flag: i for i, flag in enumerate(FLAG_ORDER)}
 
+NOISE = 1e-9  # of binary fractions: 1.3 - 1.0 is not more than 0.3
 SHORTEST_S = 180.0  # a rate is not reckoned over less: waves, and the front of a flood, come within a minute
 
 
@@ -69,9 +70,9 @@ def spike(before: float, value: float, after: float, limits: Spike) -> Flag:
     height, least = abs(up + down) / 2, min(abs(up), abs(down))
     if 2 * least < height:
         return Flag.GOOD
-    if limits.fail is not None and height > limits.fail:
+    if limits.fail is not None and height > limits.fail + NOISE:
         return Flag.FAIL
-    return Flag.SUSPECT if height > limits.suspect else Flag.GOOD
+    return Flag.SUSPECT if height > limits.suspect + NOISE else Flag.GOOD
 
 
 def rate_of_change(before: Sample, now: Sample, limits: Limits) -> Flag:
@@ -82,7 +83,7 @@ def rate_of_change(before: Sample, now: Sample, limits: Limits) -> Flag:
     if per_h is None:
         return Flag.NOT_EVALUATED if limits.rise_per_h is None and limits.fall_per_h is None else Flag.GOOD
     allowed = per_h * max((now[0] - before[0]) / 3_600_000, SHORTEST_S / 3600)
-    return Flag.SUSPECT if abs(change) > allowed * (1 + 1e-9) else Flag.GOOD
+    return Flag.SUSPECT if abs(change) > allowed + NOISE else Flag.GOOD
 
 
 def flat_line(since_ms: int, at_ms: int, limits: FlatLine) -> Flag:
@@ -112,7 +113,7 @@ def multi_variate(
     nothing."""
     flag = Flag.NOT_EVALUATED
     if limits.differs is not None and other is not None:
-        flag = Flag.SUSPECT if abs(value - other) > limits.differs else Flag.GOOD
+        flag = Flag.SUSPECT if abs(value - other) > limits.differs + NOISE else Flag.GOOD
     if limits.rise_per_h is not None and rise_per_h is not None and other_per_h is not None:
         alone = rise_per_h > limits.rise_per_h and other_per_h < (limits.least_per_h or 0.0)
         flag = Flag.SUSPECT if alone else overall((flag, Flag.GOOD))

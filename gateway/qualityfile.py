@@ -288,19 +288,23 @@ def sensor(document: Document, path: Path, quantity: str, distance: bool, profil
     return value
 
 
-def among(document: Document, path: Path, channels: dict[str, Channel], neighbours: bool) -> dict[str, Channel]:
-    """The channels of a station, those marked that others are judged by. `path` is that of the channels."""
+def among(document: Document, path: Path, channels: dict[str, Channel], neighbours: int) -> dict[str, Channel]:
+    """The channels of a station with so many neighbours: those marked that others are judged by, and no neighbour test
+    where too few are named for it. `path` is that of the channels."""
     declared, referred = document.mapping(path), set[str]()
-    for name, channel in channels.items():
+    for name, channel in list(channels.items()):
         where: Path = (*path, name, "quality")
         for i, pair in enumerate(channel.tests.multi_variate):
             referred.add(pair.channel)
             if pair.channel not in declared:
                 message = f"the station has no channel '{pair.channel}'{instead(pair.channel, map(str, declared))}"
                 document.add((*where, "multi_variate", i, "channel"), message)
-        if not neighbours and document.mapping(where).get("neighbour") not in (None, OFF):
-            message = "the station names no neighbours. Add for example 'neighbours: [upper-bridge]' to the station"
-            document.add((*where, "neighbour"), message, at_key=True)
+        needed = channel.tests.neighbour.reporting if channel.tests.neighbour else 0
+        if neighbours < needed:
+            if document.mapping(where).get("neighbour") not in (None, OFF):
+                message = f"the test needs {needed} neighbours ('reporting'), the station names {neighbours or 'none'}"
+                document.add((*where, "neighbour"), message, at_key=True)
+            channels[name] = replace(channel, tests=channel.tests.without("neighbour"))
     return {
         name: replace(c, tests=replace(c.tests, kept=True)) if name in referred else c for name, c in channels.items()
     }

@@ -51,7 +51,7 @@ def _station(
     hazard = (judged and judged.hazard) or "river"
     found = [_channel(document, (*path, "channels", name), zero or 0.0, levels, hazard, profiles) for name in names]
     channels = {channel.name: channel for channel in found if channel}
-    channels = qualityfile.among(document, (*path, "channels"), channels, bool(judged and judged.neighbours))
+    channels = qualityfile.among(document, (*path, "channels"), channels, len(judged.neighbours or ()) if judged else 0)
     tenant = (judged and judged.tenant) or default_tenant
     if tenant is None and "tenant" not in document.mapping(path):
         document.add(path, "'tenant' is missing. Add it here, or at the top of the file for all stations", at_key=True)

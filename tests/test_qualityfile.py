@@ -108,7 +108,7 @@ def test_what_is_not_stated() -> None:
     """A water level has the defaults, other quantities nothing; `off` switches off; who is referred to is kept."""
     channels, _ = load(GOOD)
     upper = channels["upper/water_level"]
-    assert upper.tests == replace(DEFAULTS, spike=None)
+    assert upper.tests == replace(DEFAULTS, spike=None, neighbour=None)  # it names no neighbours
     assert (upper.limits.rise_per_h, upper.limits.fall_per_h) == (None, qualitylimits.FALL_PER_H)
     assert channels["s/second"].tests == QualityTests(kept=True)
     assert channels["s/rain"].tests == QualityTests(kept=True)
@@ -227,7 +227,7 @@ MISTAKES = [
         "neighbours that nobody named",
         "    neighbours: [upper]\n",
         "",
-        "21:11 the station names no neighbours. Add for example 'neighbours: [upper-bridge]' to the station",
+        "21:11 the test needs 1 neighbours ('reporting'), the station names none",
     ),
     (
         "a flat line without a time",
