@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,57 @@ def test_a_drill_walks_the_plan_beside_the_river(room: Room) -> None:
     assert room.ask("drill.end", station=STATION)["already"] is False
     assert room.told() == ["told desk closed", "told voice:yamada closed"]
     assert room.ask("drill.end", station=STATION)["already"] is True
+
+
+def test_a_drill_cannot_be_mistaken(room: Room) -> None:
+    """Its subject and text begin and end with the mark, its end too, and nothing of it is on the alert topic."""
+    room.settings = replace(room.settings, alert_topic=True)
+    room.reads(2.7)
+    room.ask("drill.begin", station=STATION, rank=4)
+    room.ask("drill.end", station=STATION)
+    rows = storefile.rows(room.settings.store, "SELECT recipient, body FROM outbox")
+    drills = [(name, json.loads(body)) for name, body in rows if json.loads(body)["drill"]]
+    assert {name for name, _ in drills} == {"desk"}
+    assert [b["change"] for _, b in drills] == ["rise", "closed"]
+    for _, body in drills:
+        for part in ("subject", "text"):
+            for language, mark in (("ja", "【訓練】"), ("en", "[DRILL]")):
+                assert body[part][language].startswith(mark)
+                assert body[part][language].endswith(mark)
+        assert (body["confirmed_rank"], "↑" in body["text"]["ja"]) == (0, False)
+    assert "訓練を終了しました" in drills[1][1]["text"]["ja"]
+
+
+def test_what_a_person_did_is_told_with_the_last_value(room: Room) -> None:
+    """A correction names the level that was false, with what was measured and when, not when somebody typed."""
+    room.reads(3.2)
+    room.now_ms += 5 * 60_000
+    room.ask("alert.reject", episode=STATION, basis="camera")
+    (body,) = [json.loads(x[0]) for x in storefile.rows(room.settings.store, "SELECT body FROM outbox")][-1:]
+    assert "訂正：氾濫危険水位超過は誤報でした" in body["subject"]["ja"]
+    assert "3.20 m" in body["text"]["ja"]
+    assert "01:01" in body["text"]["ja"]
+
+
+def test_one_ring_for_several_says_so(room: Room) -> None:
+    """The ring that stands for others names the worst and how many more there are."""
+    names = ("a", "b", "c")
+    stations = [replace(world.station(n, f"d-{n}"), river="春日川") for n in names]
+    room.registry = world.registry(*stations)
+    for n, value in zip(names, (3.2, 2.6, 2.7), strict=True):
+        work = Work(room.memory, room.rules())
+        work.observe([world.observation(1, value, station=n, device=f"d-{n}", observed_ms=T0)])
+        room.write(work)
+    assert room.told() == ["ring desk rise", "told desk rise", "told desk rise"]
+    for _ in range(10):
+        room.now_ms += 60_000
+        work = Work(room.memory, room.rules())
+        work.alerts.telling.tick()
+        room.write(work)
+    bodies = [json.loads(x[0]) for x in storefile.rows(room.settings.store, "SELECT body FROM outbox ORDER BY id")]
+    (later,) = [b for b in bodies if b["more"]]
+    assert (later["rings"], later["more"], later["rank"]) == (True, 1, 3)
+    assert "（ほか1件の通報が届いています）" in later["text"]["ja"].splitlines()[0]
 
 
 def test_a_drill_ends_by_itself_and_may_call_everybody_at_once(room: Room) -> None:

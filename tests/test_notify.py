@@ -102,6 +102,7 @@ def test_what_a_notification_says() -> None:
         "confirmed": False,
         "rings": True,
         "more": 0,
+        "drill": False,
         "value": 2.6,
         "unit": "m",
         "observed_ms": T0,

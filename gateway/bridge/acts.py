@@ -138,7 +138,8 @@ def confirm(act: Act) -> Done:
         rank = max(rank, new.rank)
     if not claims:
         rank = standing_of(act.work.state, station)
-        e = act.tell(act.transition(e, Change.CONFIRMED, rank, rank, rings=False), e)
+        t = act.transition(e, Change.CONFIRMED, rank, rank, rings=False, value=_value(act.channels(station)))
+        e = act.tell(t, e)
     _note_judgement(act, e, said, "confirmed", rank)
     return {"episode": e.id, "station": e.station, "already": False, "rank": rank}
 
@@ -188,10 +189,15 @@ def close(act: Act) -> Done:
         assert station is not None
         act.set_state(station, channel, judging.closed(state, channel.in_force(act.now_ms)))
     e = _judged(act, e, said, e.course.judgement)
-    e = act.tell(act.transition(e, Change.CLOSED, rank, 0, rings=False), e)
+    e = act.tell(act.transition(e, Change.CLOSED, rank, 0, rings=False, value=_value(found)), e)
     act.put(replace(e, closed_ms=act.now_ms))
     _note_judgement(act, e, said, "closed", rank)
     return {"episode": e.id, "station": e.station, "already": False, "at_ms": act.now_ms}
+
+
+def _value(found: list[tuple[Channel, ChannelState]]) -> float | None:
+    """The last value of the station's main channel."""
+    return found[0][1].value if found else None
 
 
 def _may_close(act: Act, e: Episode, said: Judge, found: list[tuple[Channel, ChannelState]]) -> None:

@@ -13,10 +13,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway import settings, storefile, wire
 from gateway.bridge import wording
@@ -78,13 +78,24 @@ def owed(
     out = []
     for call in calls:
         if (to := recipients.get(call.recipient)) is not None:
-            own = {"rings": call.rings, "more": call.more} | ({"to": to.to} if to.to else {})
+            own: dict[str, object] = {"rings": call.rings, "more": call.more} | ({"to": to.to} if to.to else {})
+            if call.more:
+                own["text"] = _with_more(body, call)
             text = json.dumps({**body, **own}, ensure_ascii=False)
             out.append(Owed(call.key, to.medium, to.name, text, now_ms, call.rings))
     if topic and bridge.alert_topic:
         text = json.dumps(body, ensure_ascii=False)
         out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
     return out
+
+
+def _with_more(body: Mapping[str, Any], call: Call) -> dict[str, str]:
+    """The text, its first line saying for how many others the ring stands."""
+    text: dict[str, str] = {}
+    for language, words in zip(("ja", "en"), wording.also(call.more), strict=True):
+        first, _, rest = body["text"][language].partition("\n")
+        text[language] = f"{first}{words}\n{rest}"
+    return text
 
 
 def quietly(owed: Owed) -> Owed:
@@ -103,6 +114,9 @@ def _body(
     level = levels.by_rank(t.to_rank)
     subject_ja, text_ja = wording.japanese(t, station, state, channel.unit, levels, late_ms)
     subject_en, text_en = wording.english(t, station, state, channel.unit, levels, late_ms)
+    if t.drill:
+        subject_ja, text_ja = wording.as_drill(subject_ja, text_ja, wording.DRILL_JA)
+        subject_en, text_en = wording.as_drill(subject_en, text_en, wording.DRILL_EN)
     return {
         "key": t.key,
         "cap_identifier": f"suimon.{t.key.replace('/', '.')}",
@@ -122,6 +136,7 @@ def _body(
         "confirmed": t.confirmed,
         "rings": t.rings,
         "more": 0,
+        "drill": t.drill,
         "value": t.value,
         "unit": channel.unit,
         "observed_ms": t.at_ms,

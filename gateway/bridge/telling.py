@@ -114,7 +114,8 @@ class Telling:
             about = causewords.said(t, episode, rules.registry, work.state)
             work.owed += causewords.owed(about, rules.bridge, rules.now_ms, calls)
         elif station is not None and channel is not None:
-            state = work.state((t.tenant, t.station, channel.name))
+            # A drill says nothing of what is real there.
+            state = ChannelState() if t.drill else work.state((t.tenant, t.station, channel.name))
             work.owed += notify.owed(
                 t, station, channel, state, rules.registry.levels, rules.bridge, rules.now_ms, calls, topic
             )

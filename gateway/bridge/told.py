@@ -35,7 +35,8 @@ class Told:
         for t in work.transitions:
             value = "no value" if t.value is None else f"{t.value:.2f}"
             ranks = f"rank {t.from_rank} to {t.to_rank}"
-            log.info("%s/%s: %s, %s at %s (%s)", t.station, t.channel, t.change, ranks, value, t.key)
+            drill = "drill, " * t.drill
+            log.info("%s/%s: %s%s, %s at %s (%s)", t.station, t.channel, drill, t.change, ranks, value, t.key)
         for notice in work.notices.values():
             subject, _ = noticewords.english(notices.said(notice, self._registry))
             log.log(logging.INFO if notice.ended_ms else logging.WARNING, "%s (%s)", subject, notice.key)

@@ -14,6 +14,7 @@ from gateway.trend import trend_per_hour
 JST = timezone(timedelta(hours=9))  # Japan has one zone and no summer time
 DISCLAIMER_JA = "観測値（速報値）による参考情報です。避難情報の発令ではありません。"
 DISCLAIMER_EN = "Provisional observation, for reference. This is not an evacuation order."
+DRILL_JA, DRILL_EN = "【訓練】", "[DRILL]"  # at the start and the end of subject and text
 SENDER_JA, SENDER_EN = "水位情報", "Water level"
 _WEEKDAYS = "月火水木金土日"
 
@@ -109,8 +110,23 @@ _PLAIN_EN = {
 _LOST = (Change.HELD, Change.SILENT, Change.FAULTY)
 
 
+_BY_PEOPLE = (Change.CONFIRMED, Change.REJECTED, Change.CLOSED)
+
+
+def as_drill(subject: str, text: str, mark: str) -> tuple[str, str]:
+    """Marked at the start and the end, so that no medium that cuts either can make it look real."""
+    return f"{mark}{subject}{mark}", f"{mark}{text}{mark}"
+
+
+def also(more: int) -> tuple[str, str]:
+    """What a ring says that stands for others, which were delivered without."""
+    return f"（ほか{more}件の通報が届いています）", f"({more} other alert{'s' * (more != 1)} came without a ring)"
+
+
 def _measured(t: Transition, state: ChannelState) -> int | None:
     """When the value in the text was measured; for a lost channel that is its last usable one, not the fault."""
+    if t.change in _BY_PEOPLE and not t.drill:
+        return state.usable_ms
     if t.change not in _LOST:
         return t.at_ms
     return state.usable_ms if t.value is not None else None
@@ -125,6 +141,8 @@ def _still_watched(t: Transition, station: Station) -> bool:
 
 def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int, below: bool) -> str:
     match t.change:
+        case Change.CLOSED if t.drill:
+            return "訓練を終了しました"
         case Change.RISE:
             return f"{level.ja}を超過"
         case Change.FALL if not t.confirmed:
@@ -150,6 +168,8 @@ def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
 
 def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, below: bool) -> str:
     match t.change:
+        case Change.CLOSED if t.drill:
+            return "the drill has ended"
         case Change.RISE:
             return f"{level.en} exceeded"
         case Change.FALL if not t.confirmed:
