@@ -10,7 +10,7 @@ each other. Nothing here knows how such things are found out.
 | `drift` | the zero creeps for days, up or down, until a visit, or until rising water washes off what lay on it |
 | `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
 | `damped` | the intake silts up: readings follow the water sluggishly for days, until a flood opens it |
-| `noise` | waves, or a loose mount: readings scatter for hours |
+| `noise` | waves, or a loose mount: readings scatter by centimetres for hours |
 | `clock` | the device's clock jumps, and jumps back when it is set |
 | `obstructed` | something hangs in the beam: a high, nearly constant level |
 | `set_wrong` | silent for a working day to three, then back with a zero metres too high, until somebody notices |
@@ -182,7 +182,7 @@ def dropouts(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, lis
 
 def noise(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     first, last = _somewhere(reads, rng, rng.uniform(3, 24))
-    spread = rng.uniform(0.05, 0.25)
+    spread = rng.uniform(0.02, 0.06)
 
     def scatter(_: int, r: Read) -> Read:
         return replace(r, value=_centimetres(_within((r.value or 0.0) + rng.gauss(0, spread), gauge)))
