@@ -9,7 +9,7 @@ from it, until
   and is no part of the jump: it fell from it in one step, or an hour's rise from the anchor explains it, or it reaches
   no threshold (something in the beam at the height of rank 3 is read as rank 2 now and then, and hours later either is
   plausible); or
-- it was a spike (two samples at most, an hour at most) and what follows is plausible from the anchor; or
+- it was a spike (two samples at most, an hour at most), and what comes back from it is plausible from the anchor; or
 - a second sensor or a person says that the level is true.
 
 What a person has rejected counts as a jump, too. Without `rise_per_h` every other rise is plausible.
@@ -49,7 +49,7 @@ def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts:
     within = top is None or value <= top
     age_ms = KNOWN_FOR_MS + 1 if state.anchor is None else at_ms - state.anchor[0]
     if state.jumps:
-        spike = state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS
+        spike = state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS and _fell(state, value)
         back = spike or (not asserts and (below_all or _left(state, limits, value)))
         return Rise.PLAUSIBLE if within and back else Rise.JUMP
     if limits.rise_per_h is None:
@@ -61,9 +61,14 @@ def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts:
 
 def _left(state: ChannelState, limits: Limits, value: float) -> bool:
     """Whether a value that follows from a jump is no part of it."""
-    if state.anchor is None or limits.rise_per_h is None or (state.value is not None and value < state.value - SLACK):
+    if state.anchor is None or limits.rise_per_h is None or _fell(state, value):
         return True
     return value <= state.anchor[1] + SLACK + limits.rise_per_h * SPIKE_MS / 3_600_000
+
+
+def _fell(state: ChannelState, value: float) -> bool:
+    """Whether a value lies clearly below the one before."""
+    return state.value is not None and value < state.value - SLACK
 
 
 def too_fast_a_fall(state: ChannelState, limits: Limits, at_ms: int, value: float, danger: float) -> bool:

@@ -206,6 +206,8 @@ class Station:
 
     `river` is the water that it belongs to (one ring per river and minute); `area`, `carrier` and `power` are what may
     fail for several stations at once; `neighbours` are stations of the same tenant whose rise supports one here.
+    `watched`: the channels whose silence and rank are alerted, which are those with thresholds or a contract of their
+    own kind, else the main one.
     """
 
     tenant: str
@@ -225,13 +227,12 @@ class Station:
     carrier: str = ""
     power: str = ""
     neighbours: tuple[str, ...] = ()
+    watched: tuple[Channel, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def watched(self) -> tuple[Channel, ...]:
-        """The channels whose silence and rank are alerted: those with thresholds or a contract of their own kind, else
-        the main one."""
+    def __post_init__(self) -> None:
         graded = tuple(c for c in self.channels.values() if c.thresholds or c.contract.kind != "ordinary")
-        return graded or tuple(c for c in (self.main_channel,) if c is not None)
+        watched = graded or tuple(c for c in (self.main_channel,) if c is not None)
+        object.__setattr__(self, "watched", watched)  # asked several times for each observation
 
     @property
     def groups(self) -> tuple[Group, ...]:

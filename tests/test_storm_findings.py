@@ -26,14 +26,11 @@ CHANNEL = Channel(
 Levels = Sequence[float | None]  # every ten minutes; None: nothing comes
 
 
-def gauge(name: str, *neighbours: str) -> Station:
-    return replace(place(name, name, CHANNEL), neighbours=neighbours)
-
-
-def told(series: Mapping[str, Levels], *, of: str = "here") -> tuple[list[str], list[Condition]]:
-    """What was said of one gauge, and its condition after each step, where all of them are heard together."""
-    others = tuple(name for name in series if name != of)
-    stations = {name: gauge(name, *(others if name == of else ())) for name in series}
+def told(series: Mapping[str, Levels], channel: Channel = CHANNEL) -> tuple[list[str], list[Condition]]:
+    """What was said of the first gauge, and its condition after each step, where all of them are heard together."""
+    of, *others = series
+    stations: dict[str, Station] = {name: place(name, name, channel) for name in series}
+    stations[of] = replace(stations[of], neighbours=tuple(others))
     player = Player(Registry(stations.values(), LEVELS), T0 - 24 * 60 * MINUTE)
     said, conditions = [], []
     for i in range(len(series[of])):
@@ -84,6 +81,17 @@ def test_a_jump_is_not_laundered_through_a_lower_rank() -> None:
     said, _ = told({"here": [*calm(12), *beam]})
     assert "rise 0->3 unconfirmed" in said
     assert not [x for x in said if x.endswith("->3")]
+
+
+def test_a_jump_is_not_made_true_by_staying() -> None:
+    """Where a site may rise by nine metres an hour, any level is plausible half an hour later; but what stays where
+    it jumped to is no spike that came back."""
+    steep = replace(CHANNEL, limits=replace(CHANNEL.limits, rise_per_h=9.0))
+    said, _ = told({"here": [*calm(12, 1.2), 5.7, 5.7, 5.7, 5.7, 5.69, 5.7]}, channel=steep)
+    assert "rise 1->5 unconfirmed" in said
+    assert not [x for x in said if x.endswith("->5")]
+    said, _ = told({"here": [*calm(12, 1.2), 8.0, 4.1, 4.2]}, channel=steep)
+    assert said[-1] == "rise 1->4"  # what came back from a spike is believed, where the site can rise so
 
 
 def test_a_true_flood_too_fast_for_its_limits_ends_in_good_order() -> None:
