@@ -79,6 +79,7 @@ class NoticeCode(_Described):
     SPOOL_THINNED = "spool_thinned", "the spool is full: samples were given up and declared gone"
     CARD_REFUSES = "card_refuses", "the device's card cannot be written; samples wait in memory"
     DEVICE_CLOCK = "device_clock", "the device's clock is not set, or so far ahead that its samples are refused"
+    CONTRACT_DIFFERS = "contract_differs", "the device reports by another contract than stations.yaml states"
     BRIDGE_CLOCK = "bridge_clock", "the bridge's clock is not believed; times in the future are not judged"
     NO_BROKER = "no_broker", "the broker cannot be reached; no station's data arrive"
     NO_DATA = "no_data", "connected to the broker, but nothing arrives from any device"

@@ -22,7 +22,7 @@ CORE = [
     {"model", "errors", "qualitylimits"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"channelstate", "alerting", "reporting", "causes", "episodes", "journal", "people", "calling"}
+    | {"channelstate", "alerting", "reporting", "causes", "births", "episodes", "journal", "people", "calling"}
     | {"judging", "trend", "plausible", "hindsight", "revision"},
 ]
 LAYERS = [

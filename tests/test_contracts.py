@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway import config, stationfile, yamlfile
-from gateway.stations import DAY_S, Contract, Station
-from tests.places import LEVELS
+from gateway.births import differences
+from gateway.bridge.work import Memory
+from gateway.stations import DAY_S, Contract, Registry, Station
+from tests import world
+from tests.outages import DESK
+from tests.places import LEVELS, graded
 
 FILE = """
 version: 1
@@ -167,6 +173,74 @@ def test_when_silence_is_an_alarm(
     """By kind, rank, last value and what is around."""
     assert contract.fresh_for_s(value) == fresh_s, what
     assert contract.silent_after_s(rank, value, raised) == silent_s, what
+
+
+@pytest.mark.parametrize(
+    ("what", "said", "contract", "expected"),
+    [
+        ("the same", {"interval_s": 600}, ORDINARY, []),
+        ("more often", {"interval_s": 60}, ORDINARY, ["60 s, stations.yaml 600 s"]),
+        ("it raises, which nobody asked for", {"interval_s": 600, "interval_raised_s": 10}, ORDINARY, []),
+        (
+            "it does not raise",
+            {"interval_s": 600},
+            RAISING,
+            ["not raised, stations.yaml 60 s"],
+        ),
+        ("as agreed", {"interval_s": 600, "interval_raised_s": 60, "raised_above": 1.5}, RAISING, []),
+        (
+            "late and slowly",
+            {"interval_s": 600, "interval_raised_s": 120, "raised_above": 1.8},
+            RAISING,
+            ["raised 120 s, stations.yaml 60 s", "raised above 1.80 m, stations.yaml 1.50 m"],
+        ),
+        ("a gauge at rest measures as it likes", {"interval_s": 60}, CRISIS, []),
+        ("but starts where it should", {"raised_above": 2.0}, CRISIS, ["raised above 2.00 m, stations.yaml 1.50 m"]),
+        ("nonsense", {"interval_s": "often"}, ORDINARY, []),
+    ],
+)
+def test_what_a_device_says_of_its_contract(
+    what: str, said: dict[str, object], contract: Contract, expected: list[str]
+) -> None:
+    """A birth that differs from the configuration is told, channel by channel."""
+    station = graded(contract=contract)
+    birth = {"channels": [{"station": "kamogawa", "channel": "water_level", **said}, {"station": "elsewhere"}, 3]}
+    found = differences(birth, "kagawa", Registry([station], LEVELS))
+    assert found == [f"kamogawa/water_level {x}" for x in expected], what
+
+
+def test_a_distance_is_raised_below() -> None:
+    """A radar states the distance below which it is raised; it is compared as the level that it means."""
+    station = graded(contract=RAISING)
+    radar = replace(station.channels["water_level"], factor=-1.0, offset=6.5)
+    registry = Registry([replace(station, channels={"water_level": radar})], LEVELS)
+    said = {"station": "kamogawa", "channel": "water_level", "interval_raised_s": 60}
+    assert differences({"channels": [said | {"raised_below": 5.0}]}, "kagawa", registry) == []
+    assert len(differences({"channels": [said | {"raised_below": 4.0}]}, "kagawa", registry)) == 1
+
+
+@pytest.mark.parametrize("birth", [None, [], "x", {"channels": 3}, {"channels": [None, {"channel": 3}]}])
+def test_a_birth_that_says_nothing(birth: object) -> None:
+    """What a birth does not say is no difference."""
+    assert differences(birth, "kagawa", Registry([graded()], LEVELS)) == []
+
+
+def test_a_difference_is_told_and_ends(tmp_path: Path) -> None:
+    """A notice that does not ring, once, until the device says otherwise."""
+    memory, bridge = Memory("a"), replace(world.bridge(tmp_path / "s.db"), recipients=(DESK,))
+    told = []
+    for interval in (10, 10, 60):
+        batch = world.work(memory, bridge)
+        said = {
+            "agent": "1",
+            "channels": [{"station": "kasuga-bridge", "channel": "water_level", "interval_s": interval}],
+        }
+        batch.take(world.message(json.dumps(said).encode(), "birth"))
+        told += [(n.code.value, n.detail, n.ended_ms is None) for n in batch.notices.values()]
+        assert not any(o.rings for o in batch.owed)
+        batch.swap_in()
+    detail = "kasuga-bridge/water_level 10 s, stations.yaml 60 s"
+    assert told == [("contract_differs", detail, True), ("contract_differs", detail, False)]
 
 
 def test_the_example_of_the_document_is_right(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ TELLING: dict[NoticeCode, Telling] = {
     NoticeCode.SPOOL_THINNED: Telling(0, 600, True),
     NoticeCode.CARD_REFUSES: Telling(90, 90, True),
     NoticeCode.DEVICE_CLOCK: Telling(300, 60, False),
+    NoticeCode.CONTRACT_DIFFERS: Telling(0, 0, False),
     NoticeCode.BRIDGE_CLOCK: Telling(60, 60, False),
     NoticeCode.NO_BROKER: Telling(120, 10, True),
     NoticeCode.NO_DATA: Telling(0, 60, True),

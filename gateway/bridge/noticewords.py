@@ -65,6 +65,11 @@ JA: dict[NoticeCode, Words] = {
         "観測装置の時刻同期（NTPまたはGPS）と通信回線を確認してください。",
         "時計が合いました",
     ),
+    NoticeCode.CONTRACT_DIFFERS: Words(
+        "観測装置の送信間隔が設定と異なります",
+        "edge.yaml と stations.yaml のどちらが正しいか確認し、直してください。未着は stations.yaml で判定します。",
+        "観測装置の送信間隔は設定と一致しています",
+    ),
     NoticeCode.BRIDGE_CLOCK: Words(
         "サーバーの時計を信用できません。未来の時刻の観測値も受け入れています",
         "サーバーの時刻同期（timedatectl で確認）を直してください。",
@@ -132,6 +137,11 @@ EN: dict[NoticeCode, Words] = {
         "the device's clock is not set, or ahead; its levels count as unconfirmed, or are refused",
         "Look at the device's time synchronisation (NTP or GPS) and its link.",
         "the device's clock is set",
+    ),
+    NoticeCode.CONTRACT_DIFFERS: Words(
+        "the device reports by another contract than stations.yaml states",
+        "See which of edge.yaml and stations.yaml is right. Silence is judged by stations.yaml.",
+        "the device reports by the contract in stations.yaml",
     ),
     NoticeCode.BRIDGE_CLOCK: Words(
         "the clock is not believed; observations from the future are taken as they are",

@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from gateway import letterfile, storefile
+from gateway.births import agent_of, of_text
 from gateway.bridge import journalrows, letterbox, peoplerows, prune, qualityrows
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
-from gateway.bridge.work import Device, Memory, Series, Work, agent_of
+from gateway.bridge.work import Device, Memory, Series, Work
 from gateway.channelstate import ChannelState
 from gateway.disk import DISK, Disk, transaction
 from gateway.errors import NoticeCode, RejectCode, Unavailable
@@ -107,7 +108,7 @@ class Store:
         open_ = [Notice(NoticeCode(code), *rest) for code, *rest in rows if code in NoticeCode._value2member_map_]
         memory.notices = {n.condition: n for n in open_}
         births = db.execute("SELECT tenant, device, birth FROM devices")
-        memory.agents = {(t, d): agent_of(birth) for t, d, birth in births}
+        memory.agents = {(t, d): agent_of(of_text(birth)) for t, d, birth in births}
         memory.suspensions, memory.phones = peoplerows.suspensions(db), peoplerows.phones(db)
         memory.in_force.recorded = journalrows.in_force(db)
         memory.ledgers = self._load_ledgers()

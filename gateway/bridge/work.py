@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway import journal, pipeline, settings, wire
+from gateway import births, journal, pipeline, settings, wire
 from gateway.bridge import inforce, notices, notify
 from gateway.bridge.alerts import Alerts
 from gateway.bridge.around import Heard
@@ -303,7 +303,7 @@ class Work:
         if kind == "reply" or not message.payload:
             return
         try:
-            wire.decode_json(message.payload)
+            said = wire.decode_json(message.payload)
             text = message.payload.decode()
         except ValueError as e:
             self._refuse(message, device, RejectCode.BAD_STATEMENT, f"{kind}: {e}"[:200])
@@ -311,7 +311,9 @@ class Work:
         if self.rules.registry.knows_device(*device):
             self.notes.append(DeviceNote(*device, kind, text))
             if kind == "birth":
-                self.agents[device] = agent_of(text)
+                self.agents[device] = births.agent_of(said)
+                differs = births.differences(said, device[0], self.rules.registry)
+                self.notice(NoticeCode.CONTRACT_DIFFERS, bool(differs), *device, births.shortly(differs))
         else:
             self._refuse(message, device, RejectCode.UNKNOWN_DEVICE, f"{device[0]}/{device[1]}")
 
@@ -415,15 +417,6 @@ class Work:
                 self.memory.notices[condition] = notice
             else:
                 self.memory.notices.pop(condition, None)
-
-
-def agent_of(birth: str | None) -> str:
-    """The version that a birth names; empty where it names none."""
-    try:
-        version = wire.decode_json((birth or "{}").encode()).get("agent")
-    except (ValueError, AttributeError):
-        return ""
-    return version if isinstance(version, str) else ""
 
 
 def unstorable(messages: Iterable[Message], memory: Memory, rules: Rules) -> Work:
