@@ -57,6 +57,7 @@ class Place:
     station: str
     hazard: Hazard
     water: str
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Directory:
     others: Mapping[str, int]
 
     def plan(self, rank: int, place: Place) -> Plan | None:
-        return self.people.plan(rank, place.station, place.hazard) if self.people else None
+        return self.people.plan(rank, place.station, place.hazard, place.tenant) if self.people else None
 
     def desk(self, place: Place, now_ms: int) -> tuple[str, ...]:
         plan = self.plan(DESK, place)

@@ -53,7 +53,7 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Who is called from `rank` on, in order, each after the one before has not acknowledged for its time, and who is
-    only told. It holds for a station, for a hazard, or for all."""
+    only told. It holds for a station, a tenant, a hazard, or for all."""
 
     rank: int
     call: tuple[str, ...]
@@ -62,9 +62,16 @@ class Plan:
     station: str | None = None
     wait_s: float | None = None
     rounds: int = 3
+    tenant: str | None = None
 
-    def fits(self, rank: int, station: str, hazard: Hazard) -> bool:
-        return self.rank <= rank and self.station in (None, station) and self.hazard in (None, hazard)
+    def fits(self, rank: int, station: str, hazard: Hazard, tenant: str) -> bool:
+        here = self.station in (None, station) and self.tenant in (None, tenant)
+        return here and self.rank <= rank and self.hazard in (None, hazard)
+
+    @property
+    def weight(self) -> tuple[int, bool, bool, bool]:
+        """The highest rank holds, and of these the most specific."""
+        return self.rank, self.station is not None, self.tenant is not None, self.hazard is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +92,10 @@ class People:
         free = at.weekday() >= 5 or self.closed(at.date())
         return at.date(), HOLIDAY if free else WEEKDAY
 
-    def plan(self, rank: int, station: str, hazard: Hazard) -> Plan | None:
-        """Of the plans that fit the one of the highest rank, and of these the most specific."""
-        found = [p for p in self.plans if p.fits(rank, station, hazard)]
-        return max(found, key=lambda p: (p.rank, p.station is not None, p.hazard is not None), default=None)
+    def plan(self, rank: int, station: str, hazard: Hazard, tenant: str) -> Plan | None:
+        """The one that holds there at that rank."""
+        found = [p for p in self.plans if p.fits(rank, station, hazard, tenant)]
+        return max(found, key=lambda p: p.weight, default=None)
 
     def order(self, plan: Plan) -> tuple[str, ...]:
         """The roles that one round calls: those of the plan, then their deputies, each once."""
@@ -136,4 +143,4 @@ class People:
 
 def lacking(people: People, stations: list[Station]) -> list[Station]:
     """Stations for which no plan says whom rank 2 rings."""
-    return [s for s in stations if people.plan(2, s.id, s.hazard) is None]
+    return [s for s in stations if people.plan(2, s.id, s.hazard, s.tenant) is None]

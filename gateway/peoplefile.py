@@ -66,7 +66,8 @@ def _plan(document: Document, path: Path) -> Plan | None:
     row = validate(schema.PlanOfPeople, document, path)
     if row is None:
         return None
-    return Plan(row.rank, tuple(row.call), tuple(row.inform), row.hazard, row.station, row.wait, row.rounds)
+    call, inform = tuple(row.call), tuple(row.inform)
+    return Plan(row.rank, call, inform, row.hazard, row.station, row.wait, row.rounds, row.tenant)
 
 
 def _agree(
@@ -77,7 +78,8 @@ def _agree(
         for i, deputy in enumerate(role.deputies if role else ()):
             _known(document, ("roles", name, "deputies", i), deputy, [r for r in roles if r != name])
     stations = sorted({s.id for s in registry.stations.values()}) if registry else None
-    taken: dict[tuple[int, str | None, str | None], int] = {}
+    tenants = sorted({s.tenant for s in registry.stations.values()}) if registry else None
+    taken: dict[tuple[object, ...], int] = {}
     for i, plan in enumerate(plans):
         if plan is None:
             continue
@@ -87,9 +89,12 @@ def _agree(
         if plan.station is not None and stations is not None and plan.station not in stations:
             near = did_you_mean(plan.station, stations)
             document.add(("plans", i, "station"), f"'{plan.station}' is not in stations.yaml{near}")
-        other = taken.setdefault((plan.rank, plan.station, plan.hazard), i)
+        if plan.tenant is not None and tenants is not None and plan.tenant not in tenants:
+            message = f"no station of stations.yaml belongs to '{plan.tenant}'{instead(plan.tenant, tenants)}"
+            document.add(("plans", i, "tenant"), message)
+        other = taken.setdefault((plan.rank, plan.station, plan.tenant, plan.hazard), i)
         if other != i:
-            message = f"this is for the same rank, hazard and station as plan {other + 1}. Which holds?"
+            message = f"this is for the same rank and the same places as plan {other + 1}. Which holds?"
             document.add(("plans", i), message, at_key=True)
 
 

@@ -271,6 +271,7 @@ class PlanOfPeople(Row):
     rank: Annotated[int, Field(ge=1, le=5)] = _need("3")
     hazard: Literal["river", "tide", "underpass", "inundation", "rain"] | None = None
     station: f.Name | None = None
+    tenant: f.Name | None = None
     call: Annotated[list[f.Name], Field(min_length=1)] = _need("[duty]")
     inform: list[f.Name] = []
     wait: f.Duration | None = None

@@ -45,6 +45,8 @@ PLANS = (
     Plan(4, ("duty", "crisis", "sewer"), inform=("mayor",)),
     Plan(4, ("sewer", "duty"), station="underpass-1", hazard=None),
     Plan(3, ("crisis",), hazard="tide", wait_s=300.0),
+    Plan(2, ("mayor",), tenant="miki"),
+    Plan(4, ("mayor", "duty"), tenant="miki"),
 )
 PEOPLE = People(ROLES, (DUTY, YAMADA, TANAKA, SATO, MAYOR), PLANS, CLOSED.__contains__)
 PLACE = Place("kasuga", "river", "春日川")
@@ -248,6 +250,7 @@ CHOICES = [
     ("a rank without a plan has that of the rank below", ("duty", "crisis", "sewer"), 5, "kasuga", "river"),
     ("the plan of the station before that of all", ("sewer", "duty"), 4, "underpass-1", "underpass"),
     ("the plan of the hazard before that of all", ("crisis",), 3, "pier", "tide"),
+    ("the plan of the tenant before that of all", ("mayor", "duty"), 4, "shinkawa", "river"),
     ("the rank goes before hazard and station", ("duty", "crisis", "sewer"), 4, "pier", "tide"),
 ]
 
@@ -255,7 +258,7 @@ CHOICES = [
 @pytest.mark.parametrize(("roles", "rank", "station", "hazard"), [x[1:] for x in CHOICES], ids=[x[0] for x in CHOICES])
 def test_the_plan_that_holds(roles: tuple[str, ...], rank: int, station: str, hazard: str) -> None:
     """Of the plans that fit, the one of the highest rank, and of these the most specific."""
-    found = PEOPLE.plan(rank, station, hazard)  # type: ignore[arg-type]
+    found = PEOPLE.plan(rank, station, hazard, "miki" if station == "shinkawa" else "takamatsu")  # type: ignore[arg-type]
     assert found is not None
     assert found.call == roles
 
@@ -278,7 +281,7 @@ def test_the_first_moment_without_anybody() -> None:
     assert dict(PEOPLE.uncovered(at("2026-09-16T10:00"))) == {"sewer": at("2026-09-16T17:15")}
     until = replace(DUTY, until=date(2026, 9, 20))
     alone = {**ROLES, "duty": replace(ROLES["duty"], deputies=())}
-    people = replace(PEOPLE, roles=alone, members=(until, YAMADA, TANAKA, replace(SATO, parts=DUTY.parts)))
+    people = replace(PEOPLE, roles=alone, members=(until, YAMADA, TANAKA, MAYOR, replace(SATO, parts=DUTY.parts)))
     assert dict(people.uncovered(NIGHT)) == {"duty": at("2026-09-21T00:00")}
     assert dict(replace(people, roles=ROLES).uncovered(NIGHT)) == {}
 

@@ -239,8 +239,9 @@ class Telling:
 
 def place_of(episode: Episode, station: Station | None) -> Place:
     if station is None:
-        return Place("", "river", f"cause:{episode.course.group}")
-    return Place(station.id, station.hazard, f"{episode.tenant}/{station.river or station.id}")
+        return Place("", "river", f"cause:{episode.course.group}", episode.tenant)
+    water = f"{episode.tenant}/{station.river or station.id}"
+    return Place(station.id, station.hazard, water, episode.tenant)
 
 
 def standing_of(state: Callable[[tuple[str, str, str]], ChannelState], station: Station | None) -> int:

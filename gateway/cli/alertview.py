@@ -142,7 +142,7 @@ def _calling(at: Place, e: Episode, station: Station | None) -> dict[str, Any] |
 
 def _plan(at: Place, rank: int, station: Station | None) -> Plan | None:
     people = at.bridge.people
-    return people.plan(rank, station.id, station.hazard) if people and station else None
+    return people.plan(rank, station.id, station.hazard, station.tenant) if people and station else None
 
 
 def list_lines(x: dict[str, Any]) -> list[str]:
@@ -277,7 +277,7 @@ def planned(folder: Path, name: str, rank: int, at: str | None, tenant: str | No
         raise Unavailable("there is no people.yaml: every recipient of bridge.yaml is told from its min_rank on")
     people, now_ms = bridge.people, SystemClock().now_ms()
     at_ms = now_ms if (parsed := times.parse(at, now_ms)) is None else parsed
-    plan = people.plan(rank, found[0].id, found[0].hazard)
+    plan = people.plan(rank, found[0].id, found[0].hazard, found[0].tenant)
     if plan is None:
         raise Unavailable(f"no plan calls anybody at rank {rank} at {name}")
     day, part = people.part(at_ms)
