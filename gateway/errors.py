@@ -87,6 +87,7 @@ class NoticeCode(_Described):
     STORE_FULL = "store_full", "the store has reached 95 % of its ceiling; readings are thinned"
     DISK_FULL = "disk_full", "the bridge's disk is full; the reserve was freed for alerts"
     INFLUX_WAITS = "influx_waits", "InfluxDB does not take points; they wait in the store"
+    CAP_WAITS = "cap_waits", "the folder of the CAP feed cannot be written; documents wait in the store"
 
 
 @dataclass(frozen=True, slots=True, order=True)

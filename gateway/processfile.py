@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import schema, settings, units
+from gateway import capfile, schema, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.validation import loosely, validate
@@ -211,6 +211,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     names = document.mapping(("notify", "recipients"))
     recipients = [_recipient(document, ("notify", "recipients", name), folder) for name in names]
     media = {str(n): _medium(document, ("notify", "media", n), folder) for n in document.mapping(("notify", "media"))}
+    cap = capfile.cap_of(document, folder)
     judged = row or loosely(schema.Bridge, document, ())
     broker = _broker(document, folder)
     influx = _influx(document, ("influx",), folder) if document.mapping(()).get("influx") is not None else None
@@ -245,6 +246,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         store_keep_s=row.store.keep,
         watch=(row.watch.host, row.watch.port) if row.watch else None,
         heartbeat=settings.Heartbeat(row.heartbeat.url, row.heartbeat.every) if row.heartbeat else None,
+        cap=cap,
         simulation=row.simulation,
     )
 

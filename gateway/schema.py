@@ -255,6 +255,7 @@ class Bridge(Row):
     limits: BridgeLimits = BridgeLimits()
     watch: Watch | None = None
     heartbeat: Heartbeat | None = None
+    cap: Any = None
     simulation: bool = False
 
 

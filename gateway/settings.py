@@ -137,6 +137,23 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """CAP documents and their feed. `sender` names us among all senders; `url` is where the folder is served; `areas`
+    are outlines, (latitude, longitude) each, by the `area` of stations; elsewhere a circle of `radius_km` stands."""
+
+    folder: Path
+    sender: str
+    sender_ja: str = "水位監視"
+    sender_en: str = "Flood watch"
+    scope: Literal["Restricted", "Public"] = "Restricted"
+    restriction: str = "庁内および防災関係機関に限る / for authorities only"
+    contact: str = ""
+    url: str = ""
+    radius_km: float = 1.0
+    areas: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """Who is told, at most every so often, that the bridge committed messages."""
 
@@ -167,4 +184,5 @@ class Bridge:
     store_keep_s: float = 365 * 86_400.0
     watch: tuple[str, int] | None = None  # where /healthz, /readyz and /metrics are served
     heartbeat: Heartbeat | None = None
+    cap: Cap | None = None
     simulation: bool = False

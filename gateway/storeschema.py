@@ -171,6 +171,15 @@ _OUTBOX = """
 """
 
 _CAP = """
+-- CAP documents as they were made, so that a repeat is the same one. chain: the episode, or an order released in it;
+-- message is the JSON that the document was made of; ends: nothing follows in its chain.
+CREATE TABLE cap (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, identifier TEXT NOT NULL UNIQUE, sender TEXT NOT NULL, sent_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL, tenant TEXT NOT NULL, station TEXT NOT NULL, episode TEXT NOT NULL, chain TEXT NOT NULL,
+  status TEXT NOT NULL, msg_type TEXT NOT NULL, scope TEXT NOT NULL, headline TEXT NOT NULL, ends INTEGER NOT NULL,
+  message TEXT NOT NULL, document TEXT NOT NULL);
+CREATE INDEX cap_chain ON cap (tenant, chain, id);
+CREATE INDEX cap_sent ON cap (sent_ms);
 """
 
 # MIGRATIONS[n] takes a store of version n to n + 1; SCHEMA is version 1, and a new file goes the same way.

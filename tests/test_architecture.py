@@ -22,7 +22,7 @@ CORE = [
     {"model", "errors", "qualitylimits"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"channelstate", "alerting", "reporting", "causes", "births", "episodes", "journal", "people", "calling"}
+    | {"channelstate", "alerting", "reporting", "causes", "births", "episodes", "journal", "cap", "people", "calling"}
     | {"judging", "trend", "plausible", "hindsight", "revision"},
 ]
 LAYERS = [
@@ -40,6 +40,7 @@ LAYERS = [
         "contractfile",
         "levelfile",
         "thresholdfile",
+        "capfile",
         "profilefile",
         "processfile",
         "config",
@@ -52,7 +53,19 @@ SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [
     f"gateway/bridge/{x}.py"
     for x in (
-        *("act", "acts", "alerts", "around", "causing", "causewords", "inforce", "standing", "telling", "testwords"),
+        *(
+            "act",
+            "acts",
+            "alerts",
+            "around",
+            "causing",
+            "causewords",
+            "capping",
+            "inforce",
+            "standing",
+            "telling",
+            "testwords",
+        ),
         *("assessing", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
     )
 ]

@@ -18,7 +18,8 @@ from gateway.bridge import requests
 from gateway.bridge.ledger import REJECTED, STORED
 from gateway.bridge.requests import LetterRequest, RefillRequest, Requests
 from gateway.bridge.store import Store
-from gateway.bridge.work import Memory, Rules, Work, unstorable
+from gateway.bridge.unstorable import unstorable
+from gateway.bridge.work import Memory, Rules, Work
 from gateway.errors import RejectCode
 from gateway.letterfile import Choice
 from gateway.letters import Letter

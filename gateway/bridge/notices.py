@@ -45,6 +45,7 @@ TELLING: dict[NoticeCode, Telling] = {
     NoticeCode.STORE_FULL: Telling(0, 600, True),
     NoticeCode.DISK_FULL: Telling(0, 60, True),
     NoticeCode.INFLUX_WAITS: Telling(600, 60, False),
+    NoticeCode.CAP_WAITS: Telling(600, 60, False),
 }
 
 # What a device may say of itself; of the others a statement cannot speak.

@@ -105,6 +105,11 @@ JA: dict[NoticeCode, Words] = {
         "InfluxDBの稼働、トークン、保存先の名前を確認してください。",
         "InfluxDBへの書き込みを再開しました",
     ),
+    NoticeCode.CAP_WAITS: Words(
+        "CAP文書の公開用フォルダに書き込めません。文書はサーバー内で待っています（警報は通常どおりです）",
+        "フォルダの有無、空き容量、書き込み権限を確認してください。",
+        "CAP文書の公開用フォルダへの書き込みを再開しました",
+    ),
 }
 
 EN: dict[NoticeCode, Words] = {
@@ -177,6 +182,11 @@ EN: dict[NoticeCode, Words] = {
         "InfluxDB takes no points; they wait in the store. Alerts are not affected",
         "See whether InfluxDB runs, and whether token and bucket are right.",
         "InfluxDB takes points again",
+    ),
+    NoticeCode.CAP_WAITS: Words(
+        "the folder of the CAP feed cannot be written; documents wait in the store. Alerts are not affected",
+        "See whether the folder is there, has room, and may be written by the bridge.",
+        "the CAP feed is written again",
     ),
 }
 

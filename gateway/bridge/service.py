@@ -18,6 +18,7 @@ from functools import partial
 
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
+from gateway.bridge.capfeed import Feed
 from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
@@ -27,8 +28,9 @@ from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
 from gateway.bridge.store import REFUSALS, Store
 from gateway.bridge.told import Told
+from gateway.bridge.unstorable import unstorable
 from gateway.bridge.vitals import Sight, Vitals
-from gateway.bridge.work import Device, Memory, Rules, Work, rules_at, unstorable
+from gateway.bridge.work import Device, Memory, Rules, Work, rules_at
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.errors import NoticeCode, RejectCode
@@ -89,6 +91,7 @@ class Service:
         self._receipts = Receipts(self._memory, self._publish_receipt, self._beat)
         self._deliverers = self._make_deliverers(disk)
         self._drain = self._make_drain(disk)
+        self._feed = Feed(bridge.cap, bridge.store, lambda: self._rules().now_ms, disk) if bridge.cap else None
         resend = self._drain.resend if self._drain else None
         self._requests = Requests(bridge.store, resend, self._rewind, disk)
         self._asked = 0.0
@@ -163,8 +166,9 @@ class Service:
         self.receiver.stop(None if self._place.lost_to else self._place.word("offline"))
         for deliverer in self._deliverers:
             deliverer.stop()
-        if self._drain:
-            self._drain.stop()
+        for fed in (self._feed, self._drain):
+            if fed:
+                fed.stop()
         self._write_inbox()
         self._store.close()
 
@@ -183,6 +187,8 @@ class Service:
         for deliverer in self._deliverers:
             deliverer.start()
             deliverer.wake()
+        if self._feed:
+            self._feed.start()
 
     def _yielded(self) -> None:
         """Another bridge has the place: stop notifying at once, and end."""
@@ -300,6 +306,8 @@ class Service:
         if self._drain:
             why = self._drain.failing
             work.notice(NoticeCode.INFLUX_WAITS, why is not None, detail=why or "")
+        if self._feed:
+            work.notice(NoticeCode.CAP_WAITS, self._feed.failing is not None, detail=self._feed.failing or "")
         if connected_s is None or not self._memory.ledgers:
             return
         unheard_s = self.receiver.unheard_for_s()
@@ -339,6 +347,8 @@ class Service:
         if work.owed:
             for deliverer in self._deliverers:
                 deliverer.wake()
+        if work.cap.chains and self._feed:
+            self._feed.wake()
         if work.observations and self._drain:
             self._drain.wake()
 

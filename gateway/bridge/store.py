@@ -13,7 +13,7 @@ import msgspec
 
 from gateway import letterfile, storefile
 from gateway.births import agent_of, of_text
-from gateway.bridge import journalrows, letterbox, peoplerows, prune, qualityrows
+from gateway.bridge import caprows, journalrows, letterbox, peoplerows, prune, qualityrows
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
@@ -110,7 +110,7 @@ class Store:
         births = db.execute("SELECT tenant, device, birth FROM devices")
         memory.agents = {(t, d): agent_of(of_text(birth)) for t, d, birth in births}
         memory.suspensions, memory.phones = peoplerows.suspensions(db), peoplerows.phones(db)
-        memory.in_force.recorded = journalrows.in_force(db)
+        memory.in_force.recorded, memory.chains = journalrows.in_force(db), caprows.open_chains(db)
         memory.ledgers = self._load_ledgers()
         return memory
 
@@ -146,6 +146,7 @@ class Store:
             letterbox.write(db, work.letters, self._letter_bytes)
             qualityrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
             journalrows.write(db, work)
+            caprows.write(db, work)
             self._write_alerts(work, channels)
             self._write_devices(work)
             self._write_notices(work)

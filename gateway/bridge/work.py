@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway import births, journal, pipeline, settings, wire
-from gateway.bridge import inforce, notices, notify
+from gateway.bridge import capping, inforce, notices, notify
 from gateway.bridge.alerts import Alerts
 from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
+from gateway.bridge.capping import Capped, Chain, Open
 from gateway.bridge.inforce import InForce
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
@@ -41,7 +42,7 @@ class Memory:
     and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
     each birth named, `suspensions` the mutes and maintenances that were begun and not ended, `phones` how
     often recipients rang lately, `quality` what the quality tests remember, `in_force` what the journal says of
-    thresholds.
+    thresholds, `chains` the CAP messages that have not ended.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
     time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, and `easing`, since
@@ -64,6 +65,7 @@ class Memory:
     suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     in_force: InForce = field(default_factory=InForce)
+    chains: dict[Chain, Open] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Work:
         self.owed: list[notify.Owed] = []
         self.entries: list[journal.Entry] = []
         self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
+        self.cap = Capped()
         self.in_force: dict[Place, str] = {}  # what the journal says of thresholds from now on
         self.phones = Phones(memory.phones)
         self.assessing = Assessing(self)
@@ -211,6 +214,7 @@ class Work:
                 self.letters,
                 self.owed,
                 self.entries,
+                self.cap.renewals,
                 self.suspensions,
                 self.notes,
                 self.notices,
@@ -338,6 +342,7 @@ class Work:
         self._settle_notices()
         self.alerts.tick()
         inforce.tick(self, self.memory.in_force)
+        self.cap.renewals = capping.renewals(self)
 
     def report(self, outcomes: Iterable[notify.Outcome]) -> None:
         """What became of notifications; whoever was reached by none has no time to acknowledge."""
@@ -404,6 +409,7 @@ class Work:
                 self.memory.episodes.pop(slot, None)
         self.memory.phones.update(self.phones.changed)
         self.memory.in_force.recorded.update(self.in_force)
+        self.cap.swap_into(self.memory.chains)
         for key, suspension in self.suspensions.items():
             if suspension is not None:
                 self.memory.suspensions[key] = suspension
@@ -417,22 +423,3 @@ class Work:
                 self.memory.notices[condition] = notice
             else:
                 self.memory.notices.pop(condition, None)
-
-
-def unstorable(messages: Iterable[Message], memory: Memory, rules: Rules) -> Work:
-    """The work for a message that the database refuses alone: dead letters, and its samples settled as rejected."""
-    work = Work(memory, rules)
-    for message in messages:
-        address = wire.parse_topic(message.topic)
-        tenant, device = address[:2] if address else ("", "")
-        work.letters.append(pipeline.letter(message, tenant, device, RejectCode.UNSTORABLE, "refused by the database"))
-        if address and address[2] in ("data", "backlog") and rules.registry.knows_device(tenant, device):
-            ledger = work.ledger((tenant, device))
-            for sample in wire.decode_pack(message.payload).samples:
-                new = not ledger.arrived(sample.log, sample.seq)
-                if new:
-                    ledger.reject(sample.log, sample.seq, RejectCode.UNSTORABLE)
-                work.counts["received"] += 1
-                work.counts["rejected" if new else "duplicate"] += 1
-            work.due[(tenant, device)] = True
-    return work
