@@ -131,7 +131,7 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
     step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, gap=gap)
     step.set(held=False, lost=False, lost_ms=None)
     if _too_fast(step, o, value, marks):
-        _take_back(step, o, value, target)
+        _take_back(step, o, value, marks, at_once=False)
     else:
         _judge(step, o, value, rise, marks, context)
     if context.raised and _stands_still(o, state):
@@ -155,14 +155,14 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
         step.set(anchor=(o.observed_ms, value), jumps=0)
     if believed:
         revision.moved(step, o.observed_ms, value, target)
-        _take_back(step, o, value, target)
-        step.set(unconfirmed=0, claim_ms=0)
+        _take_back(step, o, value, marks, at_once=rise is not Rise.JUMP)
+        if rise is not Rise.JUMP:
+            step.set(unconfirmed=0, claim_ms=0)
         _believed(step, o, value, marks)
     elif asserts:
         _claim(step, o, value, target, rise, marks, context)
     else:
-        if target < 3 and rise is not Rise.JUMP:
-            _take_back(step, o, value, target)  # suspect too, but it goes on from what was there before
+        _take_back(step, o, value, marks, at_once=False)
         if target > step.state.rank:
             _rise(step, o, value, marks)  # two samples, whatever their flag
 
@@ -220,10 +220,12 @@ def _supported(step: Step, o: Observation, value: float, target: int, rise: Rise
     return min(target, step.state.unconfirmed) if context.support and rises else 0
 
 
-def _take_back(step: Step, o: Observation, value: float, target: int) -> None:
-    """A claim that this sample does not bear out: whoever was told of it is told so."""
-    state = step.state
-    if state.unconfirmed and target < max(3, state.rank + 1):
+def _take_back(step: Step, o: Observation, value: float, marks: Marks, at_once: bool) -> None:
+    """A claim that this sample does not bear out: whoever was told of it is told so. `at_once`: the sample is good and
+    goes on from what was there before; another one must lie as far below as a fall must."""
+    state, least = step.state, max(3, step.state.rank + 1)
+    low = value < min((f for r in range(least, 6) if (f := floor_of(r, marks)) is not None), default=value + 1)
+    if state.unconfirmed and rank_of(value, marks) < least and (at_once or low):
         rang = not state.claim_ms
         step.say(
             Change.FALL, state.rank, o.observed_ms, value, confirmed=False, rings=rang, from_rank=state.unconfirmed
