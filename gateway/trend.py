@@ -13,7 +13,7 @@ from statistics import median
 MetresAt = tuple[int, float]  # milliseconds, canonical unit
 
 RECENT = 13  # observations kept
-SPACING_MS = 5 * 60_000
+SPACING_MS = 6 * 60_000
 HOUR_MS = 3_600_000
 SHORT_MS = 10 * 60_000
 
