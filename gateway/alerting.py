@@ -241,7 +241,9 @@ def _above_span(step: Step, o: Observation, now_ms: int, context: Context) -> No
     over = o.fault is FaultCode.ABOVE_SPAN or (o.value is not None and limits.sensor and o.value > limits.sensor[1])
     if top is None or not over:
         return
-    state, reach = step.state, plausible.ceiling(step.state, limits, o.observed_ms)
+    state = step.state
+    soon_ms = (state.usable_ms or o.observed_ms) + round(step.channel.contract.late_after_s * 1000)
+    reach = plausible.ceiling(state, limits, min(o.observed_ms, soon_ms))  # what is blind for longer is just blind
     high = state.rank >= 2 or state.unconfirmed >= 3 or _rising(step)
     target = rank_of(top, marks)
     if high and target >= 3 and target > state.rank and (reach is None or reach >= top):

@@ -9,6 +9,8 @@ a higher rank. One single observation shows nothing: there is no hurry, and it m
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from msgspec.structs import replace
 
 from gateway.channelstate import ChannelState, Gap, Step, rank_of
@@ -32,9 +34,14 @@ def fills(state: ChannelState, at_ms: int, value: float, late_after_ms: float) -
         return Gap(state.since_ms, at_ms, None, value)
     if at_ms - state.usable_ms <= late_after_ms:
         return None if gap is None or at_ms - (gap.to_ms or 0) > KEPT_MS else gap
-    if gap is not None and state.usable_ms - (gap.to_ms or 0) < ONE_OUTAGE_MS:
+    if _same_outage(gap, state.usable_ms):
         return replace(gap, to_ms=at_ms, after=value, known=max(gap.known, known))
     return Gap(state.usable_ms, at_ms, state.value, value, known)
+
+
+def _same_outage(gap: Gap | None, usable_ms: int) -> TypeGuard[Gap]:
+    """A gap that ended not long ago; not the time before the first value of all."""
+    return gap is not None and gap.before is not None and usable_ms - (gap.to_ms or 0) < ONE_OUTAGE_MS
 
 
 def note(state: ChannelState, o: Observation, channel: Channel, now_ms: int) -> ChannelState:
@@ -63,7 +70,7 @@ def _gap_of(state: ChannelState, at_ms: int) -> Gap | None:
         return Gap(state.since_ms) if at_ms > state.since_ms else None
     if at_ms <= usable_ms:
         return None
-    if gap is not None and usable_ms - (gap.to_ms or 0) < ONE_OUTAGE_MS:
+    if _same_outage(gap, usable_ms):
         return replace(gap, to_ms=None, after=None)
     return Gap(usable_ms, None, state.value)
 
