@@ -126,7 +126,7 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
     marks = step.channel.in_force(o.observed_ms)
     target = rank_of(value, marks)
     asserts = target >= 3 and target > state.rank
-    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, target == 0)
+    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, target == 0, context.support)
     recent = state.recent if rise is Rise.JUMP else trend.kept(state.recent, o.observed_ms, value)
     step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, gap=gap)
     step.set(held=False, lost=False, lost_ms=None)
@@ -274,7 +274,9 @@ def _rise(step: Step, o: Observation, value: float, marks: Marks) -> None:
 def _raise_to(step: Step, rank: int, at_ms: int, value: float, marks: Marks) -> None:
     hushed = revision.quiet(step, rank, value, marks)
     step.say(Change.RISE, rank, at_ms, value, rings=rank >= 2 and not hushed)
-    step.set(rank=rank, pending=0, pending_rank=0, below=0, unconfirmed=0, claim_ms=0, drops=0)
+    if rank >= 3:
+        step.set(unconfirmed=0, claim_ms=0)
+    step.set(rank=rank, pending=0, pending_rank=0, below=0, drops=0)
     step.set(hushed=rank if hushed else 0)
 
 

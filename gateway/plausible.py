@@ -6,10 +6,10 @@ make a jump true: a stuck gauge stays where it is while the plausible grows up t
 from it, until
 
 - a value comes that asserts nothing above rank 2 and nothing above the confirmed rank, is plausible from the anchor,
-  and is no part of the jump: it fell from it in one step, or an hour's rise from the anchor explains it, or it reaches
-  no threshold (something in the beam at the height of rank 3 is read as rank 2 now and then, and hours later either is
-  plausible); or
-- it was a spike (two samples at most, an hour at most), and what comes back from it is plausible from the anchor; or
+  and is no part of the jump: it fell from it by half of it in one step, or reaches no threshold, or rain or a neighbour
+  supports that the water rose, or three days have passed (something in the beam at the height of rank 3 is read as rank
+  2 now and then, and hours later either is plausible); or
+- it was a spike (two samples at most, an hour at most) that came down so, and what follows is plausible; or
 - a second sensor or a person says that the level is true.
 
 What a person has rejected counts as a jump, too. Without `rise_per_h` every other rise is plausible.
@@ -25,6 +25,7 @@ from gateway.stations import Limits
 SLACK = 0.10  # metres: waves, and intervals too short for a rate
 KNOWN_FOR_MS = 6 * 3_600_000  # an anchor older than this says nothing of a rise
 SPIKE_SAMPLES, SPIKE_MS = 2, 3_600_000
+SETTLED_MS = 72 * 3_600_000  # a gauge that was moved, and nobody said so
 
 
 class Rise(Enum):
@@ -43,15 +44,19 @@ def ceiling(state: ChannelState, limits: Limits, at_ms: int) -> float | None:
     return value + SLACK + limits.rise_per_h * max(0, at_ms - then_ms) / 3_600_000
 
 
-def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool, below_all: bool) -> Rise:
-    """`asserts`: the value claims a rank of 3 or more that is not confirmed; `below_all`: it reaches no threshold."""
+def rise(
+    state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool, below_all: bool, support: bool = False
+) -> Rise:
+    """`asserts`: the value claims a rank of 3 or more that is not confirmed; `below_all`: it reaches no threshold;
+    `support`: rain or a neighbour says that the water rose."""
     top = ceiling(state, limits, at_ms)
     within = top is None or value <= top
     age_ms = KNOWN_FOR_MS + 1 if state.anchor is None else at_ms - state.anchor[0]
     if state.jumps:
-        spike = state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS and _fell(state, value)
-        back = spike or (not asserts and (below_all or _left(state, limits, value)))
-        return Rise.PLAUSIBLE if within and back else Rise.JUMP
+        back = state.anchor is None or _left(state, state.anchor[1], value)
+        spike = back and state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS
+        over = spike or (not asserts and (back or below_all or support or age_ms > SETTLED_MS))
+        return Rise.PLAUSIBLE if within and over else Rise.JUMP
     if limits.rise_per_h is None:
         return Rise.PLAUSIBLE
     if age_ms > KNOWN_FOR_MS and (state.anchor is None or value > state.anchor[1] + SLACK):
@@ -59,16 +64,10 @@ def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts:
     return Rise.PLAUSIBLE if within else Rise.JUMP
 
 
-def _left(state: ChannelState, limits: Limits, value: float) -> bool:
-    """Whether a value that follows from a jump is no part of it."""
-    if state.anchor is None or limits.rise_per_h is None or _fell(state, value):
-        return True
-    return value <= state.anchor[1] + SLACK + limits.rise_per_h * SPIKE_MS / 3_600_000
-
-
-def _fell(state: ChannelState, value: float) -> bool:
-    """Whether a value lies clearly below the one before."""
-    return state.value is not None and value < state.value - SLACK
+def _left(state: ChannelState, anchor: float, value: float) -> bool:
+    """Whether a value that follows from a jump is no part of it: back at the anchor, or down by half of it at once."""
+    before = anchor if state.value is None else state.value
+    return value <= anchor + SLACK or before - value >= (before - anchor) / 2 > 0
 
 
 def too_fast_a_fall(state: ChannelState, limits: Limits, at_ms: int, value: float, danger: float) -> bool:

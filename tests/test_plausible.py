@@ -16,7 +16,8 @@ from gateway.model import Condition, Flag
 from tests.gauges import Gauge
 from tests.places import ALL_FIVE, AYAGAWA, thresholds
 
-STORM = Context(support=True)
+STORM = Context(support=True, witnessed=True)
+CALM = Context(witnessed=True)  # rain and neighbours could support a rise, and do not
 RATE = 1.2
 
 
@@ -87,8 +88,14 @@ CASES = [
     Case("as far as it goes itself", [2.5], [5.1], ["rise 2->4", "rise 4->5 unconfirmed"], Context(second_rank=4)),
     Case("a lower second sensor does not", [2.5], [4.1], ["rise 2->4 unconfirmed"], Context(second_rank=2)),
     Case("rain and neighbours support no level", [2.5], [4.1] * 12, ["rise 2->4 unconfirmed"], STORM),
-    Case("the first value of all claims", [], [4.1, 4.1, 4.2], ["rise 0->4 unconfirmed"]),
-    Case("until it was low", [], [4.1, 2.9, 3.05], ["rise 0->4 unconfirmed", "fall 4->0 unconfirmed", "rise 0->3"]),
+    Case("the first value of all claims", [], [4.1, 4.1, 4.2], ["rise 0->4 unconfirmed"], CALM),
+    Case("and is confirmed where nobody can know", [], [4.1, 4.1, 4.2], ["rise 0->4 unconfirmed", "rise 0->4"]),
+    Case(
+        "until it was low",
+        [],
+        [4.1, 2.9, 2.9, 3.0],
+        ["rise 0->4 unconfirmed", "fall 4->0 unconfirmed", "rise 0->2", "rise 2->3"],
+    ),
 ]
 
 
@@ -116,8 +123,8 @@ def test_a_jump_two_metres_above_overflow_among_rising_neighbours() -> None:
 def test_after_a_long_silence_nothing_is_known() -> None:
     """What comes after six hours without a value claims, as the first of all does; a rank that stood is no claim."""
     gauge = site(2.5)
-    assert gauge.observe(7 * 60, 4.1) == ["rise 2->4 unconfirmed"]
-    assert gauge.story(4.1, 4.1, start=7 * 60 + 10) == []
+    assert gauge.observe(7 * 60, 4.1, context=CALM) == ["rise 2->4 unconfirmed"]
+    assert gauge.story(4.1, 4.1, start=7 * 60 + 10, context=CALM) == []
     gauge = site(3.9, 4.05)
     assert gauge.observe(7 * 60, 4.3) == []
     assert (gauge.state.rank, gauge.state.unconfirmed) == (4, 0)
@@ -135,9 +142,9 @@ def test_a_gauge_that_was_moved() -> None:
     for hours, expected in ((24, ["rise 2->3 unconfirmed quiet"]), (80, ["rise 2->3"])):
         gauge = site(0.3, 0.4)
         for i in range(1, hours * 6):
-            gauge.observe(10 * i, 0.95)
+            gauge.observe(10 * i, 1.8)
         last = hours * 60
-        values = [0.95 + i * 0.2 for i in range(12)]
+        values = [1.8 + i * 0.2 for i in range(8)]
         told = [t for t in gauge.story(*values, start=last) if "->3" in t]
         assert told == expected, hours
 
