@@ -16,7 +16,7 @@ from gateway.bridge.requests import Requests
 from gateway.bridge.store import Store
 from gateway.bridge.work import Rules, Work
 from gateway.channelstate import ChannelState, Context
-from gateway.episodes import Episode, Suspension
+from gateway.episodes import Course, Episode, Suspension
 from gateway.model import Condition, Flag
 from gateway.people import Member, People, Plan, Role
 from tests import world
@@ -348,6 +348,32 @@ def test_maintenance(room: Room) -> None:
     assert "避難判断水位" in room.ask("maintenance.begin", station=STATION, for_s=3600)["reason"]
     done = room.ask("maintenance.begin", station=STATION, for_s=3600, force=True, note="rebuilt")
     assert done["state"] == "done"
+
+
+def test_forced_maintenance_ends_the_call(room: Room) -> None:
+    """Nobody is called on about a station that is under work, and its rings do not follow later."""
+    room.reads(3.2)
+    room.ask("maintenance.begin", station=STATION, for_s=7200, force=True, note="rebuilt")
+    room.told()
+    for _ in range(10):
+        room.now_ms += 60_000
+        work = Work(room.memory, room.rules())
+        work.alerts.telling.tick()
+        room.write(work)
+    assert [x for x in room.told() if x.startswith("ring")] == []
+
+
+def test_a_common_cause_is_acknowledged_and_not_closed(room: Room) -> None:
+    """It ends when its stations are heard again; seen it can be, by its name."""
+    course = Course(group="area=東部", stations=(STATION,))
+    cause = Episode(TENANT, "", "cause.1", T0, 0, kind="cause", course=course)
+    work = Work(room.memory, room.rules())
+    work.episodes[cause.slot] = cause
+    room.write(work)
+    assert "ends when its stations are heard" in room.ask("alert.close", episode="cause.1")["reason"]
+    assert "about missing data" in room.ask("alert.reject", episode="cause.1", basis="phone")["reason"]
+    assert room.ask("alert.acknowledge", episode="cause.1")["already"] is False
+    assert room.ask("alert.acknowledge", episode="cause.1")["already"] is True
 
 
 def test_a_drill_walks_the_plan_beside_the_river(room: Room) -> None:

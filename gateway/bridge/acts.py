@@ -181,6 +181,10 @@ def close(act: Act) -> Done:
         return {"episode": past.id, "station": past.station, "already": True, "at_ms": past.closed_ms}
     if e.kind == "drill":
         return _end_drill(act, e)
+    if e.kind == "cause":
+        raise Refused(
+            f"{e.id} ends when its stations are heard again. Acknowledge it; each station is closed by itself"
+        )
     station = act.station_of(e)
     found = act.channels(station) if station else []
     _may_close(act, e, said, found)

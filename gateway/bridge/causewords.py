@@ -4,13 +4,12 @@ what was known of those at a level. Names what it may be, never more than the da
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway import causes
 from gateway.bridge import wording
-from gateway.bridge.notify import Owed
+from gateway.bridge.notify import Owed, addressed
 from gateway.calling import Call
 from gateway.channelstate import ChannelState
 from gateway.episodes import Episode
@@ -132,13 +131,7 @@ def _names_en(head: str, stations: Sequence[Station]) -> str:
 
 def owed(x: Said, bridge: Bridge, now_ms: int, calls: Sequence[Call]) -> list[Owed]:
     """What these calls owe. A cause stands on no alert topic: its stations' own do."""
-    media = {r.name: r.medium for r in bridge.recipients}
-    body = _body(x)
-    out = []
-    for call in (c for c in calls if c.recipient in media):
-        text = json.dumps({**body, "rings": call.rings, "more": call.more}, ensure_ascii=False)
-        out.append(Owed(call.key, media[call.recipient], call.recipient, text, now_ms, call.rings))
-    return out
+    return addressed(_body(x), calls, bridge, now_ms)
 
 
 def _body(x: Said) -> dict[str, object]:

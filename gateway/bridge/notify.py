@@ -74,6 +74,15 @@ def owed(
     age_ms = now_ms - t.at_ms
     late = t.change is Change.RISE and age_ms > channel.contract.late_after_s * 1000
     body = _body(t, station, channel, state, levels, age_ms if late else None)
+    out = addressed(body, calls, bridge, now_ms)
+    if topic and bridge.alert_topic:
+        text = json.dumps(body, ensure_ascii=False)
+        out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
+    return out
+
+
+def addressed(body: Mapping[str, Any], calls: Sequence[Call], bridge: settings.Bridge, now_ms: int) -> list[Owed]:
+    """A notification for each call: whether it rings there, for how many others, and whom its medium is to reach."""
     recipients = {r.name: r for r in bridge.recipients}
     out = []
     for call in calls:
@@ -83,9 +92,6 @@ def owed(
                 own["text"] = _with_more(body, call)
             text = json.dumps({**body, **own}, ensure_ascii=False)
             out.append(Owed(call.key, to.medium, to.name, text, now_ms, call.rings))
-    if topic and bridge.alert_topic:
-        text = json.dumps(body, ensure_ascii=False)
-        out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
     return out
 
 

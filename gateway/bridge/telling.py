@@ -94,7 +94,9 @@ class Telling:
         return Moment(directory(rules.bridge), place, rules.now_ms, standing, muted)
 
     def _muted(self, episode: Episode, t: Transition | None) -> bool:
-        """Whether a mute keeps it from ringing. What is worse than what was muted ends the mute."""
+        """Whether a mute, or maintenance, keeps it from ringing. What is worse than what was muted ends the mute."""
+        if self._work.suspended("maintenance", episode.tenant, episode.station) is not None:
+            return True
         mute = self._work.suspended("mute", episode.tenant, episode.station)
         if mute is None:
             return False
@@ -197,7 +199,7 @@ class Telling:
         work, registry = self._work, self._work.rules.registry
         courses: dict[Slot, tuple[Course, Place]] = {}
         for slot, e in waiting.items():
-            if not self._work.suspended("mute", e.tenant, e.station):
+            if not any(work.suspended(kind, e.tenant, e.station) for kind in ("mute", "maintenance")):
                 courses[slot] = (e.course, place_of(e, registry.station(e.tenant, e.station)))
         for name in sorted(calling.owing(course for course, _ in courses.values())):
             changed, call = calling.ring_later(name, courses, work.rules.now_ms, work.phones)

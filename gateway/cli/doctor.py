@@ -139,6 +139,9 @@ def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
     yield from _broker(bridge.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=True)
     if bridge.influx:
         yield from look.influx(bridge.influx)
+    seen = set[str]()
     for recipient in bridge.recipients:
-        if recipient.medium == "webhook":
-            yield look.url(f"to {recipient.name}", recipient.url)
+        name = recipient.name.partition(":")[0]  # a medium that reaches many is looked at once
+        if recipient.medium == "webhook" and name not in seen:
+            seen.add(name)
+            yield look.url(f"to {name}", recipient.url)
