@@ -30,7 +30,9 @@ from simulators.stormyears import STEP_MS, STEPS_A_YEAR, Gauge, River
 TUNING = range(1, 1000)
 REPORTED = range(20_001, 20_011)
 YEARS, GAUGES = 5, 6  # of a river
-TENANT, SECOND = "storms", "water_level_b"
+TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
+RAIN_GAUGE = 2  # the place of the gauge that has one
+RAINS_MM = 20.0  # in an hour
 LEVELS = config.load_levels("jp-2026")
 
 # What befalls every gauge every year, in the order in which it acts; and at its highest crest one of these, in turn.
@@ -92,12 +94,14 @@ def river(found: River, seed: int, without: str = "") -> Account:
     troubles: list[list[faults.Trouble]] = []
     for number, (g, station) in enumerate(zip(found.gauges, stations, strict=True)):
         reads, made = _troubled(found, g, seed, number)
-        arriving.append((station, station.channels["water_level"], reads))
+        arriving.append((station, station.channels[LEVEL], reads))
         troubles.append(made)
     for g, station in zip(found.gauges, stations, strict=True):
         if g.second is not None:
             plain = faults.reads_of([(found.start_ms + i * STEP_MS, value) for i, value in enumerate(g.second)])
             arriving.append((station, station.channels[SECOND], plain))  # after the faulty ones, which `zip` pairs
+    rain = faults.reads_of(_hourly(found))
+    arriving.append((stations[RAIN_GAUGE], stations[RAIN_GAUGE].channels[RAIN], rain))
     doubts = Doubts(found, arriving, troubles)
     player = playing.Player(Registry(stations, LEVELS), found.start_ms, doubts.see)
     for now_ms, batch in _batches(found, arriving):
@@ -133,10 +137,10 @@ class Doubts:
 
     def see(self, work: Work) -> None:
         for o in work.observations:
-            if o.channel != SECOND and o.flag in (Flag.SUSPECT, Flag.FAIL):
+            if o.channel == LEVEL and o.flag in (Flag.SUSPECT, Flag.FAIL):
                 self._doubted.add((o.station, o.observed_ms))
         for a in work.assessments:
-            if a.channel != SECOND and a.flag in (Flag.SUSPECT, Flag.FAIL):
+            if a.channel == LEVEL and a.flag in (Flag.SUSPECT, Flag.FAIL):
                 self._doubted.add((a.station, a.observed_ms))
 
     def count(self, account: Account) -> None:
@@ -220,9 +224,18 @@ def _batches(
 # --- the river as an operator would configure it ------------------------------------------------------------------
 
 
+def _hourly(found: River) -> list[tuple[int, float]]:
+    """Rain of the last hour at each step, millimetres."""
+    out, total = [], 0.0
+    for i, mm in enumerate(found.rain):
+        total += mm - (found.rain[i - 6] if i >= 6 else 0.0)
+        out.append((found.start_ms + i * STEP_MS, round(max(0.0, total), 1)))
+    return out
+
+
 def _station(found: River, g: Gauge, without: str) -> Station:
     channel = Channel(
-        "water_level",
+        LEVEL,
         "water_level",
         Contract(600.0, 300.0),
         limits=_limits(g, without),
@@ -232,6 +245,9 @@ def _station(found: River, g: Gauge, without: str) -> Station:
     channels = {channel.name: channel}
     if g.second is not None:
         channels[SECOND] = Channel(SECOND, "water_level", Contract(600.0, 300.0), tests=QualityTests(kept=True))
+    if g is found.gauges[RAIN_GAUGE]:
+        marks = (Threshold("standby", 1, RAINS_MM, "市独自", "市の目安", "generated"),)
+        channels[RAIN] = Channel(RAIN, "rain", Contract(600.0, 300.0), thresholds=marks)
     name = g.site.name
     return Station(
         TENANT,
