@@ -10,7 +10,7 @@ Rules (flood.md, "Defaults for ringing" and "Quality tests"; ALARM.md has them a
   neighbour supports it, or nobody is there who could; by a second sensor; of a suspect but plausible rise also by a
   second sample where rain or a neighbour supports it; or by a person. A jump is confirmed by no sample of its own. What
   lies below rank 3, or is good and plausible and lower, takes it back.
-- While rain falls or a neighbour stands above its first threshold, a gauge that stands still is shown as faulty.
+- While it rains or a neighbour rises or stands above its first threshold, a gauge that stands still is shown as faulty.
 - A failed reading, a fault or silence raises nothing; but above the sensor's span, while the water rises or at rank
   >= 2, the rank of the top of the span is claimed.
 - A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising; it goes no lower than every
@@ -134,14 +134,15 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _take_back(step, o, value, marks, at_once=False)
     else:
         _judge(step, o, value, rise, marks, context)
-    if context.raised and _stands_still(o, state):
+    if context.support and _stands_still(o, state, context):
         step.set(condition=Condition.FAULTY)
 
 
-def _stands_still(o: Observation, before: ChannelState) -> bool:
+def _stands_still(o: Observation, before: ChannelState, context: Context) -> bool:
     """A value that has not moved for hours, or that stands still while the neighbours rise: where a flood is on its way
     such a gauge is shown as faulty, not as normal. Its value counts all the same."""
-    return "flat_line" in o.tests or ("neighbour" in o.tests and o.value == before.value)
+    flat = "flat_line" in o.tests and (context.raised or o.flag is Flag.FAIL)
+    return flat or ("neighbour" in o.tests and o.value == before.value)
 
 
 def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, context: Context) -> None:

@@ -81,8 +81,8 @@ class Site:
 @dataclass(slots=True)
 class Gauge:
     """A gauge and its years. `levels` is what its sensor read, one value a step, without any fault; metres above its
-    zero. `thresholds` by key, lowest first. Rates in metres an hour; spans in metres; `dry` is the level of an ordinary
-    dry day, `season` the plausible levels of each quarter of the year, `second` what another sensor there read, if
+    zero. `thresholds` by key, lowest first. Rates in metres an hour; spans in metres; `dry` is where the water leaves
+    the sensor, `season` the plausible levels of each quarter of the year, `second` what another sensor there read, if
     there is one."""
 
     site: Site
@@ -286,7 +286,7 @@ def _gauge(site: Site, still: array[float], years: int, rng: random.Random) -> G
         _stated(fastest),
         (math.floor(lowest) - 1.0, math.ceil(overflow) + 6.0),
         (lowest - 0.3, overflow + 2.5),
-        round(dry + 0.1, 2),
+        round(lowest - 0.1, 2),
         season,
     )
 

@@ -110,6 +110,9 @@ def test_a_gauge_that_stands_still_in_a_flood_is_faulty() -> None:
     _, conditions = told({"here": [0.82] * 58 + [0.85, 0.9], "there": rising})
     assert set(conditions[:36]) == {Condition.FRESH}
     assert conditions[50] is Condition.FAULTY
+    slowly = [*calm(36), *(0.8 + 0.025 * i for i in range(24))]
+    _, early = told({"here": [0.82] * 60, "there": slowly})  # the neighbour is nowhere near its thresholds
+    assert (early[36], early[-1]) == (Condition.FRESH, Condition.FAULTY)
     assert conditions[-1] is Condition.FRESH
     _, alone = told({"here": [0.82] * 60, "there": calm(60)})
     assert set(alone) == {Condition.FRESH}
