@@ -46,7 +46,7 @@ def place(folder: Path) -> Place:
 
 def listed(at: Place) -> dict[str, Any]:
     from gateway import alertfile
-    from gateway.cli.status import _running
+    from gateway.cli.status import running
     from gateway.clock import SystemClock
 
     now_ms = SystemClock().now_ms()
@@ -58,7 +58,7 @@ def listed(at: Place) -> dict[str, Any]:
     return {
         "version": 1,
         "now": times.iso(now_ms),
-        "running": _running(at.store),
+        "running": running(at.store),
         "episodes": episodes,
         "suspensions": [
             {"kind": x.kind, "tenant": x.tenant, "station": x.station, "since": times.iso(x.since_ms),

@@ -65,7 +65,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
         devices[states.get(device, "unknown")].append("/".join(device))
     return {
         "version": 1,
-        "running": _running(bridge.store),
+        "running": running(bridge.store),
         "store": {"id": ledger.store, "path": str(bridge.store), "bytes": _size(bridge.store)},
         "last_commit": times.iso(last[0]) if last else None,
         "devices": devices,
@@ -97,7 +97,7 @@ def _size(path: Path) -> int:
     return sum(part.stat().st_size for part in parts if part.exists())
 
 
-def _running(path: Path) -> bool | None:
+def running(path: Path) -> bool | None:
     """Whether a process holds the store's lock, without taking it: that would keep a bridge from starting."""
     try:
         inode = path.with_name(path.name + ".lock").stat().st_ino
