@@ -20,7 +20,7 @@ from gateway.qualitylimits import (
     Spike,
 )
 from gateway.stations import Channel
-from tests import world
+from tests import readme, world
 
 DEFAULTS = qualitylimits.defaults("water_level")
 
@@ -289,6 +289,25 @@ def test_a_sensor_that_does_not_fit(what: str, old: str, new: str, expected: str
 def test_rates(text: str, quantity: str, per_h: float) -> None:
     """A quantity per time, canonical unit an hour; a difference, so that a unit's zero has no part in it."""
     assert units.parse_rate(text, quantity) == per_h
+
+
+def test_the_example_of_the_document() -> None:
+    """What ALARM.md shows can be copied, and means what its words say."""
+    text = (readme.ROOT / "gateway" / "ALARM.md").read_text(encoding="utf-8")
+    shown = text.split("## Quality tests")[1].split("```yaml\n")[1].split("```")[0]
+    head, _, rest = GOOD.partition("    channels:\n")
+    _, second, tail = rest.partition("      second:")
+    sensor = shown.replace("acme_us10", "echo").replace(
+        "plausible_rise", "readings: distance\n        sensor_height: 8.00 m\n        plausible_rise"
+    )
+    text = (head + sensor + second + tail).replace("neighbours: [upper]", "neighbours: [upper, lower]")
+    text += text[text.index("  upper:") :].replace("upper", "lower").replace("device: e", "device: g")
+    channels, problems = load(text, echo())
+    assert problems == []
+    level = channels["s/water_level"]
+    assert (level.limits.sensor, level.limits.rise_per_h, level.limits.fall_per_h) == ((2.0, 7.75), 3.0, 1.0)
+    assert level.tests.attenuated == Attenuated("std", 43_200, 0.002, 0.001)
+    assert level.tests.neighbour == Neighbour(1.0, 0.03, 0.01, 2)
 
 
 @pytest.mark.parametrize("test", ["climatology", "spike", "flat_line", "attenuated", "multi_variate", "neighbour"])

@@ -280,8 +280,8 @@ def test_a_message_that_the_database_refuses_alone_is_set_aside(
         device.receipt()
     with contextlib.closing(sqlite3.connect(settings_.store)) as db:  # a real refusal, by the database itself
         db.execute(
-            "CREATE TRIGGER refuses BEFORE INSERT ON channel_states WHEN NEW.state LIKE '%6.66%'"
-            " BEGIN SELECT RAISE(ABORT, 'this one cannot be stored'); END"
+            "CREATE TRIGGER refuses BEFORE INSERT ON observations WHEN NEW.value = 6.66"
+            " BEGIN SELECT zeroblob(2000000000); END"  # larger than a value may be
         )
     start = now_ms()
     for n in range(1, 16):
