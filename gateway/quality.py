@@ -170,10 +170,10 @@ def assess(
         if too_old or state.log is None or o.log != state.log or (o.seq or 0) <= (state.seq or 0):
             return _late(state, o, o.value, channel)
         state = EMPTY  # read later all the same: the device's clock was put back, and a new time line begins
-    return _live(state, o, o.value, channel, around, now_ms)
+    return _live(state, o, o.value, channel, around)
 
 
-def _live(state: State, o: Observation, value: float, channel: Channel, around: Surroundings, now_ms: int) -> Judged:
+def _live(state: State, o: Observation, value: float, channel: Channel, around: Surroundings) -> Judged:
     tests, verdict, now = channel.tests, _Verdict(o.flag, o.tests), (o.observed_ms, value)
     later = _spiked(state.live, now, o, channel)
     anchor = _alone(verdict, state.live, now, channel, bool(later))

@@ -26,6 +26,7 @@ from gateway.channelstate import ChannelState
 from gateway.episodes import Episode
 from gateway.errors import GoneReason, NoticeCode, RejectCode, Unavailable
 from gateway.model import Change, Condition, DeadLetter, Flag, Transition
+from gateway.quality import Assessment, Line, Seen, State
 from tests import world
 from tests.world import DEVICE, LOG, STATION, T0, TENANT, observation
 
@@ -102,6 +103,8 @@ def a_day(work: Work) -> None:
     work.owed.append(owed())
     work.notes += [DeviceNote(*DEV, "birth", '{"agent":"0.1"}'), DeviceNote(*DEV, "status", '{"state":"online"}')]
     work.cursors["influx"] = 2
+    work.quality[SERIES] = State(Line(Seen(T0, 2.7, Flag.GOOD), (T0 - 1, 2.6)), trail=((T0 - 1, 2.6),), log=LOG, seq=6)
+    work.assessments.append(Assessment(*SERIES, T0, Flag.SUSPECT, ("spike",)))
 
 
 def comparable(memory: Memory) -> dict[str, Any]:
@@ -109,6 +112,7 @@ def comparable(memory: Memory) -> dict[str, Any]:
     return {
         "newest": memory.newest,
         "states": memory.states,
+        "quality": memory.quality,
         "episodes": memory.episodes,
         "notices": memory.notices,
         "ledgers": {device: (ledger.opening, _logs(ledger)) for device, ledger in memory.ledgers.items()},
@@ -375,7 +379,9 @@ def test_commits_are_durable_at_their_return(path: Path) -> None:
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
-@pytest.mark.parametrize("table", ["observations", "dead_letters", "transitions", "outbox", "notices", "requests"])
+@pytest.mark.parametrize(
+    "table", ["observations", "dead_letters", "transitions", "outbox", "notices", "requests", "assessments"]
+)
 def test_ids_never_come_back(path: Path, table: str) -> None:
     """Cursors and outcomes follow the rows by number: also after all rows are gone a new one has a higher one."""
 

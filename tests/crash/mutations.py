@@ -35,6 +35,7 @@ BELIEVED = "tests/test_uplink.py::test_what_is_not_believed"
 IDS = "tests/test_store.py::test_ids_never_come_back"
 
 SPOOL, SPOOLFILE, UPLINK = "gateway/edge/spool.py", "gateway/edge/spoolfile.py", "gateway/edge/uplink.py"
+QUALITY = "gateway/quality.py"
 BACKLOG, DATING = "gateway/edge/backlog.py", "gateway/edge/dating.py"
 STOREFILE, BRIDGE, WORK, LEDGER = (
     "gateway/storefile.py",
@@ -174,6 +175,22 @@ MUTATIONS = [
     plain_ids("outbox", "key"),
     plain_ids("notices", "key"),
     plain_ids("requests", "kind"),
+    plain_ids("assessments", "channel_id"),
+    # --- quality
+    Mutation("a flat line fails a value for alarms", QUALITY,
+             "alarm = Flag.SUSPECT if self.flag is Flag.FAIL else None", "alarm = None",
+             ("tests/test_quality.py::test_only_the_sensors_span_fails_a_value_for_alarms",)),
+    Mutation("a late row is the newest", QUALITY, "            return _late(state, o, o.value, channel)\n",
+             "            return _live(state, o, o.value, channel, around)\n",
+             ("tests/test_quality.py::test_backlog_is_a_line_of_its_own",)),
+    Mutation("what the tests remember is not swapped in", WORK, "self.memory.quality.update(self.quality)", "pass",
+             ("tests/test_assessments.py::test_the_flag_follows",)),
+    Mutation("a point is sent with its first flag", STOREFILE,
+             "o.value,\n       {_LATEST_FLAG}, o.fault", "o.value,\n       o.flag, o.fault",
+             ("tests/test_assessments.py::test_a_point_sent_later_carries_its_latest_flag",)),
+    Mutation("assessments outlive their observation", "gateway/storeschema.py",
+             "DELETE FROM assessments WHERE channel_id = old.channel_id AND", "DELETE FROM assessments WHERE 0 AND",
+             ("tests/test_assessments.py::test_they_go_with_their_observation",)),
     Mutation("the spool's logs without AUTOINCREMENT", SPOOLFILE,
              "CREATE TABLE logs (id INTEGER PRIMARY KEY AUTOINCREMENT,", "CREATE TABLE logs (id INTEGER PRIMARY KEY,",
              ("tests/test_spool.py::test_log_ids_do_not_come_back",)),
