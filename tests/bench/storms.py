@@ -74,12 +74,19 @@ class Account:
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
 
-def measure(seeds: Sequence[int], years: int = YEARS, without: str = "", processes: int = 2) -> Account:
-    """The account of these rivers together. `without` names a quality test that is switched off."""
-    total = Account()
+def measure(seeds: Sequence[int], years: int = YEARS, processes: int = 2) -> Account:
+    """The account of these rivers together."""
+    return _measured(seeds, years, ("",), processes)[""]
+
+
+def _measured(seeds: Sequence[int], years: int, without: Sequence[str], processes: int = 2) -> dict[str, Account]:
+    """The account of these rivers for each quality test that is switched off, "" for none."""
+    total = {test: Account() for test in without}
+    tasks = [(test, seed) for test in without for seed in seeds]
     with ProcessPoolExecutor(processes) as pool:
-        for part in pool.map(_one, seeds, [years] * len(seeds), [without] * len(seeds)):
-            total.add(part)
+        parts = pool.map(_one, [seed for _, seed in tasks], [years] * len(tasks), [test for test, _ in tasks])
+        for (test, _), part in zip(tasks, parts, strict=True):
+            total[test].add(part)
     return total
 
 
@@ -330,10 +337,10 @@ class Loss:
 
 def ablations(seeds: Sequence[int], years: int) -> list[Loss]:
     """The same rivers with each quality test switched off, one at a time."""
-    whole = measure(seeds, years)
-    out = []
+    measured = _measured(seeds, years, ("", *TESTS))
+    whole, out = measured[""], []
     for test in TESTS:
-        part = measure(seeds, years, test)
+        part = measured[test]
         more = (part.wrong_as_good - whole.wrong_as_good) / whole.station_years
         missed = (part.score.missed or 0) - (whole.score.missed or 0)
         false = part.false_unconfirmed - whole.false_unconfirmed
