@@ -19,7 +19,7 @@ from tests.bench import storms
 
 T0 = 1_767_225_600_000
 PLACE = faults.Gauge(-1.0, 12.0, 5.0)
-STANDARD = {"__future__", "math", "random", "array", "collections.abc", "dataclasses", "itertools"}
+STANDARD = {"__future__", "math", "random", "array", "collections.abc", "dataclasses", "itertools", "statistics"}
 
 
 @pytest.fixture(scope="module")

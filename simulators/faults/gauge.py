@@ -6,7 +6,7 @@ each other. Nothing here knows how such things are found out.
 | fault | what happens |
 |---|---|
 | `spikes` | single readings far off, up or down, some as two in a row |
-| `stuck` | the same reading again and again for hours or days |
+| `stuck` | from low water on the same reading again and again, for hours or days, whatever the water does then |
 | `drift` | the zero creeps for days, up or down, until a visit, or until rising water washes off what lay on it |
 | `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
 | `damped` | the intake silts up: readings follow the water sluggishly for days, until a flood opens it |
@@ -24,6 +24,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 MINUTE = 60_000
 _WASHED_M = 0.3  # so far the water rises before it has washed off what lay on a sensor
@@ -144,7 +145,11 @@ def spikes(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[
 
 
 def stuck(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
-    first, last = _somewhere(reads, rng, rng.uniform(8, 72))
+    hours, usual = rng.uniform(8, 72), median(r.value or 0.0 for r in reads[::50])
+    first, last = next(
+        (found for _ in range(100) if (reads[(found := _somewhere(reads, rng, hours))[0]].value or 0.0) <= usual),
+        (0, 0),
+    )
     held = reads[first].value
     return _changed(reads, first, last, "stuck", lambda _, r: replace(r, value=held))
 
