@@ -143,6 +143,8 @@ def _what_ja(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
     match t.change:
         case Change.CLOSED if t.drill:
             return "訓練を終了しました"
+        case Change.RISE if t.value is None:
+            return "浸水センサの送信が停止（浸水のおそれ、中継器は受信中）"
         case Change.RISE:
             return f"{level.ja}を超過"
         case Change.FALL if not t.confirmed:
@@ -170,6 +172,8 @@ def _what_en(t: Transition, level: Level, levels: LevelTable, since_ms: int, bel
     match t.change:
         case Change.CLOSED if t.drill:
             return "the drill has ended"
+        case Change.RISE if t.value is None:
+            return "the beacon went silent while its router is heard, it may be under water"
         case Change.RISE:
             return f"{level.en} exceeded"
         case Change.FALL if not t.confirmed:
