@@ -23,8 +23,8 @@ from gateway.qualitylimits import BUCKETS, NO_TESTS, Attenuated, FlatLine
 from gateway.stations import Channel
 
 RUN_VALUES = 5  # kept of a run at each end; what lies between counts as further out, so that no run is made longer
-TRAIL_STEP_MS = 15 * 60_000  # between two samples kept for the rise of the last hour
-TRAIL = 6
+TRAIL_STEP_MS = 20 * 60_000  # between two samples kept for the rise of the last hour
+TRAIL = 4
 RISE_FROM_MS, RISE_UPTO_MS = 45 * 60_000, 120 * 60_000  # how old a sample is that the present one is compared with
 
 Extremes = tuple[Sample, ...]
@@ -85,7 +85,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
 
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What the tests remember of a channel; JSON. `window`: (number of the bucket, then what it holds) of the
-    attenuated signal; `trail`: a sample every quarter of an hour. `log` and `seq` are of the newest observation."""
+    attenuated signal; `trail`: a sample every twenty minutes. `log` and `seq` are of the newest observation."""
 
     live: Line = Line()
     late: Line | None = None

@@ -17,7 +17,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway import mqtt, settings, storefile, wire
+from gateway import mqtt, qualitylimits, settings, storefile, wire
 from gateway.bridge.service import Service
 from gateway.clock import SystemClock
 from gateway.stations import Registry
@@ -600,3 +600,30 @@ def test_points_follow_the_store_without_a_hand(
     values = answer["results"][0]["series"][0]["values"]
     assert values == [list(row) for row in sql(given, "SELECT observed_ms, value FROM observations ORDER BY id")]
     assert len(values) == 100
+
+
+def test_a_later_flag_follows_without_a_hand(settings_: settings.Bridge, device: Device, tmp_path: Path) -> None:
+    """A spike that is known by the next value has its flag in InfluxDB soon after, across a restart of the bridge;
+    the store keeps the real-time flag, and the second cursor stands."""
+    level = replace(world.channel(), tests=qualitylimits.defaults("water_level"))
+    registry = world.registry(world.station(channels=[level]))
+    with servers.running(servers.influxdb(tmp_path / "influx")) as influxd:
+        url = f"http://127.0.0.1:{influxd.port}"
+        world.post(f"{url}/query?q=CREATE+DATABASE+floods")
+        given = world.bridge(settings_.store, settings_.broker.port)
+        given = replace(given, influx=settings.Influx("v1", url, "floods"))
+        start = now_ms() - 240_000
+        values = [1.0, 1.0, 1.7, 1.0]
+        samples = [sample(n, v, start + n * 60_000) for n, v in enumerate(values, 1)]
+        for part, cursors in (
+            (samples[:3], [("influx", 3)]),
+            (samples[3:], [("influx", 4), ("influx_assessments", 1)]),
+        ):
+            with bridge_of(given, registry) as bridge:
+                listening(bridge)
+                device.say("data", pack(*part))
+                found = "SELECT name, position FROM cursors ORDER BY name"
+                wait_for("the cursors", lambda: sql(given, found) == cursors)  # noqa: B023
+        answer = json.loads(world.post(f"{url}/query?db=floods&epoch=ms&q=SELECT+value,flag+FROM+water_level"))
+    assert [row[1:] for row in answer["results"][0]["series"][0]["values"]] == [[1.0, 1], [1.0, 1], [1.7, 3], [1.0, 1]]
+    assert sql(given, "SELECT flag FROM observations ORDER BY id") == [(1,)] * 4
