@@ -50,9 +50,10 @@ def station(
     return Station(tenant, name, name_ja, name_en, 34.25, 133.93, device, "T.P.", 12.5, found)
 
 
-def graded(*marks: Threshold, contract: Contract = TEN_MINUTES) -> Station:
+def graded(*marks: Threshold, contract: Contract = TEN_MINUTES, limits: Limits | None = None) -> Station:
     """A station whose one channel has these thresholds."""
-    return station("kamogawa", "gw-1", replace(WATER_LEVEL, thresholds=marks, contract=contract))
+    limits = limits or WATER_LEVEL.limits
+    return station("kamogawa", "gw-1", replace(WATER_LEVEL, thresholds=marks, contract=contract, limits=limits))
 
 
 REGISTRY = Registry(
