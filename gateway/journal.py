@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gateway.episodes import Episode
 from gateway.model import Change, Observation, Transition
@@ -105,7 +106,7 @@ class Row:
     hash: str = ""
 
     @property
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         found = json.loads(self.body)
         return found if isinstance(found, dict) else {}
 

@@ -22,14 +22,27 @@ CORE = [
     {"model", "errors", "qualitylimits"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"channelstate", "alerting", "reporting", "causes", "births", "episodes", "journal", "cap", "people", "calling"}
+    | {
+        "channelstate",
+        "alerting",
+        "reporting",
+        "causes",
+        "births",
+        "episodes",
+        "journal",
+        "journalwords",
+        "knownat",
+        "cap",
+        "people",
+        "calling",
+    }
     | {"judging", "trend", "plausible", "hindsight", "revision"},
 ]
 LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile", "alertfile", "journalfile"}
+    | {"peoplefile", "memberfile", "alertfile", "journalfile", "journalsheet"}
     | {
         "yamlfile",
         "qualityfile",

@@ -135,7 +135,7 @@ def _of_transition(work: Batch, to: settings.Cap, t: Transition, station: Statio
         what, note, ends = cap.WITHDRAWN, cap.NOTE_ERROR, True
     elif t.change is Change.CLOSED:
         # Whoever closes while the water stands at rank 3 or more ends our messages, and says nothing of the danger.
-        what, ends = (cap.OVER if t.from_rank <= cap.LEAST_RANK else cap.STILL_WATCHED), True
+        what, ends = (cap.OVER if t.drill or t.from_rank <= cap.LEAST_RANK else cap.STILL_WATCHED), True
     elif exceeded > rank:
         what = cap.past(exceeded, t.confirmed)
     channel = station.channels.get(t.channel) if t.channel else station.main_channel

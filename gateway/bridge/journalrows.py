@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 
 from gateway import journal
 from gateway.bridge import inforce
+from gateway.bridge.notify import ALERT_TOPIC
 from gateway.bridge.work import Place, Work
 from gateway.journal import Entry, Kind, Row
 from gateway.model import Change, Transition
@@ -20,7 +22,7 @@ WHERE id IN (SELECT max(id) FROM journal WHERE kind = 'thresholds' GROUP BY tena
 
 def write(db: sqlite3.Connection, work: Work) -> None:
     """Before the transitions themselves, because by these is known what was already told."""
-    append(db, [*_told(db, work), *work.entries, *_ended(work)], work.rules.now_ms)
+    append(db, [*_told(db, work), *work.entries, *_ended(work), *_sent(db, work)], work.rules.now_ms)
 
 
 def append(db: sqlite3.Connection, entries: list[Entry], recorded_ms: int) -> None:
@@ -72,6 +74,22 @@ def _ended(work: Work) -> list[Entry]:
         for e in work.episodes.values()
         if e.closed_ms is not None and e.id not in by_people
     ]
+
+
+def _sent(db: sqlite3.Connection, work: Work) -> list[Entry]:
+    """What became of notifications: to whom, by which medium, after how many attempts, and why not."""
+    now, out = work.rules.now_ms, []
+    for job in work.jobs:
+        row = db.execute("SELECT key, medium, recipient, body FROM outbox WHERE id = ?", (job.outbox_id,)).fetchone()
+        if row is None or row[2] == ALERT_TOPIC:  # the retained topic is a state, and reaches no person
+            continue
+        key, medium, recipient, text = row
+        about = json.loads(text)
+        said = {"key": key, "medium": medium, "recipient": recipient, "outcome": job.state, "attempts": job.attempts}
+        body = {**said, "rings": about.get("rings", False), **({"reason": job.reason} if job.reason else {})}
+        tenant, station, episode = (str(about.get(x) or "") for x in ("tenant", "station", "episode"))
+        out.append(Entry(now, Kind.NOTIFICATION, tenant, station, episode, body=body))
+    return out
 
 
 def in_force(db: sqlite3.Connection) -> dict[Place, str]:

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from gateway import letterfile, letters, settings, storefile
-from gateway.bridge import acts
+from gateway import journalfile, letterfile, letters, settings, storefile
+from gateway.bridge import acts, recording
 from gateway.bridge.act import Act, Refused
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import STORED
@@ -27,6 +27,7 @@ from gateway.bridge.work import Memory, Reply, Rules, Work
 from gateway.disk import DISK, Disk
 from gateway.episodes import Episode
 from gateway.errors import RejectCode, Unavailable
+from gateway.journal import Row
 from gateway.letterfile import Choice
 from gateway.letters import Hopeless, Letter, Verdict
 from gateway.pipeline import Judgement, Processed
@@ -106,6 +107,7 @@ class Requests:
             "letters.drop": self._drop,
             "refill": self._refill,
             **{kind: functools.partial(self._act, act) for kind, act in acts.KINDS.items()},
+            **{kind: functools.partial(self._record, act) for kind, act in recording.KINDS.items()},
         }
 
     def serve(self, memory: Memory, rules: Callable[[], Rules], write: Callable[[Work], None]) -> bool:
@@ -256,6 +258,13 @@ class Requests:
         request = batch.request
         done = act(Act(batch.work, request.body, request.asked_by, self._past_episodes))
         return Reply(request.id, "done", msgspec.json.encode(done).decode())
+
+    def _record(self, act: Callable[[Act, recording.Journal], acts.Done], batch: Batch) -> Reply:
+        def row(number: int) -> Row | None:
+            return journalfile.row(self._path, number, self._disk)
+
+        known = recording.Journal(row, lambda: journalfile.last(self._path, self._disk)[0])
+        return self._act(lambda one: act(one, known), batch)
 
     def _past_episodes(self, name: str) -> list[Episode]:
         return storefile.episodes(self._path, name, self._disk)

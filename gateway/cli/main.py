@@ -7,11 +7,13 @@ import typer
 from gateway import __version__
 from gateway.cli.alert import alert_app
 from gateway.cli.bridge import bridge_app
+from gateway.cli.cap import cap_app
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.edge import edge_app
 from gateway.cli.gaps import gaps
+from gateway.cli.journal import journal_app
 from gateway.cli.letters import letters_app
 from gateway.cli.score import score
 from gateway.cli.sim import sim_app
@@ -32,6 +34,8 @@ app.add_typer(edge_app, name="edge")
 app.add_typer(bridge_app, name="bridge")
 app.add_typer(alert_app, name="alert")
 app.add_typer(letters_app, name="letters")
+app.add_typer(journal_app, name="journal")
+app.add_typer(cap_app, name="cap")
 app.add_typer(sim_app, name="sim")
 
 

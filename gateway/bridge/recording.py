@@ -1,0 +1,135 @@
+"""What people enter by hand, as requests: rows of the journal, and CAP messages that one releases with an order of the
+mayor. Nothing is edited: a correction is a row that refers to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.bridge import capping
+from gateway.bridge.act import Act, Refused, Said
+from gateway.journal import Entry, Kind, Manual, Row
+
+MAX_TEXT = 4000  # characters
+MINUTE_MS = 60_000
+
+Response = Literal["Evacuate", "Shelter", "Execute", "AllClear"]
+Done = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal as far as an entry needs it: one row by its number, and the number of the last."""
+
+    row: Callable[[int], Row | None]
+    last: Callable[[], int]
+
+
+class Add(Said):
+    """`at_ms`: when it happened, where that is not now. `corrects`: the row that this corrects."""
+
+    kind: Manual
+    text: str
+    at_ms: int | None = None
+    station: str = ""
+    episode: str = ""
+    corrects: int | None = None
+
+
+class Release(Said):
+    """`order`: the row in which the mayor's order is recorded. `text`: what is to be done, for the headline."""
+
+    episode: str
+    response: Response
+    order: int
+    text: str
+
+
+def add(act: Act, known: Journal) -> Done:
+    """A manual entry: what happened when, in the words of whoever was there."""
+    said: Add = act.said(Add)
+    text = _text(said.text)
+    at_ms = act.now_ms if said.at_ms is None else said.at_ms
+    if at_ms > act.now_ms + MINUTE_MS:
+        raise Refused("that lies in the future. An entry says what has happened")
+    corrected = _row(known, said.corrects) if said.corrects is not None else None
+    tenant, station, episode = _where(act, said, corrected)
+    body: dict[str, object] = {"what": said.kind.value, "text": text}
+    if corrected is not None:
+        body["corrects"] = corrected.number
+    kind = Kind.BULLETIN if said.kind is Manual.BULLETIN else Kind.MANUAL
+    act.work.entries.append(Entry(at_ms, kind, tenant, station, episode, act.by, body))
+    return {"number": known.last() + 1, "at_ms": at_ms, "recorded_ms": act.now_ms, "station": station, "by": act.by}
+
+
+def _where(act: Act, said: Add, corrected: Row | None) -> tuple[str, str, str]:
+    """Tenant, station and episode: as named, else those of the row that is corrected, else the desk's own."""
+    if said.episode:
+        e = act.episode(said.episode, said.tenant) or act.past(said.episode)
+        if said.station and e.station != act.station(said.station, said.tenant).id:
+            raise Refused(f"episode {e.id} is not of station '{said.station}'")
+        return e.tenant, e.station, e.id
+    if said.station:
+        station = act.station(said.station, said.tenant)
+        return station.tenant, station.id, ""
+    if corrected is not None:
+        return corrected.tenant, corrected.station, corrected.episode
+    return said.tenant or "", "", ""
+
+
+def _row(known: Journal, number: int) -> Row:
+    found = known.row(number)
+    if found is None:
+        raise Refused(f"the journal has no row {number}; its last is {known.last()}")
+    return found
+
+
+def _text(said: str) -> str:
+    text = said.strip()
+    if not text:
+        raise Refused("an entry without a text says nothing")
+    if len(text) > MAX_TEXT:
+        raise Refused(f"the text has {len(text)} characters, above {MAX_TEXT}. Make two entries of it")
+    if not all(c.isprintable() or c == "\n" for c in text):
+        raise Refused("the text holds control characters")
+    return text
+
+
+def release(act: Act, known: Journal) -> Done:
+    """A CAP message that asks people to leave, to shelter or to act, or ends one: by a named person, with the order of
+    the mayor that it cites."""
+    said: Release = act.said(Release)
+    to = act.work.rules.bridge.cap
+    if to is None:
+        raise Refused("bridge.yaml has no 'cap': there is nothing that a message could be released to")
+    if not said.by.strip():
+        raise Refused("a released message names the person who releases it: --by")
+    row = _row(known, said.order)
+    if row.kind != Kind.MANUAL or row.facts.get("what") != Manual.ORDER:
+        raise Refused(f"row {row.number} of the journal records no order of the mayor. Enter it: --kind order")
+    e = act.episode(said.episode, said.tenant)
+    if e is None and said.response == "AllClear":
+        e = act.past(said.episode)
+    if e is None:
+        raise Refused(f"there is no open episode '{said.episode}'. 'suimon alert list' shows those there are")
+    station = act.station_of(e)
+    if station is None:
+        raise Refused(f"{e.id} is of no station")
+    if row.station not in ("", e.station):
+        raise Refused(f"the order in row {row.number} is about station '{row.station}', not '{e.station}'")
+    text = _text(said.text).replace("\n", " ")
+    order = capping.Order(row.number, row.at_ms, str(row.facts.get("text", "")))
+    try:
+        due = capping.release(act.work, to, e, station, said.response, order, act.by, text)
+    except ValueError as why:
+        raise Refused(str(why)) from why
+    act.work.cap.released.append(due)
+    name = due.message.identifier
+    body = {"response": said.response, "order": row.number, "text": text, "identifier": name}
+    act.work.entries.append(Entry(act.now_ms, Kind.RELEASE, e.tenant, e.station, e.id, act.by, body))
+    return {"identifier": name, "episode": e.id, "station": e.station, "number": known.last() + 1}
+
+
+KINDS: dict[str, Callable[[Act, Journal], Done]] = {"journal.add": add, "cap.release": release}

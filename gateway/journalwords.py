@@ -1,0 +1,196 @@
+"""Rows of the journal as sentences, in Japanese and English. Place and time stand beside them; bulletins of the
+Meteorological Agency are quoted where one was entered, never named by us. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.journal import Kind, Manual, Row
+from gateway.model import Change
+from gateway.stations import LevelTable
+
+_KINDS = {
+    Kind.TRANSITION: ("観測", "reading"),
+    Kind.NOTIFICATION: ("通知", "notification"),
+    Kind.ACKNOWLEDGED: ("受信確認", "acknowledged"),
+    Kind.JUDGED: ("判断", "judgement"),
+    Kind.ENDED: ("終了", "ended"),
+    Kind.SUSPENDED: ("停止・点検", "suspended"),
+    Kind.DRILL: ("訓練", "drill"),
+    Kind.THRESHOLDS: ("基準水位", "thresholds"),
+    Kind.BULLETIN: ("情報受信", "bulletin"),
+    Kind.MANUAL: ("記録", "entry"),
+    Kind.RELEASE: ("発信", "release"),
+    Kind.STORE: ("システム", "system"),
+}
+_PLAIN = {
+    Change.SILENT: ("未着（データが届いていません）", "silent, no data arrive"),
+    Change.FAULTY: ("故障（計器が値を出していません）", "faulty, the gauge gives no value"),
+    Change.RESTORED: ("観測を再開", "observations resumed"),
+    Change.FAST_FALL: ("急低下：決壊または計器異常の可能性", "falling too fast: a breach, or the gauge"),
+    Change.STEP: ("雨量の基準に到達", "a step of rain reached"),
+    Change.THRESHOLDS: ("基準水位が改定（監視継続）", "thresholds revised, still watched"),
+    Change.CLOSED: ("対応を終了", "closed"),
+}
+_OUTCOMES = {"sent": ("送信済み", "sent"), "given_up": ("送信できず", "given up")}
+_JUDGED = {
+    "confirmed": ("確認", "confirmed"),
+    "rejected": ("誤報と判断", "rejected as a false alarm"),
+    "closed": ("対応を終了", "closed"),
+}
+_BASIS = {"camera": "カメラ", "patrol": "巡回", "phone": "電話", "office": "河川事務所"}
+_SUSPENDED = {"mute": ("通知停止", "mute"), "maintenance": ("点検", "maintenance")}
+_ACTIONS = {"begin": ("開始", "begins"), "prolong": ("延長", "prolonged"), "end": ("終了", "ends")}
+
+
+def kind(row: Row, ja: bool = True) -> str:
+    """What sort of row it is, in a word; of a manual one what was entered."""
+    what = str(row.facts.get("what") or "")
+    if row.kind in (Kind.MANUAL, Kind.BULLETIN) and what in Manual._value2member_map_:
+        return Manual(what).ja if ja else Manual(what).en
+    known = _KINDS.get(Kind(row.kind)) if row.kind in Kind._value2member_map_ else None
+    return known[not ja] if known else row.kind
+
+
+def sentence(row: Row, levels: LevelTable, ja: bool = True) -> str:
+    """What the row says, beside its time, place and kind."""
+    facts = row.facts
+    match row.kind:
+        case Kind.TRANSITION:
+            text = _transition(facts, levels, ja)
+        case Kind.NOTIFICATION:
+            text = _notification(facts, ja)
+        case Kind.ACKNOWLEDGED | Kind.JUDGED | Kind.SUSPENDED | Kind.DRILL:
+            text = _person(row.kind, facts, levels, ja)
+        case Kind.THRESHOLDS:
+            text = _thresholds(facts, levels, ja)
+        case Kind.ENDED:
+            text = "通常の監視に戻りました" if ja else "back to ordinary watch"
+        case Kind.RELEASE:
+            cited = (
+                f"市長の発令（記録番号{facts.get('order')}）"
+                if ja
+                else f"order of the mayor (row {facts.get('order')})"
+            )
+            text = f"CAP {facts.get('response')}: {facts.get('text')} / {cited}"
+        case Kind.STORE:
+            text = _store(facts, ja)
+        case _:
+            text = str(facts.get("text") or "")
+            if "corrects" in facts:
+                number = facts["corrects"]
+                text = f"（記録{number}の訂正）{text}" if ja else f"(corrects row {number}) {text}"
+    drill = facts.get("drill") is True or row.kind == Kind.DRILL
+    text = f"{text}（{row.by}）" if ja and row.by else f"{text} ({row.by})" if row.by else text
+    return f"【訓練】{text}【訓練】" if drill and facts.get("action") not in ("test", "answered") else text
+
+
+def _name(facts: dict[str, Any], levels: LevelTable, rank: int, ja: bool) -> str:
+    level = levels.by_key(str(facts.get("level") or "")) or levels.by_rank(rank)
+    level = level if level.rank == rank else levels.by_rank(rank)
+    return level.ja if ja else level.en
+
+
+def _transition(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
+    change, from_rank, to_rank = facts["change"], int(facts["from_rank"]), int(facts["to_rank"])
+    unsure = not facts.get("confirmed", True)
+    to, left = _name(facts, levels, to_rank, ja), _name(facts, levels, from_rank, ja)
+    match change:
+        case Change.RISE:
+            text = f"{to}を超過" if ja else f"{to} exceeded"
+        case Change.FALL if unsure:
+            text = f"{left}超過は確認されず（監視継続）" if ja else f"{left} not borne out, still watched"
+        case Change.FALL:
+            text = f"{left}を下回りました（監視継続）" if ja else f"below {left}, still watched"
+        case Change.HELD:
+            text = f"{to}超過のまま観測不能" if ja else f"lost while above {to}"
+        case Change.PAST:
+            text = f"欠測中に{to}を超過していました" if ja else f"{to} was exceeded while data were missing"
+        case Change.CONFIRMED:
+            text = f"{to}超過を確認" if ja else f"{to} exceeded, confirmed by a person"
+        case Change.REJECTED:
+            text = f"訂正：{left}超過は誤報" if ja else f"correction: {left} was a false alarm"
+        case _:
+            text = _PLAIN[Change(change)][not ja]
+    head = ("【未確認】" if ja else "UNCONFIRMED: ") if unsure and change != Change.FALL else ""
+    stations = facts.get("stations") or []
+    listed = f"：{'、'.join(stations)}" if stations and ja else f": {', '.join(stations)}" if stations else ""
+    return f"{head}{text}{listed}{_measured(facts, ja)}"
+
+
+def _measured(facts: dict[str, Any], ja: bool) -> str:
+    value, mark = facts.get("value"), facts.get("threshold")
+    if value is None:
+        return ""
+    unit = str(facts.get("unit") or "")
+    said = f"{value:.2f} {unit}" if unit == "m" else f"{value:g} {unit}"
+    if not isinstance(mark, dict):
+        return f"  {said}"
+    limit = f"{mark['value']:.2f}" if unit == "m" else f"{mark['value']:g}"
+    whose = "・".join(x for x in (mark.get("authority"), mark.get("basis")) if x)
+    return f"  {said}（基準 {limit}、{whose}）" if ja else f"  {said} (threshold {limit}, {whose})"
+
+
+def _notification(facts: dict[str, Any], ja: bool) -> str:
+    outcome = _OUTCOMES.get(str(facts.get("outcome")), (str(facts.get("outcome")),) * 2)[not ja]
+    attempts, reason = int(facts.get("attempts") or 0), str(facts.get("reason") or "")
+    tries = (f"、{attempts}回目" if ja else f", attempt {attempts}") if attempts > 1 else ""
+    why = (f"：{reason}" if ja else f": {reason}") if reason else ""
+    return f"{facts.get('recipient')}（{facts.get('medium')}）{outcome}{tries}{why}" if ja else (
+        f"{facts.get('recipient')} ({facts.get('medium')}) {outcome}{tries}{why}"
+    )  # fmt: skip
+
+
+def _person(what: str, facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
+    action, note = str(facts.get("action") or ""), str(facts.get("note") or "")
+    if what == Kind.JUDGED:
+        text = _JUDGED.get(action, (action, action))[not ja]
+        basis = str(facts.get("basis") or "")
+        text += (f"（{_BASIS.get(basis, basis)}）" if ja else f" ({basis})") if basis else ""
+    elif what == Kind.SUSPENDED:
+        name = _SUSPENDED.get(str(facts.get("kind")), (str(facts.get("kind")),) * 2)[not ja]
+        text = f"{name}{'' if ja else ' '}{_ACTIONS.get(action, (action, action))[not ja]}"
+    elif what == Kind.DRILL:
+        text = _drill(facts, action, levels, ja)
+    elif action == "acknowledged":
+        text = "受信を確認" if ja else "seen"
+    else:
+        text = "受信確認なし" if ja else "nobody acknowledged"
+    return f"{text}：{note}" if note and ja else f"{text}: {note}" if note else text
+
+
+def _drill(facts: dict[str, Any], action: str, levels: LevelTable, ja: bool) -> str:
+    if action in ("test", "answered"):
+        whose = str(facts.get("recipient") or facts.get("recipients") or "")
+        done = (
+            ("通知試験に応答", "answered a test")
+            if action == "answered"
+            else ("通知試験を送信", "test of the call sent")
+        )
+        return f"{done[not ja]}：{whose}" if ja else f"{done[1]}: {whose}"
+    rank = int(facts.get("rank") or 0)
+    level = f"（{levels.by_rank(rank).ja}）" if ja else f" ({levels.by_rank(rank).en})"
+    name = "訓練" if ja else "drill "
+    return f"{name}{_ACTIONS.get(action, (action, action))[not ja]}{level if rank else ''}"
+
+
+def _thresholds(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
+    parts = []
+    for name, channel in (facts.get("channels") or {}).items():
+        marks = []
+        for x in channel["thresholds"]:
+            level = levels.by_key(x["level"])
+            label = (level.ja if ja else level.en) if level else x["level"]
+            marks.append(f"{label} {x['value']:.2f}")
+        parts.append(f"{name} {'、'.join(marks) if ja else ', '.join(marks)} {channel['unit']}".strip())
+    none = "基準水位なし" if ja else "none"
+    return ("有効な基準水位：" if ja else "in force: ") + ("／".join(parts) if parts else none)
+
+
+def _store(facts: dict[str, Any], ja: bool) -> str:
+    if facts.get("action") == "restored":
+        lost = int(facts.get("carried") or 0)
+        ja_text = f"データベースをバックアップから復元（以前の記録{lost}件を引き継ぎ）"
+        return ja_text if ja else f"store restored from a backup ({lost} later rows carried over)"
+    return str(facts.get("action") or "")
