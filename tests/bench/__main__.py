@@ -158,7 +158,7 @@ def scoring(rivers: int = len(storms.REPORTED)) -> list[Figure]:
     years = found.station_years
     asked = 300 * rivers / len(storms.REPORTED)
     bound = storms.upper_bound(found.false_unconfirmed, years)
-    losses = storms.ablations(storms.REPORTED[: min(2, rivers)], 1)
+    losses = storms.ablations(storms.REPORTED[: min(2, rivers)], 1, gauges=5)
     return [
         Figure("score.station_years", years, asked),
         Figure("score.flood_episodes", found.episodes, asked * 2 / 3),

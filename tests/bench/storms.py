@@ -74,24 +74,26 @@ class Account:
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
 
-def measure(seeds: Sequence[int], years: int = YEARS, processes: int = 2) -> Account:
+def measure(seeds: Sequence[int], years: int = YEARS, gauges: int = GAUGES, processes: int = 2) -> Account:
     """The account of these rivers together."""
-    return _measured(seeds, years, ("",), processes)[""]
+    return _measured(seeds, years, gauges, ("",), processes)[""]
 
 
-def _measured(seeds: Sequence[int], years: int, without: Sequence[str], processes: int = 2) -> dict[str, Account]:
+def _measured(
+    seeds: Sequence[int], years: int, gauges: int, without: Sequence[str], processes: int = 2
+) -> dict[str, Account]:
     """The account of these rivers for each quality test that is switched off, "" for none."""
     total = {test: Account() for test in without}
-    tasks = [(test, seed) for test in without for seed in seeds]
+    tasks = [(seed, years, gauges, test) for test in without for seed in seeds]
     with ProcessPoolExecutor(processes) as pool:
-        parts = pool.map(_one, [seed for _, seed in tasks], [years] * len(tasks), [test for test, _ in tasks])
-        for (test, _), part in zip(tasks, parts, strict=True):
+        for (*_, test), part in zip(tasks, pool.map(_one, tasks), strict=True):
             total[test].add(part)
     return total
 
 
-def _one(seed: int, years: int, without: str) -> Account:
-    return river(stormyears.river(seed, years, GAUGES), seed, without)
+def _one(task: tuple[int, int, int, str]) -> Account:
+    seed, years, gauges, without = task
+    return river(stormyears.river(seed, years, gauges), seed, without)
 
 
 def river(found: River, seed: int, without: str = "") -> Account:
@@ -335,9 +337,9 @@ class Loss:
     false: int
 
 
-def ablations(seeds: Sequence[int], years: int) -> list[Loss]:
+def ablations(seeds: Sequence[int], years: int, gauges: int = GAUGES) -> list[Loss]:
     """The same rivers with each quality test switched off, one at a time."""
-    measured = _measured(seeds, years, ("", *TESTS))
+    measured = _measured(seeds, years, gauges, ("", *TESTS))
     whole, out = measured[""], []
     for test in TESTS:
         part = measured[test]
