@@ -18,6 +18,7 @@ from gateway.channelstate import ChannelState, floor_of, rank_of
 from gateway.model import Change, Condition, Flag
 from gateway.reporting import tick
 from gateway.stations import Contract, Limits, Threshold
+from gateway.trend import RECENT
 from simulators import recordings
 from tests.gauges import Gauge, observation, say
 from tests.places import ALL_FIVE, AYAGAWA, MINUTE, T0, threshold, thresholds
@@ -474,12 +475,48 @@ def test_out_of_order() -> None:
 
 
 def test_the_state_stays_small() -> None:
-    """A state is written as JSON of less than 2 KB and comes back as it was, however long the channel has run."""
+    """A state is written as JSON of at most 1.2 KB and comes back as it was, however much has befallen the channel."""
+    gauge = Gauge(*ALL_FIVE, rise=2.0, fall=1.0)
+    gauge.episode = "open"
+    for i in range(40):
+        gauge.observe(10 * i, 1.234567891 + i / 17)
+    gauge.observe(410, 4.9, Flag.SUSPECT)
+    gauge.observe(900, 9.876543219)
+    gauge.observe(910, 1.234567891)
+    gauge.observe(920, 9.876543219)
+    gauge.revise(*thresholds(caution=2.5, danger=4.2, overflow=5.0))
+    gauge.observe(930, 9.876543219)
+    for minute in (500, 510, 520):
+        gauge.observe(minute, 5.123456789, arrives=931)
+    full = dict.fromkeys(("below_since_ms", "lost_ms", "lost_seen_ms", "rung_ms", "since_ms"), 1764000000000)
+    state = msgspec.structs.replace(gauge.state, held=True, lost=True, log="7d1f9c2ab4e0", seq=2**40, **full)
+    assert state.gap is not None
+    assert state.gap.best
+    assert len(state.recent) == RECENT
+    text = msgspec.json.encode(state)
+    assert len(text) <= 1200
+    assert msgspec.json.decode(text, type=ChannelState) == state
+
+
+def test_a_calm_state_is_smaller() -> None:
+    """What has its default is not written."""
     gauge = Gauge(*ALL_FIVE)
-    gauge.story(*[1.234567891 + i / 7 for i in range(40)])
-    text = msgspec.json.encode(gauge.state)
-    assert len(text) < 2048
-    assert msgspec.json.decode(text, type=ChannelState) == gauge.state
+    gauge.story(*[0.5] * 40)
+    assert len(msgspec.json.encode(gauge.state)) < 550
+
+
+def test_states_of_earlier_versions() -> None:
+    """A state as version 0.2 wrote it goes on: its rank stands, and what it does not know has its default."""
+    text = (
+        '{"rank":4,"unconfirmed":0,"held":true,"lost":true,"condition":"silent","last_ms":1763999400000,'
+        '"usable_ms":1763999400000,"value":4.2,"flag":1,"pending_rank":0,"pending":0,"below":0,"below_since_ms":0,'
+        '"below_top":0.0,"recent":[[1763998800000,4.1],[1763999400000,4.2]],"log":"7d1f9c2ab4e0","seq":17}'
+    )
+    gauge = Gauge(*ALL_FIVE, rise=1.2, fall=1.2)
+    gauge.state = msgspec.json.decode(text, type=ChannelState)
+    assert gauge.observe(30, 4.3) == ["restored 4 quiet"]
+    assert gauge.observe(40, 5.05) == ["rise 4->5 unconfirmed"]
+    assert (gauge.state.rank, gauge.state.anchor) == (4, (T0 + 30 * MINUTE, 4.3))
 
 
 # --- laws ----------------------------------------------------------------------------------------------------------
