@@ -19,9 +19,10 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
-    {"model", "errors", "qualitylimits"},
+    {"model", "errors", "qualitylimits", "raingauge"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
+    | {"rain", "tide"}
     | {
         "channelstate",
         "alerting",
