@@ -180,7 +180,7 @@ class _Reader:
             levels = self._levels()
             if _names_sensors(document):
                 found.profiles = load_profiles(found.path, found.problems)
-            found.registry = Registry(stationfile.stations(document, levels, found.profiles), levels)
+            found.registry = Registry(stationfile.stations(document, levels, found.profiles, found.path), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, self._table_names())
         if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
@@ -276,6 +276,9 @@ def _channels_agree(
         channel, value = channels.get(channel_name), profile.value(name)
         if channel is None:
             document.add(where, f"{sensor.station} has no channel '{channel_name}'{instead(channel_name, channels)}")
+            continue
+        if channel.derived:
+            document.add(where, f"{channel_name} is what the bridge derives from {channel.derived}. Send that one")
             continue
         # A distance becomes a level only at the bridge; its factor shows the direction.
         wanted = "distance" if channel.factor < 0 else channel.quantity

@@ -177,6 +177,8 @@ def _channel(tenant: str, device: str, record: wire.WireRecord, registry: Regist
         if station.device != device:
             return RejectCode.FOREIGN_STATION, f"{record.station} belongs to {station.device}"
     channel = registry.channel(tenant, record.station, record.channel)
+    if channel is not None and channel.derived:
+        return RejectCode.UNKNOWN_CHANNEL, f"{record.station}/{record.channel} is derived by the bridge"
     return channel or (RejectCode.UNKNOWN_CHANNEL, f"{record.station}/{record.channel}")
 
 
@@ -204,6 +206,8 @@ def _observe(
         if not (math.isfinite(raw) and math.isfinite(value)):
             return RejectCode.NOT_FINITE, f"{record.value:g} {record.unit} is too large for a {channel.unit}"
         flags = [qc.gross_range(value, channel.limits)]
+        if channel.contact and value not in (0.0, 1.0):
+            flags = [Flag.FAIL]  # neither wet nor dry: unknown, never dry
         tests += ["gross_range"] if flags[0] in (Flag.SUSPECT, Flag.FAIL) else []
     series = (tenant, record.station, record.channel)
     previous = out.newest.get(series, j.previous(*series))

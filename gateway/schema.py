@@ -64,6 +64,8 @@ class Station(Row):
     carrier: f.Text | None = None
     power: f.Text | None = None
     neighbours: list[f.Name] = []
+    verified_until: f.Day | None = None
+    steps: dict[f.Name, Any] = {}
     channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
 
 
@@ -92,6 +94,9 @@ class Channel(Row):
     plausible_fall: f.Amount | None = None
     sensor: Any = None
     quality: Any = None
+    rain: Any = None
+    tide: Any = None
+    contact: Any = None
     thresholds: dict[f.Text, Any] = {}
 
 

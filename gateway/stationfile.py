@@ -6,9 +6,10 @@ Everything is checked piece by piece: a mistake in one channel hides nothing of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 
-from gateway import contractfile, qualityfile, schema, thresholdfile, units
+from gateway import contractfile, gaugefile, qualityfile, schema, thresholdfile, units
 from gateway.fields import did_you_mean
 from gateway.profiles import Profile
 from gateway.stations import Channel, LevelTable, Limits, Station
@@ -16,18 +17,33 @@ from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of
 from gateway.yamlfile import Document, Key, Path
 
 
-def stations(document: Document, levels: LevelTable, profiles: Mapping[str, Profile] | None = None) -> list[Station]:
+def stations(
+    document: Document,
+    levels: LevelTable,
+    profiles: Mapping[str, Profile] | None = None,
+    folder: FilePath = FilePath(),
+) -> list[Station]:
     """Every station without a mistake; the mistakes of the others are problems of the document. `profiles` are needed
-    where a channel names the sensor that it is read from."""
+    where a channel names the sensor that it is read from, the `folder` where files beside stations.yaml are named."""
     head = validate(schema.Stations, document)
     tenant = head.tenant if head else _text(document.mapping(()).get("tenant"))
     ids = document.mapping(("stations",))
-    found = [_station(document, key, place, tenant, levels, profiles or {}) for place, key in enumerate(ids, 1)]
+    given = Given(levels, profiles or {}, folder)
+    found = [_station(document, key, place, tenant, given) for place, key in enumerate(ids, 1)]
     good = [station for station in found if station]
     _one_name_space(document, good)
     _neighbours(document, ids, good)
     contractfile.routers(document, good)
     return good
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What every station is read with."""
+
+    levels: LevelTable
+    profiles: Mapping[str, Profile]
+    folder: FilePath
 
 
 def _text(value: object) -> str | None:
@@ -39,8 +55,7 @@ def _station(
     key: Key,
     place: int,
     default_tenant: str | None,
-    levels: LevelTable,
-    profiles: Mapping[str, Profile],
+    given: Given,
 ) -> Station | None:
     path: Path = ("stations", key)
     before = len(document.problems)
@@ -49,9 +64,13 @@ def _station(
     zero = judged.gauge_zero if judged else None
     names = document.mapping((*path, "channels"))
     hazard = (judged and judged.hazard) or "river"
-    found = [_channel(document, (*path, "channels", name), zero or 0.0, levels, hazard, profiles) for name in names]
+    found = [_channel(document, (*path, "channels", name), zero or 0.0, hazard, given) for name in names]
     channels = {channel.name: channel for channel in found if channel}
     channels = qualityfile.among(document, (*path, "channels"), channels, len(judged.neighbours or ()) if judged else 0)
+    channels = gaugefile.derived(document, (*path, "channels"), channels)
+    steps = gaugefile.steps(document, path, channels)
+    if judged:
+        gaugefile.fits(document, path, judged, channels)
     tenant = (judged and judged.tenant) or default_tenant
     if tenant is None and "tenant" not in document.mapping(path):
         document.add(path, "'tenant' is missing. Add it here, or at the top of the file for all stations", at_key=True)
@@ -77,6 +96,8 @@ def _station(
         carrier=row.carrier or "",
         power=row.power or "",
         neighbours=tuple(row.neighbours),
+        steps=steps,
+        verified_until_ms=thresholdfile.midnight(row.verified_until),
     )
 
 
@@ -109,10 +130,8 @@ def _neighbours(document: Document, ids: Iterable[Key], good: list[Station]) -> 
 # --- channels
 
 
-def _channel(
-    document: Document, path: Path, zero: float, levels: LevelTable, hazard: str, profiles: Mapping[str, Profile]
-) -> Channel | None:
-    before = len(document.problems)
+def _channel(document: Document, path: Path, zero: float, hazard: str, given: Given) -> Channel | None:
+    before, levels = len(document.problems), given.levels
     row = validate(schema.Channel, document, path)
     graded = thresholdfile.rows(document, path, levels, hazard)
     judged = row or loosely(schema.Channel, document, path)
@@ -120,7 +139,7 @@ def _channel(
     if judged is None or quantity is None:
         return None
     unit_of(document, path, judged.unit, quantity)
-    sensor = qualityfile.sensor(document, path, quantity, judged.readings == "distance", profiles)
+    sensor = qualityfile.sensor(document, path, quantity, judged.readings == "distance", given.profiles)
     tests = qualityfile.tests(document, path, quantity, judged.interval, sensor)
     correction = 0.0
     if judged.correction is not None:
@@ -137,9 +156,11 @@ def _channel(
     limits = qualityfile.rates(document, path, judged, quantity, limits)
     thresholds = thresholdfile.thresholds(document, path, judged, quantity, graded, zero, limits.sensor)
     contract = contractfile.contract(document, path, judged, quantity, levels, thresholds, hazard)
+    found = gaugefile.kind(document, path, judged, quantity, levels, hazard, given.folder)
     if row is None or contract is None or len(document.problems) > before:
         return None
-    return Channel(str(path[-1]), quantity, contract, factor, offset, limits, thresholds, tests)
+    channel = Channel(str(path[-1]), quantity, contract, factor, offset, limits, thresholds, tests)
+    return gaugefile.fitted(channel, found)
 
 
 def _heights_fit(document: Document, path: Path, row: schema.Channel, quantity: str) -> None:

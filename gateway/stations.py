@@ -10,6 +10,8 @@ from typing import Literal
 
 from gateway import units
 from gateway.qualitylimits import NO_TESTS, QualityTests
+from gateway.raingauge import Gauge, RainStep
+from gateway.tide import Tide
 
 Hazard = Literal["river", "tide", "underpass", "inundation", "rain"]
 ContractKind = Literal["ordinary", "crisis", "beacon"]
@@ -163,6 +165,9 @@ class Channel:
 
     observation = raw * factor + offset, which holds the direction (level = sensor height - distance), the gauge
     zero where readings and observations differ in reference, and the station's correction.
+
+    `rain`, `tide`: what is derived of it. `contact`: 1 is wet, whichever way it is wired; only a person on the spot
+    ends what it says. `derived`: the channel that the bridge makes this one of; no device sends it.
     """
 
     name: str
@@ -173,6 +178,10 @@ class Channel:
     limits: Limits = field(default_factory=Limits)
     thresholds: tuple[Threshold, ...] = ()
     tests: QualityTests = NO_TESTS
+    rain: Gauge | None = None
+    tide: Tide | None = None
+    contact: bool = False
+    derived: str = ""
 
     @property
     def unit(self) -> str:
@@ -206,8 +215,9 @@ class Station:
 
     `river` is the water that it belongs to (one ring per river and minute); `area`, `carrier` and `power` are what may
     fail for several stations at once; `neighbours` are stations of the same tenant whose rise supports one here.
-    `watched`: the channels whose silence and rank are alerted, which are those with thresholds or a contract of their
-    own kind, else the main one.
+    `steps` are the named steps of rain, apart from ranks; `verified_until_ms` is when the verification (検定) of its
+    rain gauge ends. `watched`: the channels whose silence and rank are alerted, which are those with thresholds or a
+    contract of their own kind, or rain gauges with steps, else the main one.
     """
 
     tenant: str
@@ -227,10 +237,15 @@ class Station:
     carrier: str = ""
     power: str = ""
     neighbours: tuple[str, ...] = ()
+    steps: tuple[RainStep, ...] = ()
+    verified_until_ms: int | None = None
     watched: tuple[Channel, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        graded = tuple(c for c in self.channels.values() if c.thresholds or c.contract.kind != "ordinary")
+        stepped = {step.channel for step in self.steps}
+        graded = tuple(
+            c for c in self.channels.values() if c.thresholds or c.contract.kind != "ordinary" or c.name in stepped
+        )
         watched = graded or tuple(c for c in (self.main_channel,) if c is not None)
         object.__setattr__(self, "watched", watched)  # asked several times for each observation
 

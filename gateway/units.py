@@ -29,6 +29,7 @@ _TEMPERATURE = {"Cel": (1.0, 0.0), "degC": (1.0, 0.0), "K": (1.0, -273.15), "deg
 _TABLE: list[tuple[str, str, dict[str, Scale]]] = [
     ("water_level", "m", _LENGTH),
     ("distance", "m", _LENGTH),
+    ("tide_deviation", "m", _LENGTH),
     ("rain", "mm", {"mm": (1.0, 0.0), "cm": (10.0, 0.0)}),
     ("rain_rate", "mm/h", {"mm/h": (1.0, 0.0)}),
     ("flow", "m3/s", {"m3/s": (1.0, 0.0), "l/s": (0.001, 0.0)}),

@@ -54,6 +54,8 @@ LAYERS = [
         "contractfile",
         "levelfile",
         "thresholdfile",
+        "gaugefile",
+        "tidefile",
         "capfile",
         "profilefile",
         "processfile",

@@ -291,7 +291,8 @@ def test_no_sum_is_more_than_what_fell(night: Night, seed: int, lost: float, lat
 @settings(max_examples=20, deadline=None)
 @given(NIGHTS, SEEDS)
 def test_the_order_of_arrival_makes_no_difference(night: Night, seed: int) -> None:
-    """Backlog in any order, with repeats, leads to the sums of what came in order (where no reset hides in it)."""
+    """Backlog in any order, with repeats, leads to the sums of what came in order (where no reset hides in it); they
+    differ by no more than the ten minutes at the beginning of a window."""
     rng, interval_s = random.Random(seed), night.interval_s
     night.reset_at = []
     readings = [night.reading(t) for t in night.times]
@@ -299,8 +300,10 @@ def test_the_order_of_arrival_makes_no_difference(night: Night, seed: int) -> No
     shuffled = readings[1:-1] + rng.sample(readings, len(readings) // 5)
     rng.shuffle(shuffled)
     ordered, mixed = played(readings, COUNTER, interval_s), played([first, last, *shuffled], COUNTER, interval_s)
-    for name in WINDOWS:
-        assert ordered.of(name).mm == mixed.of(name).mm, name
+    for name, window_s in WINDOWS.items():
+        start_s = last.at_s - window_s
+        edge = night.between(start_s - TOLERANCE_S, start_s + SLOT_S + 2 * interval_s)
+        assert abs(ordered.of(name).mm - mixed.of(name).mm) <= edge, name
 
 
 @settings(max_examples=20, deadline=None)
