@@ -186,9 +186,14 @@ class Curve:
 
     def _append(self, at_s: int, value: int) -> None:
         points = self.points
-        if len(points) >= 2 and (_slot(points[-2]) == _slot(points[-1]) or points[-2][1] == points[-1][1] == value):
-            points.pop()
+        if len(points) >= 2 and not self._borders(points[-1][0]):
+            flat = points[-2][1] == points[-1][1] == value
+            points[-1:] = [] if flat or _slot(points[-2]) == _slot(points[-1]) else points[-1:]
         points.append((at_s, value))
+
+    def _borders(self, at_s: int) -> bool:
+        """Whether a hole begins there: how high the curve stands in a hole is known by this point."""
+        return any(a == at_s for a, _ in self.holes)
 
     # --- counters ----------------------------------------------------------------------------------------------
 
@@ -304,20 +309,26 @@ class Curve:
         """Of each ten minutes the first point stays, and the newest of all."""
         self.points.insert(i, point)
         for n in (i + 1, i):
-            if 0 < n < len(self.points) - 1 and _slot(self.points[n]) == _slot(self.points[n - 1]):
+            within = 0 < n < len(self.points) - 1 and not self._borders(self.points[n][0])
+            if within and _slot(self.points[n]) == _slot(self.points[n - 1]):
                 del self.points[n]
 
     def _late_amount(self, r: Reading, i: int) -> None:
         slack = self._interval_s / 2
         hole = next((h for h in self.holes if h[0] + slack < r.at_s < h[1] + slack), None)
         if hole is None or r.value > most_mm(self._interval_s) * MM:
-            return  # it stands on the curve already
-        at = self.holes.index(hole)
+            return  # it stands on the curve already, or is no rain
+        at, level = (
+            self.holes.index(hole),
+            next((v for at_s, v in reversed(self.points) if at_s <= hole[0]), self.points[0][1]),
+        )
         parts = [(hole[0], r.at_s - self._interval_s), (r.at_s, hole[1])]
         self.holes[at : at + 1] = [p for p in parts if p[1] - p[0] >= slack]
+        if abs(hole[1] - r.at_s) < slack:  # the end of the hole was only where this reading was expected
+            self.points = [p for p in self.points if p[0] != hole[1]]
+            i = next(i for i, p in enumerate(self.points) if p[0] >= r.at_s)
         self.points[i:] = [(at_s, value + r.value) for at_s, value in self.points[i:]]
-        if self.points[i][0] != r.at_s:
-            self._insert(i, (r.at_s, self.points[i - 1][1] + r.value))
+        self._insert(i, (r.at_s, level + r.value))
 
     # --- what follows ------------------------------------------------------------------------------------------
 
