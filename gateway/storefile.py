@@ -12,6 +12,7 @@ import itertools
 import os
 import secrets
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,10 @@ def backup(store: Path, target: Path, disk: Disk = DISK) -> None:
     disk.sync_folder(target.absolute().parent)
 
 
-def restore(source: Path, store: Path, disk: Disk = DISK) -> Path | None:
+Finish = Callable[[sqlite3.Connection], None]
+
+
+def restore(source: Path, store: Path, disk: Disk = DISK, finish: Finish | None = None) -> Path | None:
     """Put a backup in the store's place; returns where the former store was moved, if there was one.
 
     The restored store gets a new identity: by that the devices learn that what they were told by the old one no
@@ -206,7 +210,7 @@ def restore(source: Path, store: Path, disk: Disk = DISK) -> Path | None:
     """
     held = lock(store, "bridge")
     try:
-        new = _renewed(source, store.with_name(store.name + ".restoring"), disk)
+        new = _renewed(source, store.with_name(store.name + ".restoring"), disk, finish)
         kept = _keep(store, disk) if store.exists() else None
         disk.rename(new, store)
         disk.sync_folder(store.parent)
@@ -215,7 +219,7 @@ def restore(source: Path, store: Path, disk: Disk = DISK) -> Path | None:
         os.close(held)
 
 
-def _renewed(source: Path, new: Path, disk: Disk) -> Path:
+def _renewed(source: Path, new: Path, disk: Disk, finish: Finish | None) -> Path:
     """A sound copy of the backup under a name of its own. Raises Unavailable."""
     for suffix in ("", "-journal", "-wal", "-shm"):  # a restore that was cut off leaves them, and they would be played
         disk.remove(new.with_name(new.name + suffix))  # back into this copy
@@ -226,6 +230,8 @@ def _renewed(source: Path, new: Path, disk: Disk) -> Path:
             if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("quick_check failed")
             db.execute("UPDATE meta SET value = ? WHERE key = 'store'", (secrets.token_hex(8),))
+            if finish is not None:
+                finish(db)
         finally:
             db.close()
     except sqlite3.Error as e:

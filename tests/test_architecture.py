@@ -43,7 +43,7 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile", "alertfile", "journalfile", "journalsheet"}
+    | {"peoplefile", "memberfile", "alertfile", "journalfile", "journalsheet", "restoring"}
     | {
         "yamlfile",
         "qualityfile",

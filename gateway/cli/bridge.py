@@ -77,12 +77,15 @@ def restore(
     folder: Path = process.ConfigOption,
 ) -> None:
     """Put a backup in the store's place, while the bridge is stopped. The devices then send again what it lacks and
-    they still hold; the store that was there is kept beside it."""
-    from gateway import config, storefile
+    they still hold; the store that was there is kept beside it. The journal goes on: what only the former store has
+    of it is carried over, and CAP documents with it."""
+    from gateway import config, restoring, storefile
+    from gateway.clock import SystemClock
 
     with process.told():
         bridge, _ = config.load_bridge(folder)
-        kept = storefile.restore(file, bridge.store)
+        now_ms = SystemClock().now_ms()
+        kept = storefile.restore(file, bridge.store, finish=lambda db: restoring.finish(db, bridge.store, now_ms))
     former = f"; the former is {kept}" if kept else ""
     typer.echo(f"{bridge.store} is now {file}, under a new name of its own{former}")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway import settings, storefile, wire
+from gateway import journalfile, restoring, settings, storefile, wire
 from gateway.bridge import prune
 from gateway.bridge.notify import Outcome
 from gateway.bridge.receiver import Arrival
@@ -62,6 +62,7 @@ def reopened(path: Path) -> Dump:
     """What the bridge finds when it starts again."""
     with opened(path) as store:
         store.load()
+        assert isinstance(journalfile.verify(path), tuple)
         return dump(store._db)
 
 
@@ -72,7 +73,7 @@ class Life:
         self.rng = random.Random(seed)
         self.power = Powered(folder)
         self.path = folder / "store.db"
-        self.settings = world.bridge(self.path, recipients=(DUTY,))
+        self.settings = world.bridge(self.path, recipients=(DUTY,), cap=settings.Cap(folder / "cap", "a.sender"))
         self.seq, self.now_ms = 0, T0
         self.begin(None)
 
@@ -287,6 +288,30 @@ def test_a_power_cut_while_a_backup_is_restored_leaves_the_one_or_the_other(
     for seed in range(20):
         power.cut_at(done, random.Random(seed))
         check(done)
+
+
+def test_a_power_cut_while_a_backup_is_restored_leaves_a_whole_journal(
+    filled: tuple[Powered, Path, Dump], tmp_path: Path
+) -> None:
+    """At every moment the journal has each row of the former store, in one chain; afterwards also that it was
+    restored, and every CAP document."""
+    power, store, state = filled
+    rows = len(state["journal"])
+    assert rows > len(content(tmp_path / "earlier.db")["journal"])
+    assert state["cap"]
+    power.begin()
+    storefile.restore(
+        tmp_path / "earlier.db", store, power.disk, finish=lambda db: restoring.finish(db, store, T0, power.disk)
+    )
+    done = power.now()
+
+    def check(at: int) -> None:
+        found = journalfile.verify(store)
+        assert isinstance(found, tuple)
+        assert found[1] in ((rows + 1,) if at >= done else (rows, rows + 1))
+        assert len(content(store)["cap"]) == len(state["cap"])
+
+    exhaustive(power, random.Random(1), check)
 
 
 def test_a_restore_after_one_that_was_cut_is_not_spoiled_by_its_remains(
