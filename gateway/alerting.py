@@ -28,7 +28,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway import hindsight, plausible, revision, trend
-from gateway.channelstate import ALONE, REJECTED_JUMPS, ChannelState, Context, Step, floor_of, heal, rank_of
+from gateway.channelstate import ALONE, REJECTED_JUMPS, ChannelState, Context, Step, floor_of, heal, level_of, rank_of
 from gateway.errors import FaultCode
 from gateway.judging import dismissed
 from gateway.model import Change, ClockState, Condition, Flag, Observation, Transition
@@ -172,8 +172,25 @@ def _believed(step: Step, o: Observation, value: float, marks: Marks) -> None:
     if rank_of(value, marks) > step.state.rank:
         _rise(step, o, value, marks)
     else:
-        step.set(pending=0, pending_rank=0)
+        _next_level(step, o, value, marks)
         _fall(step, o, value, marks)
+
+
+def _next_level(step: Step, o: Observation, value: float, marks: Marks) -> None:
+    """A rank may have two levels (caution, and above it that of turning out). The higher one is told by two samples,
+    once while the rank lasts."""
+    state = step.state
+    key = level_of(state.rank, value, marks)
+    places = {t.level: t.value for t in marks if t.rank == state.rank}
+    before = places.get(state.level)
+    if before is None or places[key] <= before or value < places[key]:
+        step.set(pending=0, pending_rank=0, level=key if before is None else state.level)
+    elif not state.pending:
+        step.set(pending=1, pending_rank=state.rank)
+    else:
+        quiet = revision.quiet(step, state.rank, value, marks)
+        step.say(Change.RISE, state.rank, o.observed_ms, value, rings=state.rank >= 2 and not quiet)
+        step.set(pending=0, pending_rank=0, level=key)
 
 
 def _late(step: Step, o: Observation, value: float, now_ms: int, context: Context) -> None:
@@ -278,7 +295,7 @@ def _raise_to(step: Step, rank: int, at_ms: int, value: float, marks: Marks) -> 
     if rank >= 3:
         step.set(unconfirmed=0, claim_ms=0)
     step.set(rank=rank, pending=0, pending_rank=0, below=0, drops=0)
-    step.set(hushed=rank if hushed else 0)
+    step.set(hushed=rank if hushed else 0, level=level_of(rank, value, marks))
 
 
 def _rising(step: Step) -> bool:
@@ -304,7 +321,7 @@ def _fall(step: Step, o: Observation, value: float, marks: Marks) -> None:
         return
     to_rank = next((r for r, f in floors.items() if r < rank and top >= f), 0)
     step.say(Change.FALL, to_rank, o.observed_ms, value, rings=rank >= 2)
-    step.set(rank=to_rank, below=0)
+    step.set(rank=to_rank, below=0, level=level_of(to_rank, value, marks))
 
 
 def _too_fast(step: Step, o: Observation, value: float, marks: Marks) -> bool:

@@ -115,6 +115,31 @@ def test_the_ayagawa(values: list[float], expected: list[str]) -> None:
     assert Gauge(*AYAGAWA).story(*values) == expected
 
 
+TWO_OF_RANK_2 = thresholds(caution=2.0, dispatch=2.5, danger=4.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "values", "expected"),
+    [
+        ("one after the other", [2.1, 2.1, 2.6, 2.6, 2.6], [("rise 0->2", "caution"), ("rise 2", "dispatch")]),
+        ("one sample is not enough", [2.1, 2.1, 2.6, 2.4, 2.6, 2.4], [("rise 0->2", "caution")]),
+        ("both at once", [2.6, 2.6, 2.6, 2.6], [("rise 0->2", "dispatch")]),
+        (
+            "once while the rank lasts",
+            [2.1, 2.1, *[2.6, 2.6, 2.4] * 9],
+            [("rise 0->2", "caution"), ("rise 2", "dispatch")],
+        ),
+        ("a higher rank between", [2.1, 2.1, 4.1, 4.1], [("rise 0->2", "caution"), ("rise 2->4", "danger")]),
+    ],
+)
+def test_two_levels_of_one_rank(what: str, values: list[float], expected: list[tuple[str, str]]) -> None:
+    """The level of turning out (出動水位) has the rank of caution: each of the two is told, the rank stays."""
+    gauge = Gauge(*TWO_OF_RANK_2)
+    gauge.story(*values)
+    assert [(say(t), t.level) for t in gauge.transitions] == expected, what
+    assert all(t.rings for t in gauge.transitions)
+
+
 def test_not_evaluated_counts_as_good() -> None:
     """A channel without spans alarms too."""
     assert Gauge(*ALL_FIVE).observe(0, 4.2, Flag.NOT_EVALUATED) == ["rise 0->4"]
@@ -625,7 +650,7 @@ def test_every_change_of_rank_is_told(steps: list[Step]) -> None:
     for t in gauge.transitions:
         if t.change in (Change.RISE, Change.FALL) and t.confirmed:
             assert t.from_rank == rank
-            assert (t.to_rank > rank) == (t.change is Change.RISE)
+            assert (t.to_rank >= rank) == (t.change is Change.RISE)
             rank = t.to_rank
         elif t.change not in (Change.RISE, Change.FALL, Change.PAST):
             unconfirmed = t.change is Change.HELD and not t.confirmed and t.to_rank >= 4 and t.to_rank > rank
