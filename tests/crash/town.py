@@ -257,6 +257,12 @@ class Town:
             for station in y["stations"].values():
                 for channel in station["channels"].values():
                     channel["grace"] = f"{LATE_S * FACTOR - interval_s:g}s"
+                # Its rivers jump by whole levels, and its oracle knows no doubt.
+                station["channels"]["water_level"] |= {
+                    "plausible_rise": "off",
+                    "plausible_fall": "off",
+                    "quality": "off",
+                }
         out = {"bridge": folders["bridge"]}
         for i, place in enumerate(places):
             name = f"edge-{i + 1}"
