@@ -155,7 +155,9 @@ def of_transition(
     is no longer configured."""
     crossed = t.from_rank if t.change in _DOWN else t.to_rank
     level = levels.by_key(t.level) or levels.by_rank(crossed)
-    channel = station.channels.get(t.channel) if station else None
+    channel = None
+    if station is not None:
+        channel = station.channels.get(t.channel) if t.channel else station.main_channel
     marks = [x for x in channel.in_force(t.at_ms) if x.level == level.key] if channel else []
     body: dict[str, object] = {
         "key": t.key,

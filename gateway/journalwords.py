@@ -137,9 +137,14 @@ def _notification(facts: dict[str, Any], ja: bool) -> str:
     attempts, reason = int(facts.get("attempts") or 0), str(facts.get("reason") or "")
     tries = (f"、{attempts}回目" if ja else f", attempt {attempts}") if attempts > 1 else ""
     why = (f"：{reason}" if ja else f": {reason}") if reason else ""
-    return f"{facts.get('recipient')}（{facts.get('medium')}）{outcome}{tries}{why}" if ja else (
-        f"{facts.get('recipient')} ({facts.get('medium')}) {outcome}{tries}{why}"
-    )  # fmt: skip
+    subject = (facts.get("subject") or {}).get("ja" if ja else "en", "")
+    what = (f"「{subject}」" if ja else f': "{subject}"') if subject else ""
+    to = (
+        f"{facts.get('recipient')}（{facts.get('medium')}）"
+        if ja
+        else f"{facts.get('recipient')} ({facts.get('medium')})"
+    )
+    return f"{to}へ{what}{outcome}{tries}{why}" if ja else f"{to} {outcome}{tries}{why}{what}"
 
 
 def _person(what: str, facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:

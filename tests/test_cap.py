@@ -329,7 +329,7 @@ def test_the_facts_behind_the_text(city: City) -> None:
     assert len(facts.pop("threshold_version")) == 8
     assert facts == {
         "rank": "4", "level_table": "jp-2026", "datum": "T.P.", "value": "3.10", "unit": "m", "level": "danger",
-        "threshold": "3", "authority": "県", "basis": "基準水位観測所", "source": "a test", "flag": "1",
+        "threshold": "3.00", "authority": "県", "basis": "基準水位観測所", "source": "a test", "flag": "1",
         "condition": "unknown",
     }  # fmt: skip
 

@@ -284,7 +284,10 @@ def test_what_became_of_notifications_is_told(house: House) -> None:
         "recipient": "desk", "medium": "console", "outcome": "given_up", "attempts": 3, "reason": "no such number",
     }  # fmt: skip
     found = read(house, "show", "--from", z(-10))["rows"]
-    assert "desk（console）送信できず、3回目：no such number" in [x["text"]["ja"] for x in found]
+    (text,) = (x["text"] for x in found if x["kind"] == "notification")
+    assert text["ja"].startswith("desk（console）へ「【水位情報】")
+    assert text["ja"].endswith("」送信できず、3回目：no such number")
+    assert text["en"].startswith('desk (console) given up, attempt 3: no such number: "[Water level]')
 
 
 # --- the chain -----------------------------------------------------------------------------------------------------

@@ -220,10 +220,10 @@ def parameters(
     if channel is None:
         return tuple(said)
     if t.value is not None:
-        said += [("value", f"{t.value:.2f}" if channel.unit == "m" else f"{t.value:g}"), ("unit", channel.unit)]
+        said += [("value", _number(t.value, channel)), ("unit", channel.unit)]
     mark = _mark(channel, t, at)
     if mark is not None:
-        said += [("level", mark.level), ("threshold", f"{mark.value:g}"), ("authority", mark.authority)]
+        said += [("level", mark.level), ("threshold", _number(mark.value, channel)), ("authority", mark.authority)]
         said += [("basis", mark.basis), ("source", mark.source)]
     if version := threshold_version(channel, at):
         said.append(("threshold_version", version))
@@ -232,6 +232,10 @@ def parameters(
         seen = (o.for_alarm for o in work.observations if (o.tenant, o.station, o.channel, o.observed_ms) == series)
         said += [("flag", str(int(next(seen, state.flag)))), ("condition", "held" if state.held else state.condition)]
     return tuple(said)
+
+
+def _number(value: float, channel: Channel) -> str:
+    return f"{value:.2f}" if channel.unit == "m" else f"{value:g}"
 
 
 def _mark(channel: Channel, t: Transition, at_ms: int) -> Threshold | None:

@@ -86,7 +86,9 @@ def _sent(db: sqlite3.Connection, work: Work) -> list[Entry]:
         key, medium, recipient, text = row
         about = json.loads(text)
         said = {"key": key, "medium": medium, "recipient": recipient, "outcome": job.state, "attempts": job.attempts}
-        body = {**said, "rings": about.get("rings", False), **({"reason": job.reason} if job.reason else {})}
+        body = {**said, "rings": about.get("rings", False), "subject": about.get("subject") or {}}
+        body |= {"reason": job.reason} if job.reason else {}
+        body |= {"drill": True} if str(about.get("episode")).startswith("drill.") else {}
         tenant, station, episode = (str(about.get(x) or "") for x in ("tenant", "station", "episode"))
         out.append(Entry(now, Kind.NOTIFICATION, tenant, station, episode, body=body))
     return out
