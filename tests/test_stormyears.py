@@ -114,7 +114,7 @@ def test_each_fault_is_seeded_and_says_when_it_was(name: str) -> None:
         if kept.get(r.true_ms) != r:
             assert any(t.since_ms <= r.true_ms <= t.until_ms for t in troubles), (name, r)
     values = [r.value for r in reads if r.value is not None]
-    assert all(PLACE.lowest <= v <= PLACE.highest for v in values)
+    assert name == "codes" or all(PLACE.lowest <= v <= PLACE.highest for v in values)
     assert all(r.arrives_ms >= r.true_ms for r in reads)
 
 

@@ -5,7 +5,9 @@ each other. Nothing here knows how such things are found out.
 
 | fault | what happens |
 |---|---|
-| `spikes` | single readings far off, up or down, some as two in a row |
+| `spikes` | single readings far off, up or down, some as two in a row; a few only some decimetres too low |
+| `codes` | a number that is no level, such as 99.99 or -99.99, where a logger had nothing to say |
+| `creeping` | in low water: a mount slips or a float sinks, readings rise by metres in an hour or two and snap back |
 | `stuck` | from low water on the same reading again and again, for hours or days, whatever the water does then |
 | `drift` | the zero creeps for days, up or down, until a visit, or until rising water washes off what lay on it |
 | `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
@@ -93,6 +95,13 @@ def _somewhere(reads: Reads, rng: random.Random, hours: float) -> tuple[int, int
     return first, last
 
 
+def _low_water(reads: Reads, rng: random.Random, hours: float) -> tuple[int, int]:
+    """A stretch that begins where the level is no higher than usual; none where a hundred tries find no such one."""
+    usual = median(r.value or 0.0 for r in reads[::50])
+    tries = (_somewhere(reads, rng, hours) for _ in range(100))
+    return next((found for found in tries if (reads[found[0]].value or 0.0) <= usual), (0, 0))
+
+
 def _crest(reads: Reads) -> int:
     """The place of the highest reading."""
     return max(range(len(reads)), key=lambda i: -1e9 if reads[i].value is None else reads[i].value or 0.0)
@@ -135,21 +144,42 @@ def _changed(
 
 def spikes(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     troubles: list[Trouble] = []
-    for _ in range(6):
+    for number in range(8):
         first = rng.randrange(len(reads))
         last = min(len(reads), first + (2 if rng.random() < 0.2 else 1))
-        target = rng.uniform(gauge.lowest, gauge.highest)
-        reads, made = _changed(reads, first, last, "spikes", lambda _, r, t=target: replace(r, value=_centimetres(t)))  # type: ignore[misc]
+        far, near = rng.uniform(gauge.lowest, gauge.highest), rng.uniform(0.35, 0.9)
+
+        def off(_: int, r: Read, small: bool = number >= 6, far: float = far, near: float = near) -> Read:
+            return replace(r, value=_centimetres(_within((r.value or 0.0) - near, gauge) if small else far))
+
+        reads, made = _changed(reads, first, last if number < 6 else min(last, first + 1), "spikes", off)
         troubles += made
     return reads, troubles
 
 
+def codes(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    troubles: list[Trouble] = []
+    for _ in range(4):
+        first = rng.randrange(len(reads))
+        code = rng.choice((99.99, 999.9, -99.99))
+        last = min(len(reads), first + rng.randint(1, 6))
+        reads, made = _changed(reads, first, last, "codes", lambda _, r, c=code: replace(r, value=c))  # type: ignore[misc]
+        troubles += made
+    return reads, troubles
+
+
+def creeping(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
+    first, last = _low_water(reads, rng, rng.uniform(1.0, 2.5))
+    per_read = rng.uniform(1.0, 4.0) / max(1, last - first)
+
+    def slip(i: int, r: Read) -> Read:
+        return replace(r, value=_centimetres(_within((r.value or 0.0) + (i + 1) * per_read, gauge)))
+
+    return _changed(reads, first, last, "creeping", slip)
+
+
 def stuck(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
-    hours, usual = rng.uniform(8, 72), median(r.value or 0.0 for r in reads[::50])
-    first, last = next(
-        (found for _ in range(100) if (reads[(found := _somewhere(reads, rng, hours))[0]].value or 0.0) <= usual),
-        (0, 0),
-    )
+    first, last = _low_water(reads, rng, rng.uniform(8, 72))
     held = reads[first].value
     return _changed(reads, first, last, "stuck", lambda _, r: replace(r, value=held))
 
@@ -197,7 +227,7 @@ def noise(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[T
 
 def damped(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     first, last = _somewhere(reads, rng, 24 * rng.uniform(2, 8))
-    share, flood = 1 / rng.uniform(80, 200), gauge.lowest + 0.5 * (gauge.overflow - gauge.lowest)
+    share, flood = 1 / rng.uniform(80, 200), gauge.lowest + 0.35 * (gauge.overflow - gauge.lowest)
     inside = reads[first].value or 0.0
     last = next((i for i in range(first, last) if (reads[i].value or 0.0) > flood), last)
 
@@ -277,17 +307,20 @@ def jump_over_overflow(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[
     return reads, troubles
 
 
+# What happens at the crest comes first, so that where others lie over it they do not pass for the crest.
 CATALOGUE: dict[str, Fault] = {
-    "spikes": spikes,
-    "stuck": stuck,
-    "drift": drift,
-    "dropouts": dropouts,
-    "damped": damped,
-    "noise": noise,
-    "clock": clock,
-    "obstructed": obstructed,
-    "set_wrong": set_wrong,
-    "dead_at_crest": dead_at_crest,
-    "span_at_crest": span_at_crest,
     "jump_over_overflow": jump_over_overflow,
+    "span_at_crest": span_at_crest,
+    "dead_at_crest": dead_at_crest,
+    "noise": noise,
+    "damped": damped,
+    "drift": drift,
+    "stuck": stuck,
+    "obstructed": obstructed,
+    "spikes": spikes,
+    "creeping": creeping,
+    "set_wrong": set_wrong,
+    "codes": codes,
+    "clock": clock,
+    "dropouts": dropouts,
 }

@@ -28,15 +28,16 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(20_001, 20_011)
+REPORTED = range(30_001, 30_011)
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one
 RAINS_MM = 20.0  # in an hour
 LEVELS = config.load_levels("jp-2026")
 
-# What befalls every gauge every year, in the order in which it acts; and at its highest crest one of these, in turn.
-EVERY_YEAR = ("noise", "damped", "drift", "stuck", "obstructed", "spikes", "set_wrong")
+# What befalls every gauge every year, in the order in which it acts; and before, at its highest crest, one of these in
+# turn. What each test is good for is measured where every crest has the jump, which is the rarest of them.
+EVERY_YEAR = ("noise", "damped", "drift", "stuck", "obstructed", "spikes", "creeping", "set_wrong", "codes")
 AT_THE_CREST = ((), ("dead_at_crest",), ("span_at_crest",), ("jump_over_overflow",))
 AFTERWARDS = ("clock", "dropouts")
 TESTS = (
@@ -80,29 +81,29 @@ def measure(seeds: Sequence[int], years: int = YEARS, gauges: int = GAUGES, proc
 
 
 def _measured(
-    seeds: Sequence[int], years: int, gauges: int, without: Sequence[str], processes: int = 2
+    seeds: Sequence[int], years: int, gauges: int, without: Sequence[str], processes: int = 2, jumps: bool = False
 ) -> dict[str, Account]:
     """The account of these rivers for each quality test that is switched off, "" for none."""
     total = {test: Account() for test in without}
-    tasks = [(seed, years, gauges, test) for test in without for seed in seeds]
+    tasks = [(seed, years, gauges, test, jumps) for test in without for seed in seeds]
     with ProcessPoolExecutor(processes) as pool:
-        for (*_, test), part in zip(tasks, pool.map(_one, tasks), strict=True):
+        for (*_, test, _), part in zip(tasks, pool.map(_one, tasks), strict=True):
             total[test].add(part)
     return total
 
 
-def _one(task: tuple[int, int, int, str]) -> Account:
-    seed, years, gauges, without = task
-    return river(stormyears.river(seed, years, gauges), seed, without)
+def _one(task: tuple[int, int, int, str, bool]) -> Account:
+    seed, years, gauges, without, jumps = task
+    return river(stormyears.river(seed, years, gauges), seed, without, jumps)
 
 
-def river(found: River, seed: int, without: str = "") -> Account:
+def river(found: River, seed: int, without: str = "", jumps: bool = False) -> Account:
     """All gauges of one river through one bridge."""
     stations = [_station(found, g, without) for g in found.gauges]
     arriving: list[tuple[Station, Channel, list[faults.Read]]] = []
     troubles: list[list[faults.Trouble]] = []
     for number, (g, station) in enumerate(zip(found.gauges, stations, strict=True)):
-        reads, made = _troubled(found, g, seed, number)
+        reads, made = _troubled(found, g, seed, number, jumps)
         arriving.append((station, station.channels[LEVEL], reads))
         troubles.append(made)
     for g, station in zip(found.gauges, stations, strict=True):
@@ -190,14 +191,17 @@ def episodes(series: truth.Levels, level: float) -> int:
     return len(found) - sum(b.since_ms - a.until_ms < day_ms for a, b in pairwise(found))
 
 
-def _troubled(found: River, g: Gauge, seed: int, number: int) -> tuple[list[faults.Read], list[faults.Trouble]]:
+def _troubled(
+    found: River, g: Gauge, seed: int, number: int, jumps: bool = False
+) -> tuple[list[faults.Read], list[faults.Trouble]]:
     reads: list[faults.Read] = []
     made: list[faults.Trouble] = []
     place = faults.Gauge(*g.sensor_span, g.thresholds["overflow"])
     for year, begin in enumerate(range(0, len(g.levels), STEPS_A_YEAR)):
         values = g.levels[begin : begin + STEPS_A_YEAR]
         plain = faults.reads_of([(found.start_ms + (begin + i) * STEP_MS, value) for i, value in enumerate(values)])
-        names = (*EVERY_YEAR, *AT_THE_CREST[(number + year) % len(AT_THE_CREST)], *AFTERWARDS)
+        crest = AT_THE_CREST[-1] if jumps else AT_THE_CREST[(number + year) % len(AT_THE_CREST)]
+        names = (*crest, *EVERY_YEAR, *AFTERWARDS)
         part, troubles = faults.inject(plain, place, names, hash_of(seed, number, year))
         reads += part
         made += troubles
@@ -288,8 +292,11 @@ def _limits(g: Gauge, without: str) -> Limits:
 def _tests(g: Gauge) -> QualityTests:
     """What a water level has by default, and what is known of the place: its seasons, its dry level, that a tide must
     move it, and its second sensor."""
+    usual = qualitylimits.defaults("water_level")
+    assert usual.neighbour is not None
     return replace(
-        qualitylimits.defaults("water_level"),
+        usual,
+        neighbour=replace(usual.neighbour, reporting=1),  # the first and the last gauge have but one
         climatology=tuple(Season(3 * i + 1, 3 * i + 3, span) for i, span in enumerate(g.season)),
         attenuated=Attenuated("range", 86_400.0, 0.5 * g.site.tide) if g.site.tide else None,
         multi_variate=(MultiVariate(SECOND, differs=0.3),) if g.second is not None else (),
@@ -336,10 +343,15 @@ class Loss:
     false_high: int
     false: int
 
+    @property
+    def worsened(self) -> int:
+        """How many of these figures are worse without it."""
+        return sum(x > 0 for x in (self.wrong_as_good, self.missed, self.false_high, self.false))
+
 
 def ablations(seeds: Sequence[int], years: int, gauges: int = GAUGES) -> list[Loss]:
     """The same rivers with each quality test switched off, one at a time."""
-    measured = _measured(seeds, years, gauges, ("", *TESTS))
+    measured = _measured(seeds, years, gauges, ("", *TESTS), jumps=True)
     whole, out = measured[""], []
     for test in TESTS:
         part = measured[test]
