@@ -87,7 +87,23 @@ class NoticeCode(_Described):
     STORE_FULL = "store_full", "the store has reached 95 % of its ceiling; readings are thinned"
     DISK_FULL = "disk_full", "the bridge's disk is full; the reserve was freed for alerts"
     INFLUX_WAITS = "influx_waits", "InfluxDB does not take points; they wait in the store"
+    QUOTA_LOW = "quota_low", "four fifths of a medium's quota are spent"
+    QUOTA_SPENT = "quota_spent", "a medium's quota is spent; only ranks 4 and 5 are sent by it"
     CAP_WAITS = "cap_waits", "the folder of the CAP feed cannot be written; documents wait in the store"
+
+
+class MediumReason(_Described):
+    """Why a medium did not take a notification, now or ever."""
+
+    UNREACHABLE = "unreachable", "the medium's server cannot be reached"
+    TIMED_OUT = "timed_out", "the medium's server did not answer in time"
+    BUSY = "busy", "the medium's server asks to try again later"
+    FAILED = "failed", "the medium's server failed"
+    AUTHENTICATION = "authentication", "the medium's server does not accept the name, password or token"
+    REFUSED_ADDRESS = "refused_address", "there is no such address"
+    REFUSED_CONTENT = "refused_content", "the medium's server does not take this message"
+    UNSENDABLE = "unsendable", "the address or token as configured cannot be sent"
+    QUOTA_SPENT = "quota_spent", "the quota of this medium is spent; ranks 4 and 5 are sent all the same"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import capfile, schema, settings, units
+from gateway import capfile, recipientfile, schema, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
+from gateway.secretfile import content, secret
 from gateway.validation import loosely, validate
 from gateway.yamlfile import Document, Path
 
@@ -35,7 +36,7 @@ def _broker(document: Document, folder: FilePath, user: str = "") -> settings.Br
     if judged.password_file and "username" not in document.mapping(path):
         example = f". Add for example 'username: {user}'" if user else ""
         document.add((*path, "password_file"), f"a password needs 'username' beside it{example}", at_key=True)
-    password = _secret(document, (*path, "password_file"), judged.password_file, folder)
+    password = secret(document, (*path, "password_file"), judged.password_file, folder)
     port = judged.port or (8883 if tls else 1883)
     return settings.Broker(row.host, port, row.username, password, row.keepalive, tls) if row else None
 
@@ -48,34 +49,9 @@ def _tls(document: Document, path: Path, row: schema.Tls, folder: FilePath) -> s
     for key in ("ca_file", "cert_file", "key_file"):
         name = getattr(row, key)
         files[key] = None if name is None else folder / name
-        if name is not None and _content(document, (*path, key), folder / name, f"{name} ") == b"":
+        if name is not None and content(document, (*path, key), folder / name, f"{name} ") == b"":
             document.add((*path, key), f"{name} is empty")
     return settings.Tls(**files)
-
-
-def _secret(document: Document, path: Path, name: str | None, folder: FilePath) -> str | None:
-    """The stripped content of a file; what it holds and how it is named stay out of every message."""
-    if name is None:
-        return None
-    content = _content(document, path, folder / name, "")
-    try:
-        secret = None if content is None else content.decode().strip()
-    except UnicodeDecodeError:
-        document.add(path, "the file is not text in UTF-8")
-        return None
-    if secret is not None and len(secret.splitlines()) != 1:
-        document.add(path, "the file holds no or several lines. It holds the secret and nothing else")
-    return secret
-
-
-def _content(document: Document, path: Path, file: FilePath, name: str) -> bytes | None:
-    try:
-        return file.read_bytes()
-    except (OSError, ValueError) as e:
-        reason = (e.strerror or "").lower() if isinstance(e, OSError) else "not a path"
-        whose = f"{name}cannot be read" if name else "the file that this names cannot be read"
-        document.add(path, f"{whose} ({reason}). Write a path relative to the configuration's folder")
-        return None
 
 
 # --- edge.yaml
@@ -208,9 +184,8 @@ def _one_source(document: Document, sensors: Iterable[settings.Sensor]) -> None:
 def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> settings.Bridge | None:
     """The bridge's settings as far as they stand; what is wrong are problems of the document."""
     row = validate(schema.Bridge, document)
-    names = document.mapping(("notify", "recipients"))
-    recipients = [_recipient(document, ("notify", "recipients", name), folder) for name in names]
-    media = {str(n): _medium(document, ("notify", "media", n), folder) for n in document.mapping(("notify", "media"))}
+    media = recipientfile.media(document, folder)
+    recipients = recipientfile.recipients(document, folder, media)
     cap = capfile.cap_of(document, folder)
     judged = row or loosely(schema.Bridge, document, ())
     broker = _broker(document, folder)
@@ -233,9 +208,9 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         broker=broker or settings.Broker(),
         client_id=row.client_id,
         influx=influx,
-        recipients=tuple(recipient for recipient in recipients if recipient),
+        recipients=recipients,
         alert_topic=row.notify.alert_topic,
-        media={name: medium for name, medium in media.items() if medium},
+        media=media,
         level_table=row.level_table,
         trust_clock=row.clock.trust,
         future_tolerance_s=row.clock.future_tolerance,
@@ -265,8 +240,8 @@ def _influx(document: Document, path: Path, folder: FilePath) -> settings.Influx
         document.add(path, message, at_key=True)
     if "password_file" in stated and "username" not in stated:
         document.add((*path, "password_file"), "a password needs 'username' beside it", at_key=True)
-    token = _secret(document, (*path, "token_file"), judged.token_file, folder)
-    password = _secret(document, (*path, "password_file"), judged.password_file, folder)
+    token = secret(document, (*path, "token_file"), judged.token_file, folder)
+    password = secret(document, (*path, "password_file"), judged.password_file, folder)
     if row is None:
         return None
     return settings.Influx(
@@ -281,32 +256,3 @@ def _influx(document: Document, path: Path, folder: FilePath) -> settings.Influx
         timeout_s=row.timeout,
         batch=row.batch,
     )
-
-
-def _recipient(document: Document, path: Path, folder: FilePath) -> settings.Recipient | None:
-    row = validate(schema.Recipient, document, path)
-    if row is None:
-        return None
-    token = _reached(document, path, row, folder)
-    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, row.min_rank, row.notices)
-
-
-def _medium(document: Document, path: Path, folder: FilePath) -> settings.Recipient | None:
-    """As a recipient without an address; members have those."""
-    row = validate(schema.Medium, document, path)
-    if row is None:
-        return None
-    token = _reached(document, path, row, folder)
-    return settings.Recipient(str(path[-1]), row.medium, row.url or "", token, row.timeout, notices=False)
-
-
-def _reached(document: Document, path: Path, row: schema.Recipient | schema.Medium, folder: FilePath) -> str | None:
-    """The token of a medium whose keys fit it."""
-    if row.medium == "webhook" and "url" not in document.mapping(path):
-        message = "'url' is missing: a webhook is called there. Add for example 'url: https://desk.example/hook'"
-        document.add(path, message, at_key=True)
-    if row.medium == "console":
-        for key in ("url", "token_file"):
-            if getattr(row, key) is not None:
-                document.add((*path, key), f"the medium console has no {key}. Leave it out", at_key=True)
-    return _secret(document, (*path, "token_file"), row.token_file, folder)

@@ -203,22 +203,35 @@ class Influx(Row):
     batch: Annotated[int, Field(ge=1, le=100_000)] = 5000
 
 
-class Recipient(Row):
-    medium: Literal["console", "webhook"] = _need("webhook")
+class Medium(Row):
+    """How an address of people.yaml is reached: `mail:yamada@city.example` by the medium `mail`. Which keys belong to
+    which kind stands in `recipientfile`."""
+
+    medium: Literal["console", "webhook", "sms", "voice", "mail", "line", "chat", "lamp"] = _need("webhook")
     url: f.Url | None = None
+    url_file: f.Text | None = None
     token_file: f.Text | None = None
+    secret_file: f.Text | None = None
+    host: f.Host | None = None
+    port: Port | None = None
+    security: Literal["starttls", "tls", "none"] | None = None
+    sender: f.Text | None = None
+    reply_to: f.Text | None = None
+    username: f.Text | None = None
+    password_file: f.Text | None = None
+    ca_file: f.Text | None = None
+    levels: dict[Annotated[int, Field(ge=0, le=5)], f.Text] | None = None
+    quota: f.Text | None = None
     timeout: f.Duration = 10.0
+
+
+class Recipient(Medium):
+    """A medium with an address; `medium` may also name one of `media`."""
+
+    medium: f.Text = _need("webhook")  # type: ignore[assignment]
+    to: f.Text | None = None
     min_rank: Annotated[int, Field(ge=1, le=5)] = 2
     notices: bool = True
-
-
-class Medium(Row):
-    """How an address of people.yaml is reached: `mail:yamada@city.example` by the medium `mail`."""
-
-    medium: Literal["console", "webhook"] = _need("webhook")
-    url: f.Url | None = None
-    token_file: f.Text | None = None
-    timeout: f.Duration = 10.0
 
 
 class Notify(Row):

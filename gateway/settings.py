@@ -121,19 +121,50 @@ class Influx:
     batch: int = 5000
 
 
+MediumKind = Literal["console", "webhook", "sms", "voice", "mail", "line", "chat", "lamp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """How mail is handed over. `security`: STARTTLS, TLS from the start, or none (a server on this machine)."""
+
+    host: str
+    sender: str
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    reply_to: str = ""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many notifications a medium may send in a day, or a month, of Japan's calendar."""
+
+    count: int
+    period: Literal["day", "month"]
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """One address in one medium. Only transitions that touch `min_rank` or more, and silences, reach it; conditions of
-    the house itself where `notices` is true."""
+    the house itself where `notices` is true. `via` is the name of the medium in bridge.yaml, where it has one: what
+    several recipients share, and its quota. `levels`: what a lamp is asked for from a rank on."""
 
     name: str
-    medium: Literal["console", "webhook"]
+    medium: MediumKind
     url: str = field(default="", repr=False)  # a webhook's address is often its secret
     token: str | None = field(default=None, repr=False)
     timeout_s: float = 10.0
     min_rank: int = 2
     notices: bool = True
     to: str = ""  # whom the medium is to reach, where it serves many: what stands after `mail:`
+    via: str = ""
+    secret: str | None = field(default=None, repr=False)
+    mail: Mail | None = None
+    quota: Quota | None = None
+    levels: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,9 @@ END;
 
 # How far a notification is, beside whether it is owed, sent or given_up.
 _OUTBOX = """
+-- When what was not taken is tried again; its reason and attempts stand beside it while it is owed.
+ALTER TABLE outbox ADD COLUMN next_ms INTEGER;
+CREATE INDEX outbox_sent ON outbox (medium, done_ms) WHERE state = 'sent';
 """
 
 _CAP = """

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,12 @@ from typing import Any
 import pytest
 
 from gateway import calling, settings, storefile
-from gateway.bridge import notify, telling
-from gateway.bridge.notify import GIVE_UP_AFTER_S, AlertTopic, Console, Deliverer, Medium, Outcome, Owed, Webhook
+from gateway.bridge import delivery, notify, telling
+from gateway.bridge.delivery import GIVE_UP_AFTER_S, Deliverer
+from gateway.bridge.media import AlertTopic, Medium
+from gateway.bridge.media.console import Console
+from gateway.bridge.media.webhook import Webhook
+from gateway.bridge.notify import Outcome, Owed
 from gateway.bridge.store import Store
 from gateway.calling import Moment, Phones, Place
 from gateway.channelstate import ChannelState
@@ -158,16 +163,19 @@ class Bridge:
     """The store's one writer: takes outcomes as the bridge does, and writes them when told."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.outcomes = path, list[Outcome]()
+        self.path, self.outcomes, self.retries = path, list[Outcome](), list[Outcome]()
         self.now_ms, self.days_pass, self._closed = T0, False, False
         self._store = Store(path)
         self._memory = self._store.load()
 
-    def owe(self, *names: str, to: str = "duty", at_ms: int = T0) -> None:
+    def owe(self, *names: str, to: str = "duty", at_ms: int = T0, rings: bool = True) -> None:
         work = world.work(self._memory, world.bridge(self.path))
-        body = owed_to(transition())[0].body
+        body = json.dumps(json.loads(owed_to(transition())[0].body) | {"rings": rings}, ensure_ascii=False)
         work.owed += [Owed(f"{name}/{to}", "webhook", to, body, at_ms) for name in names]
         self._store.commit(work)
+
+    def report(self, outcome: Outcome) -> None:
+        (self.retries if outcome.state == "retry" else self.outcomes).append(outcome)
 
     def record(self) -> None:
         work = world.work(self._memory, world.bridge(self.path))
@@ -200,7 +208,7 @@ def delivering(
         name,
         medium,
         bridge.path,
-        report or bridge.outcomes.append,
+        report or bridge.report,
         lambda: bridge.now_ms,
         BACKOFF_S,
         steady_s=lambda: float(next(looks)),
@@ -235,7 +243,7 @@ def test_a_webhook_gets_the_body_its_key_and_the_token(bridge: Bridge) -> None:
     assert request.headers["Idempotency-Key"] == "rise/duty"
     assert request.headers["Content-Type"] == "application/json; charset=utf-8"
     assert request.headers["Authorization"] == f"Bearer {SECRET}"
-    assert bridge.outcomes == [Outcome(1, "sent", 1, key="rise/duty")]
+    assert bridge.outcomes == [Outcome(1, "sent", 1, key="rise/duty", recipient="duty")]
 
 
 def test_without_a_token_no_header_pretends_one(bridge: Bridge) -> None:
@@ -277,10 +285,10 @@ def test_what_may_pass_is_tried_again(bridge: Bridge, what: str, first: Reply) -
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (Reply(404), "answered 404 Not Found"),
-        (Reply(400), "answered 400 Bad Request"),
-        (Reply(401), "answered 401 Unauthorized"),
-        (Reply(410), "answered 410 Gone"),
+        (Reply(404), "refused_address: answered 404 Not Found"),
+        (Reply(400), "refused_content: answered 400 Bad Request"),
+        (Reply(401), "authentication: answered 401 Unauthorized"),
+        (Reply(410), "refused_address: answered 410 Gone"),
     ],
 )
 def test_what_never_will_be_taken_is_given_up_with_its_reason(
@@ -324,7 +332,7 @@ def test_an_absent_recipient_is_one_message_and_one_more_when_it_is_back(
         wait_for("a warning", lambda: caplog.records)
         with http_server(lambda _: OK, port):
             wait_for("the outcome", lambda: bridge.outcomes)
-    warning, again = [r.getMessage() for r in caplog.records if r.name == notify.__name__]
+    warning, again = [r.getMessage() for r in caplog.records if r.name == delivery.__name__]
     assert warning.startswith("cannot notify duty: ")
     assert again == f"notified duty after {bridge.outcomes[0].attempts} attempts"
 
@@ -336,7 +344,9 @@ def test_after_a_day_it_is_given_up(bridge: Bridge) -> None:
     bridge.now_ms, bridge.days_pass = T0 + round(GIVE_UP_AFTER_S * 1000) + 1, True
     with http_server(lambda _: Reply(503)) as server, delivering(bridge, Webhook(recipient(url=server.url))):
         wait_for("tries of the second", lambda: keys(server.requests).count("young/duty") > 5)
-    assert [(x.outbox_id, x.state, x.reason) for x in bridge.outcomes] == [(1, "given_up", "answered 503")]
+    assert [(x.outbox_id, x.state, x.reason) for x in bridge.outcomes] == [
+        (1, "given_up", "failed: answered 503 Service Unavailable")
+    ]
 
 
 def test_a_clock_that_is_set_forward_gives_up_nothing(bridge: Bridge) -> None:
@@ -349,12 +359,94 @@ def test_a_clock_that_is_set_forward_gives_up_nothing(bridge: Bridge) -> None:
 
 
 def test_one_recipients_part_goes_in_order(bridge: Bridge) -> None:
-    """Rise before fall, also where the first needs several attempts."""
-    bridge.owe("1", "2", "3")
+    """What does not ring waits its turn, also where the first needs several attempts."""
+    bridge.owe("1", "2", "3", rings=False)
     with http_server(replies(Reply(500), Reply(500))) as server:
         with delivering(bridge, Webhook(recipient(url=server.url))):
             wait_for("three outcomes", lambda: len(bridge.outcomes) == 3)
         assert keys(server.requests) == ["1/duty"] * 3 + ["2/duty", "3/duty"]
+
+
+def test_what_rings_now_does_not_wait_for_what_could_not_be_delivered(bridge: Bridge) -> None:
+    """The medium was down: the newest ring is tried as soon as it is owed, and goes before older ones and quiet ones;
+    then the rest follows in order."""
+    bridge.owe("old")
+    bridge.owe("quiet", rings=False)
+    down = threading.Event()
+    down.set()
+    with http_server(lambda _: Reply(503) if down.is_set() else OK) as server:
+        slow = Deliverer("duty", Webhook(recipient(url=server.url)), bridge.path, bridge.report, lambda: T0, (60.0,))
+        slow.start()
+        slow.wake()
+        wait_for("the first try", lambda: bridge.retries)
+        down.clear()
+        bridge.owe("news")
+        slow.wake()
+        wait_for("all", lambda: len(bridge.outcomes) == 3)
+        slow.stop()
+        assert keys(server.requests) == ["old/duty", "news/duty", "old/duty", "quiet/duty"]
+    bridge.outcomes[:0] = bridge.retries
+    bridge.record()
+    assert bridge.outbox() == [
+        ("old/duty", "sent", 2, None),
+        ("quiet/duty", "sent", 1, None),
+        ("news/duty", "sent", 1, None),
+    ]
+
+
+def test_a_retry_is_seen_in_the_outbox(bridge: Bridge) -> None:
+    """Still owed, with what the medium said, how often it was tried, and when it is tried again."""
+    bridge.owe("rise")
+    busy = Reply(429, headers={"Retry-After": "120"})
+    with http_server(lambda _: busy) as server, delivering(bridge, Webhook(recipient(url=server.url))):
+        wait_for("a try", lambda: bridge.retries)
+    bridge.outcomes += bridge.retries[:1]
+    bridge.record()
+    assert bridge.outbox() == [("rise/duty", "owed", 1, "busy: answered 429 Too Many Requests")]
+    assert storefile.rows(bridge.path, "SELECT next_ms, done_ms FROM outbox") == [(T0 + 120_000, None)]
+
+
+def test_a_thread_lives_while_something_is_owed(bridge: Bridge) -> None:
+    """A hundred recipients are not a hundred idle threads."""
+    with http_server(lambda _: OK) as server:
+        d = Deliverer("duty", Webhook(recipient(url=server.url)), bridge.path, bridge.report, lambda: T0, idle_s=0.05)
+        d.wake()
+        assert not d.running  # not started: another bridge may have the place
+        d.start()
+        bridge.owe("rise")
+        d.wake()
+        wait_for("its outcome", lambda: bridge.outcomes)
+        wait_for("the end of the thread", lambda: not d.running)
+        bridge.record()
+        bridge.owe("next")
+        d.wake()
+        wait_for("the next outcome", lambda: len(bridge.outcomes) == 2)
+        d.stop()
+
+
+def test_a_quota_spares_money_but_holds_back_no_danger(bridge: Bridge, tmp_path: Path) -> None:
+    """What was sent this month counts, also by another process; a rank of 4 goes out all the same."""
+    quota = delivery.Quota("webhook", settings.Quota(2, "month"), bridge.path)
+    to = {"a/duty": 3, "b/duty": 3, "c/duty": 3, "d/duty": 4}
+    work = world.work(bridge._memory, world.bridge(bridge.path))
+    for key, rank in to.items():
+        body = json.dumps({"rank": rank, "from_rank": 0, "rings": False})
+        work.owed.append(Owed(key, "webhook", "duty", body, T0))
+    bridge._store.commit(work)
+    with http_server(lambda _: OK) as server:
+        medium = Webhook(recipient(url=server.url))
+        for n in range(1, 5):  # each outcome is recorded before the next is looked at
+            d = Deliverer("duty", medium, bridge.path, bridge.report, lambda: T0, quota=quota)
+            row = d._owed()[0]
+            d._try(row)
+            bridge.record()
+            assert len(bridge.outcomes) == n
+        assert keys(server.requests) == ["a/duty", "b/duty", "d/duty"]
+    assert [x[1:] for x in bridge.outbox()] == [
+        ("sent", 1, None), ("sent", 1, None), ("given_up", 1, "quota_spent: 2 of 2 a month"), ("sent", 1, None)
+    ]  # fmt: skip
+    assert quota.spent(T0) == 3
+    assert quota.spent(T0 + 40 * 86_400_000) == 0
 
 
 def test_a_hanging_recipient_delays_no_other(bridge: Bridge) -> None:
@@ -362,12 +454,13 @@ def test_a_hanging_recipient_delays_no_other(bridge: Bridge) -> None:
     bridge.owe("a")
     bridge.owe("a", "b", "c", to="mayor")
     with http_server(lambda _: HANG) as stuck, http_server(lambda _: OK) as server:
-        slow = Webhook(recipient(url=stuck.url, timeout_s=1.0))
-        with delivering(bridge, slow, report=lambda _: pytest.fail("answered")):
+        slow, said = Webhook(recipient(url=stuck.url, timeout_s=1.0)), list[Outcome]()
+        with delivering(bridge, slow, report=said.append):
             wait_for("the question", lambda: stuck.requests)
             with delivering(bridge, Webhook(recipient("mayor", server.url)), "mayor"):
                 wait_for("three outcomes", lambda: len(bridge.outcomes) == 3)
     assert [x.state for x in bridge.outcomes] == ["sent"] * 3
+    assert {x.state for x in said} <= {"retry"}
     assert keys(server.requests) == ["a/mayor", "b/mayor", "c/mayor"]
 
 

@@ -269,7 +269,8 @@ MISTAKES = [
         "an unknown medium",
         "medium: console",
         "medium: consol",
-        "9:22 'consol' is not known. Did you mean 'console'? (one of console, webhook)",
+        "9:22 unknown medium 'consol'. Did you mean 'console'? "
+        "(one of chat, console, lamp, line, mail, sms, voice, webhook)",
     ),
     (
         "bridge.yaml",

@@ -45,6 +45,8 @@ TELLING: dict[NoticeCode, Telling] = {
     NoticeCode.STORE_FULL: Telling(0, 600, True),
     NoticeCode.DISK_FULL: Telling(0, 60, True),
     NoticeCode.INFLUX_WAITS: Telling(600, 60, False),
+    NoticeCode.QUOTA_LOW: Telling(0, 600, False),
+    NoticeCode.QUOTA_SPENT: Telling(0, 600, True),
     NoticeCode.CAP_WAITS: Telling(600, 60, False),
 }
 

@@ -105,6 +105,16 @@ JA: dict[NoticeCode, Words] = {
         "InfluxDBの稼働、トークン、保存先の名前を確認してください。",
         "InfluxDBへの書き込みを再開しました",
     ),
+    NoticeCode.QUOTA_LOW: Words(
+        "通報手段の送信枠の8割を使いました",
+        "枠を増やすか、ランクの低い通報の宛先を減らしてください。危険水位以上の通報は枠に関わらず送ります。",
+        "通報手段の送信枠に余裕が戻りました",
+    ),
+    NoticeCode.QUOTA_SPENT: Words(
+        "通報手段の送信枠を使い切りました。危険水位以上のほかは、この手段では送りません",
+        "至急、枠を増やすか、ほかの手段の宛先を加えてください。",
+        "通報手段の送信枠が戻りました",
+    ),
     NoticeCode.CAP_WAITS: Words(
         "CAP文書の公開用フォルダに書き込めません。文書はサーバー内で待っています（警報は通常どおりです）",
         "フォルダの有無、空き容量、書き込み権限を確認してください。",
@@ -182,6 +192,16 @@ EN: dict[NoticeCode, Words] = {
         "InfluxDB takes no points; they wait in the store. Alerts are not affected",
         "See whether InfluxDB runs, and whether token and bucket are right.",
         "InfluxDB takes points again",
+    ),
+    NoticeCode.QUOTA_LOW: Words(
+        "four fifths of a medium's quota are spent",
+        "Raise the quota, or send fewer low ranks by it. Ranks 4 and 5 are sent whatever the quota says.",
+        "the medium's quota has room again",
+    ),
+    NoticeCode.QUOTA_SPENT: Words(
+        "a medium's quota is spent; by it only ranks 4 and 5 are sent",
+        "Raise the quota, or give its recipients another medium, now.",
+        "the medium may send again",
     ),
     NoticeCode.CAP_WAITS: Words(
         "the folder of the CAP feed cannot be written; documents wait in the store. Alerts are not affected",

@@ -1,37 +1,21 @@
-"""Notifications: what is owed to whom, and the threads that deliver it. One thread for each recipient, so that a
-hanging medium delays nobody else. "Sent" is recorded after the send; a crash between the two repeats a delivery
-with the same key, it never loses one.
-"""
+"""Notifications: what is owed to whom, as rows of the outbox, and what became of them. Pure; `delivery` delivers."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import logging
-import math
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
-from gateway import settings, storefile, wire
+from gateway import journal, settings
 from gateway.bridge import wording
 from gateway.calling import Call
 from gateway.channelstate import ChannelState
-from gateway.disk import DISK, Disk
-from gateway.errors import Unavailable
 from gateway.model import Change, Transition
 from gateway.stations import Channel, LevelTable, Station
 
-log = logging.getLogger(__name__)
-
 ALERT_TOPIC = "_alerts"  # the recipient that is the retained MQTT topic
-BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
-GIVE_UP_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +32,37 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an outbox row: `sent`, or `given_up` with the reason."""
+    """What became of an outbox row: `sent`, `given_up` with the reason, or `retry`: it was not taken, with the reason,
+    and is tried again at `next_ms`."""
 
     outbox_id: int
-    state: str
+    state: Literal["sent", "given_up", "retry"]
     attempts: int
     reason: str | None = None
     key: str = ""
+    next_ms: int | None = None
+    recipient: str = ""
+
+
+_OF_STATION = re.compile(r"(?:drill[.:/])?(.+)\.\d{8}T\d{6}\.\d{3}Z")
+
+
+def told(outcome: Outcome, now_ms: int) -> journal.Entry | None:
+    """The journal's row for a notification to people that was sent or given up; None for what is no alert of a station
+    (its topic, conditions of the house, tests), which have lists of their own."""
+    tenant, _, rest = outcome.key.partition("/")
+    episode = rest.partition("/")[0]
+    if outcome.state == "retry" or outcome.recipient == ALERT_TOPIC or tenant in ("notice", "test") or not episode:
+        return None
+    found = _OF_STATION.fullmatch(episode)
+    body = {
+        "recipient": outcome.recipient,
+        "outcome": outcome.state,
+        "attempts": outcome.attempts,
+        "reason": outcome.reason,
+        "key": outcome.key,
+    }
+    return journal.Entry(now_ms, journal.Kind.NOTIFICATION, tenant, found[1] if found else "", episode, body=body)
 
 
 def owed(
@@ -91,7 +99,7 @@ def addressed(body: Mapping[str, Any], calls: Sequence[Call], bridge: settings.B
             if call.more:
                 own["text"] = _with_more(body, call)
             text = json.dumps({**body, **own}, ensure_ascii=False)
-            out.append(Owed(call.key, to.medium, to.name, text, now_ms, call.rings))
+            out.append(Owed(call.key, to.via or to.medium, to.name, text, now_ms, call.rings))
     return out
 
 
@@ -149,182 +157,3 @@ def _body(
         "subject": {"ja": subject_ja, "en": subject_en},
         "text": {"ja": text_ja, "en": text_en},
     }
-
-
-# --- media ---------------------------------------------------------------------------------------------------------
-
-
-class Refused(Exception):
-    """The medium will not take this message, however often it is tried."""
-
-
-class Medium(Protocol):
-    """Delivers one notification. Returns when it was taken; raises Unavailable where trying again may help,
-    Refused where it will not."""
-
-    def send(self, key: str, body: str) -> None: ...
-
-
-class Console:
-    """One line on standard output."""
-
-    def send(self, key: str, body: str) -> None:
-        subject = json.loads(body)["subject"]
-        print(f"{subject['ja']} / {subject['en']}", flush=True)
-
-
-class Webhook:
-    """POST of the notification as JSON. The key travels as Idempotency-Key, so that a receiver can tell a second
-    delivery from a second alert."""
-
-    def __init__(self, recipient: settings.Recipient) -> None:
-        self._to = recipient
-
-    def send(self, key: str, body: str) -> None:
-        headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": key}
-        if self._to.token:
-            headers["Authorization"] = f"Bearer {self._to.token}"
-        try:
-            request = urllib.request.Request(self._to.url, body.encode(), headers, method="POST")  # noqa: S310
-            with _opener.open(request, timeout=self._to.timeout_s):  # http(s) by configuration
-                return
-        except urllib.error.HTTPError as e:
-            e.close()
-            if e.code in (408, 425, 429) or e.code >= 500:
-                raise Unavailable(f"answered {e.code}") from e
-            raise Refused(f"answered {e.code} {e.reason}") from e
-        except http.client.InvalidURL:
-            raise Refused(_UNSENDABLE) from None
-        except (OSError, http.client.HTTPException) as e:
-            reason = getattr(e, "reason", e)
-            raise Unavailable(str(reason) or type(reason).__name__) from e
-        except ValueError:
-            raise Refused(_UNSENDABLE) from None
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirected POST would arrive as a GET without the notification, and the token with it at another host."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_NoRedirect)
-_UNSENDABLE = "its URL or token cannot be sent"  # Python's own words would show the token
-
-
-class AlertTopic:
-    """The retained MQTT topic of the station: its current alert state."""
-
-    def __init__(self, publish: Callable[[str, bytes], bool]) -> None:
-        self._publish = publish
-
-    def send(self, key: str, body: str) -> None:
-        about = json.loads(body)
-        if not self._publish(wire.alert_topic(about["tenant"], about["station"]), body.encode()):
-            raise Unavailable("the broker did not acknowledge")
-
-
-# --- delivery ------------------------------------------------------------------------------------------------------
-
-
-class Deliverer:
-    """Delivers one recipient's part of the outbox, in order. `report` hands outcomes to the bridge, which alone
-    writes the store; until it has done so, `_done` keeps a row from being sent again."""
-
-    def __init__(
-        self,
-        name: str,
-        medium: Medium,
-        store: Path,
-        report: Callable[[Outcome], None],
-        now_ms: Callable[[], int],
-        backoff_s: Sequence[float] = BACKOFF_S,
-        disk: Disk = DISK,
-        steady_s: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.name, self._backoff_s, self._disk = name, backoff_s, disk
-        self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
-        self._steady_s, self._down_since = steady_s, math.inf  # by a clock that nobody sets: since no try succeeded
-        self._done: set[int] = set()
-        self._readable = True
-        self._wake, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"notify {name}", daemon=True)
-
-    def start(self) -> None:
-        if self._thread.ident is None and not self._stop.is_set():
-            self._thread.start()
-
-    def wake(self) -> None:
-        """Something may be owed."""
-        self._wake.set()
-
-    def halt(self) -> None:
-        """Begin no further delivery. Waits for nothing."""
-        self._stop.set()
-        self._wake.set()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        self.halt()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.wait(5.0)
-            self._wake.clear()
-            while not self._stop.is_set() and (rows := self._owed()):
-                for row in rows:
-                    self._deliver(*row)
-
-    def _owed(self) -> list[tuple[int, str, str, int]]:
-        """Owed rows that were not sent by this process; none where the store cannot be read now."""
-        try:
-            rows = storefile.rows(self._store, storefile.OWED, (self.name, 1000), self._disk)
-        except Unavailable as e:
-            if self._readable:
-                log.error("notifications to %s wait: %s", self.name, e)
-            self._readable = False
-            return []
-        self._readable = True
-        self._done &= {row[0] for row in rows}
-        return [(i, key, body, owed_ms) for i, key, body, _, owed_ms in rows if i not in self._done]
-
-    def _deliver(self, outbox_id: int, key: str, body: str, owed_ms: int) -> None:
-        attempts = 0
-        while not self._stop.is_set():
-            attempts += 1
-            try:
-                self._medium.send(key, body)
-            except Refused as e:
-                log.error("notification to %s refused: %s; given up (%s)", self.name, e, key)
-                self._finish(Outcome(outbox_id, "given_up", attempts, str(e), key))
-                return
-            except Unavailable as e:
-                if attempts == 1:
-                    log.warning("cannot notify %s: %s; trying again", self.name, e)
-                self._down_since = min(self._down_since, self._steady_s())
-                if self._is_history(owed_ms) and attempts > len(self._backoff_s):
-                    log.error("notification to %s given up after a day: %s (%s)", self.name, e, key)
-                    self._finish(Outcome(outbox_id, "given_up", attempts, str(e), key))
-                    return
-                self._stop.wait(self._backoff_s[min(attempts, len(self._backoff_s)) - 1])
-            else:
-                self._down_since = math.inf
-                if attempts > 1:
-                    log.info("notified %s after %d attempts", self.name, attempts)
-                self._finish(Outcome(outbox_id, "sent", attempts, key=key))
-                return
-
-    def _is_history(self, owed_ms: int) -> bool:
-        """Owed for a day, and tried for a day: a clock that is set forward gives up nothing."""
-        tried_s = self._steady_s() - self._down_since
-        return min((self._now_ms() - owed_ms) / 1000, tried_s) > GIVE_UP_AFTER_S
-
-    def _finish(self, outcome: Outcome) -> None:
-        self._done.add(outcome.outbox_id)
-        self._report(outcome)
-
-
-def medium_of(recipient: settings.Recipient) -> Medium:
-    return Console() if recipient.medium == "console" else Webhook(recipient)

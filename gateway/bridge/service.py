@@ -19,7 +19,9 @@ from functools import partial
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
 from gateway.bridge.capfeed import Feed
-from gateway.bridge.notify import ALERT_TOPIC, AlertTopic, Deliverer, Outcome, medium_of
+from gateway.bridge.delivery import Deliverer, Spending, quotas
+from gateway.bridge.media import AlertTopic, medium_of
+from gateway.bridge.notify import ALERT_TOPIC, Outcome
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
@@ -89,6 +91,7 @@ class Service:
         self._place = Place(bridge, presence, self._publish_status, lambda: self.receiver.wake(), self._yielded)
         self.receiver = Receiver(bridge, clock.now_ms, clock.uptime_ms, self._place.announce, self._place.heard)
         self._receipts = Receipts(self._memory, self._publish_receipt, self._beat)
+        self._spending = Spending(quotas(bridge, disk), clock.now_ms)
         self._deliverers = self._make_deliverers(disk)
         self._drain = self._make_drain(disk)
         self._feed = Feed(bridge.cap, bridge.store, lambda: self._rules().now_ms, disk) if bridge.cap else None
@@ -99,12 +102,13 @@ class Service:
         self.vitals = Vitals(bridge, sight, supervisor or Supervisor(), disk)
 
     def _make_deliverers(self, disk: Disk) -> list[Deliverer]:
-        bridge, now_ms = self._bridge, self._clock.now_ms
-        media = [(r.name, medium_of(r)) for r in bridge.recipients]
+        bridge, now_ms, allowed = self._bridge, self._clock.now_ms, quotas(self._bridge, disk)
+        media = [(r.name, medium_of(r, bridge.store, disk), allowed.get(r.via or r.name)) for r in bridge.recipients]
         if bridge.alert_topic:
             topic = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
-            media.append((ALERT_TOPIC, topic))
-        return [Deliverer(name, medium, bridge.store, self._report, now_ms, disk=disk) for name, medium in media]
+            media.append((ALERT_TOPIC, topic, None))
+        store, report = bridge.store, self._report
+        return [Deliverer(name, m, store, report, now_ms, disk=disk, quota=quota) for name, m, quota in media]
 
     def _make_drain(self, disk: Disk) -> influx.Drain | None:
         to = self._bridge.influx
@@ -308,6 +312,8 @@ class Service:
             work.notice(NoticeCode.INFLUX_WAITS, why is not None, detail=why or "")
         if self._feed:
             work.notice(NoticeCode.CAP_WAITS, self._feed.failing is not None, detail=self._feed.failing or "")
+        for code, media in zip((NoticeCode.QUOTA_LOW, NoticeCode.QUOTA_SPENT), self._spending.look(), strict=True):
+            work.notice(code, bool(media), detail=media)
         if connected_s is None or not self._memory.ledgers:
             return
         unheard_s = self.receiver.unheard_for_s()
@@ -344,8 +350,9 @@ class Service:
         self._told.committed(work)
         if self._memory.notices.get(NO_DATA) in work.notices.values():
             self.receiver.reconnect()  # it begins: a lost subscription looks like this
-        if work.owed:
-            for deliverer in self._deliverers:
+        owed = {x.recipient for x in work.owed}
+        for deliverer in self._deliverers:
+            if deliverer.name in owed:
                 deliverer.wake()
         if work.cap.chains and self._feed:
             self._feed.wake()

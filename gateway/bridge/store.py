@@ -305,8 +305,13 @@ class Store:
                 "DELETE FROM requests WHERE id <= ? AND state <> 'asked'", (reply.request - REQUESTS_KEPT,)
             )
         self._db.executemany(
-            "UPDATE outbox SET state = ?, attempts = ?, reason = ?, done_ms = ? WHERE id = ?",
-            [(j.state, j.attempts, j.reason, now, j.outbox_id) for j in work.jobs],
+            "UPDATE outbox SET state = ?, attempts = ?, reason = ?, done_ms = ?, next_ms = ? WHERE id = ?",
+            [
+                ("owed", j.attempts, j.reason, None, j.next_ms, j.outbox_id)
+                if j.state == "retry"
+                else (j.state, j.attempts, j.reason, now, None, j.outbox_id)
+                for j in work.jobs
+            ],
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO cursors VALUES (?,?,?)", [(name, at, now) for name, at in work.cursors.items()]

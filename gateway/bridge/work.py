@@ -33,6 +33,7 @@ Device = tuple[str, str]  # tenant, device
 Series = tuple[str, str, str]  # tenant, station, channel
 Place = tuple[str, str]  # tenant, station
 Suspended = tuple[str, str, str]  # kind, tenant, station
+NOT_REACHED = 2  # attempts after which a recipient counts as not reached for now
 
 
 @dataclass(slots=True)
@@ -345,10 +346,13 @@ class Work:
         self.cap.renewals = capping.renewals(self)
 
     def report(self, outcomes: Iterable[notify.Outcome]) -> None:
-        """What became of notifications; whoever was reached by none has no time to acknowledge."""
+        """What became of notifications. Who was not reached has no time to acknowledge: the call moves on, while the
+        medium goes on trying."""
         for outcome in outcomes:
             self.jobs.append(outcome)
-            if outcome.state == "given_up":
+            if (entry := notify.told(outcome, self.rules.now_ms)) is not None:
+                self.entries.append(entry)
+            if outcome.state == "given_up" or (outcome.state == "retry" and outcome.attempts >= NOT_REACHED):
                 self.alerts.telling.given_up(outcome.key)
 
     # --- notices ---------------------------------------------------------------------------------------------

@@ -1,0 +1,257 @@
+"""Delivers what is owed: a thread for each recipient that is owed something, so that a hanging medium delays nobody
+else. "Sent" is recorded after the send; a crash between the two repeats a delivery with the same key, it never loses
+one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway import settings, storefile
+from gateway.bridge.media import Medium, Refused, Unreached
+from gateway.bridge.notify import Outcome
+from gateway.disk import DISK, Disk
+from gateway.errors import MediumReason, Unavailable
+from gateway.people import JST
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+GIVE_UP_AFTER_S = 24 * 3600.0
+IDLE_S = 30.0  # after which a thread with nothing to do ends
+ABOVE_QUOTA = 4  # ranks that no quota of ours holds back
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A notification owed. `urgent`: it rings, so it goes before what is only told once something had to wait."""
+
+    id: int
+    key: str
+    body: str
+    owed_ms: int
+
+    @property
+    def urgent(self) -> bool:
+        return bool(json.loads(self.body).get("rings"))
+
+    @property
+    def rank(self) -> int:
+        about = json.loads(self.body)
+        return max(about.get("rank") or 0, about.get("from_rank") or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a medium has sent of what it may, by the outbox: so it survives restarts."""
+
+    medium: str
+    allowed: settings.Quota
+    store: Path
+    disk: Disk = DISK
+
+    def spent(self, now_ms: int) -> int:
+        """Sent in the present day or month of Japan. Raises Unavailable where the store cannot be read."""
+        since = self._since_ms(now_ms)
+        return int(storefile.rows(self.store, storefile.SENT_SINCE, (self.medium, since), self.disk)[0][0])
+
+    def _since_ms(self, now_ms: int) -> int:
+        day = datetime.fromtimestamp(now_ms / 1000, JST).replace(hour=0, minute=0, second=0, microsecond=0)
+        begun = day.replace(day=1) if self.allowed.period == "month" else day
+        return round(begun.timestamp() * 1000)
+
+
+def quotas(bridge: settings.Bridge, disk: Disk = DISK) -> dict[str, Quota]:
+    """By the name of the medium, or of the recipient that has one of its own."""
+    named = {r.via or r.name: r.quota for r in (*bridge.media.values(), *bridge.recipients) if r.quota}
+    return {name: Quota(name, allowed, bridge.store, disk) for name, allowed in named.items()}
+
+
+class Deliverer:
+    """Delivers one recipient's part of the outbox. `report` hands outcomes to the bridge, which alone writes the store;
+    until it has done so, `_done` keeps a row from being sent again.
+
+    In order, as long as it is taken. Once something is not, what rings goes first, the newest before the older, and
+    is tried at once; the rest waits its turn. The thread lives while something is owed."""
+
+    def __init__(
+        self,
+        name: str,
+        medium: Medium,
+        store: Path,
+        report: Callable[[Outcome], None],
+        now_ms: Callable[[], int],
+        backoff_s: Sequence[float] = BACKOFF_S,
+        disk: Disk = DISK,
+        steady_s: Callable[[], float] = time.monotonic,
+        quota: Quota | None = None,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self.name, self._backoff_s, self._disk, self._quota, self._idle_s = name, backoff_s, disk, quota, idle_s
+        self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
+        self._steady_s, self._down_since = steady_s, math.inf  # by a clock that nobody sets: since no try succeeded
+        self._done: set[int] = set()
+        self._attempts: dict[int, int] = {}
+        self._readable, self._started = True, False
+        self._wake, self._stop, self._lock = threading.Event(), threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Deliver from now on; before it, nothing is."""
+        self._started = True
+
+    def wake(self) -> None:
+        """Something may be owed."""
+        with self._lock:
+            self._wake.set()
+            if self._started and self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name=f"notify {self.name}", daemon=True)
+                self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None
+
+    def halt(self) -> None:
+        """Begin no further delivery. Waits for nothing."""
+        self._stop.set()
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        self.halt()
+        if (thread := self._thread) is not None:
+            thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            rows = self._owed()
+            if rows:
+                self._try(self._next(rows))
+            elif not self._wake.wait(self._idle_s if self._readable else 5.0) and self._idle():
+                return
+
+    def _idle(self) -> bool:
+        """Nothing came: the thread ends, unless somebody wakes it just now, or the store could not be looked into."""
+        with self._lock:
+            if self._wake.is_set() or not self._readable:
+                return False
+            self._thread = None
+            return True
+
+    def _owed(self) -> list[Row]:
+        """Owed rows that were not sent by this process; none where the store cannot be read now."""
+        try:
+            rows = storefile.rows(self._store, storefile.OWED, (self.name, 1000), self._disk)
+        except Unavailable as e:
+            if self._readable:
+                log.error("notifications to %s wait: %s", self.name, e)
+            self._readable = False
+            return []
+        self._readable = True
+        known = {row[0] for row in rows}
+        self._done &= known
+        self._attempts = {i: n for i, n in self._attempts.items() if i in known}
+        return [Row(i, key, body, owed_ms) for i, key, body, _, owed_ms in rows if i not in self._done]
+
+    def _next(self, rows: list[Row]) -> Row:
+        if self._down_since == math.inf:
+            return rows[0]
+        urgent = [row for row in rows if row.urgent]
+        untried = [row for row in urgent if row.id not in self._attempts]
+        return (untried or urgent[-1:] or rows[:1])[-1]
+
+    def _try(self, row: Row) -> None:
+        attempts = self._attempts[row.id] = self._attempts.get(row.id, 0) + 1
+        try:
+            self._within_quota(row)
+            self._medium.send(row.key, row.body)
+        except Refused as e:
+            log.error("notification to %s refused: %s; given up (%s)", self.name, e, row.key)
+            self._finish(Outcome(row.id, "given_up", attempts, str(e), row.key, None, self.name))
+        except Unavailable as e:
+            self._failed(row, attempts, e)
+        else:
+            self._down_since = math.inf
+            if attempts > 1:
+                log.info("notified %s after %d attempts", self.name, attempts)
+            self._finish(Outcome(row.id, "sent", attempts, None, row.key, None, self.name))
+
+    def _within_quota(self, row: Row) -> None:
+        """Money is not spent on what may be read elsewhere; no quota of ours holds back a danger."""
+        if self._quota is None or row.rank >= ABOVE_QUOTA:
+            return
+        spent, allowed = self._quota.spent(self._now_ms()), self._quota.allowed
+        if spent >= allowed.count:
+            raise Refused(MediumReason.QUOTA_SPENT, f"{spent} of {allowed.count} a {allowed.period}")
+
+    def _failed(self, row: Row, attempts: int, e: Unavailable) -> None:
+        if attempts == 1:
+            log.warning("cannot notify %s: %s; trying again", self.name, e)
+        self._down_since = min(self._down_since, self._steady_s())
+        past = [x for x in self._owed() if self._is_history(x.owed_ms)] if attempts > len(self._backoff_s) else []
+        for old in past:
+            log.error("notification to %s given up after a day: %s (%s)", self.name, e, old.key)
+            tried = self._attempts.get(old.id, 0)
+            self._finish(Outcome(old.id, "given_up", tried, str(e), old.key, None, self.name))
+        if row.id in self._done:
+            return
+        wait_s = self._backoff_s[min(attempts, len(self._backoff_s)) - 1]
+        wait_s = max(wait_s, e.wait_s) if isinstance(e, Unreached) else wait_s
+        again_ms = self._now_ms() + round(wait_s * 1000)
+        self._report(Outcome(row.id, "retry", attempts, str(e), row.key, again_ms, self.name))
+        self._pause(wait_s)
+
+    def _pause(self, wait_s: float) -> None:
+        """Until the next try is due, or something that rings is owed that has not been tried."""
+        until = time.monotonic() + wait_s
+        while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            if not self._wake.wait(left):
+                return
+            self._wake.clear()
+            if any(row.urgent and row.id not in self._attempts for row in self._owed()):
+                return
+
+    def _is_history(self, owed_ms: int) -> bool:
+        """Owed for a day, and tried for a day: a clock that is set forward gives up nothing."""
+        tried_s = self._steady_s() - self._down_since
+        return min((self._now_ms() - owed_ms) / 1000, tried_s) > GIVE_UP_AFTER_S
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._done.add(outcome.outbox_id)
+        self._report(outcome)
+
+
+class Spending:
+    """Whether a medium's quota is nearly or wholly spent, looked at once a minute."""
+
+    EVERY_S = 60.0
+    LOW = 0.8
+
+    def __init__(self, found: dict[str, Quota], now_ms: Callable[[], int]) -> None:
+        self._quotas, self._now_ms = found, now_ms
+        self._next_s = 0.0
+        self._low, self._spent = "", ""
+
+    def look(self) -> tuple[str, str]:
+        """(nearly spent, spent): the media concerned with their numbers; empty where there are none."""
+        if self._quotas and time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + self.EVERY_S
+            shares = dict[str, float]()
+            for name, quota in self._quotas.items():
+                try:
+                    spent = quota.spent(self._now_ms())
+                except Unavailable:
+                    return self._low, self._spent
+                shares[f"{name} {spent}/{quota.allowed.count}"] = spent / quota.allowed.count
+            self._low = ", ".join(said for said, share in shares.items() if self.LOW <= share < 1)
+            self._spent = ", ".join(said for said, share in shares.items() if share >= 1)
+        return self._low, self._spent
