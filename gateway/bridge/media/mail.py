@@ -72,7 +72,10 @@ class MailMedium:
         except TimeoutError as e:
             raise Unreached(MediumReason.TIMED_OUT, str(e)) from None
         except (OSError, smtplib.SMTPException) as e:
-            raise Unreached(MediumReason.UNREACHABLE, str(e) or type(e).__name__) from None
+            # smtplib tells a time-out as a connection that was closed
+            late = isinstance(e.__context__, TimeoutError)
+            reason = MediumReason.TIMED_OUT if late else MediumReason.UNREACHABLE
+            raise Unreached(reason, str(e) or type(e).__name__) from None
 
     def _connected(self) -> smtplib.SMTP:
         mail, timeout_s = self._mail, self._to.timeout_s

@@ -55,7 +55,12 @@ class Sms(Webhook):
 
 
 class Voice(Webhook):
-    """A service that dials: whom, what is to be spoken, and whether it may ring."""
+    """A service that dials: whom, and what is to be spoken. A phone cannot be told quietly: what does not ring reaches
+    the same person by their other media, and is not dialled."""
+
+    def send(self, key: str, body: str) -> None:
+        if json.loads(body).get("rings"):
+            super().send(key, body)
 
     def content(self, key: str, body: str) -> bytes:
         about = json.loads(body)
@@ -65,7 +70,6 @@ class Voice(Webhook):
             "key": key,
             "language": "ja",
             "text": spoken(about),
-            "rings": bool(about.get("rings")),
             "episode": about.get("episode", ""),
         }
         return json.dumps(said, ensure_ascii=False).encode()
