@@ -21,6 +21,8 @@ from pathlib import Path as FilePath
 from gateway.errors import Problem
 from gateway.fields import did_you_mean, instead
 from gateway.people import HOLIDAY, NIGHT, PARTS, WEEKDAY, Member
+from gateway.recipientfile import bad_address
+from gateway.settings import MediumKind
 
 COLUMNS = {
     "role": "役割", "order": "順番", "name": "氏名", "addresses": "連絡先", "from": "開始日", "until": "終了日",
@@ -40,9 +42,17 @@ _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", re.ASCII)
 class Members:
     """Reads one file; what is wrong are problems of it, at the line of the row."""
 
-    def __init__(self, file: FilePath, name: str, roles: set[str], known: Mapping[str, bool]) -> None:
-        """`known`: the names of recipients (False) and of media, which are followed by an address (True)."""
-        self._file, self._name, self._roles, self._known = file, name, roles, known
+    def __init__(
+        self,
+        file: FilePath,
+        name: str,
+        roles: set[str],
+        known: Mapping[str, bool],
+        kinds: Mapping[str, MediumKind] | None = None,
+    ) -> None:
+        """`known`: the names of recipients (False) and of media, which are followed by an address (True).
+        `kinds`: of which kind a medium is, so that its addresses can be looked at."""
+        self._file, self._name, self._roles, self._known, self._kinds = file, name, roles, known, kinds or {}
         self._line = 1
         self.problems: list[Problem] = []
 
@@ -135,6 +145,8 @@ class Members:
                 self._add("addresses", f"'{address}' names nobody. Write for example {medium}:yamada@city.example")
             elif not known and colon:
                 self._add("addresses", f"'{medium}' is a recipient of its own. Write '{medium}' without an address")
+            elif medium in self._kinds and (why := bad_address(self._kinds[medium], to)):
+                self._add("addresses", why)
         return found
 
     def _order(self, text: str) -> int:

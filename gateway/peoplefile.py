@@ -44,7 +44,8 @@ def people(
     members: list[Member] = []
     if judged and judged.members:
         known = {r.name: False for r in bridge.recipients} | dict.fromkeys(bridge.media, True)
-        reader = Members(folder / judged.members, judged.members, set(roles), known)
+        kinds = {name: medium.medium for name, medium in bridge.media.items()}
+        reader = Members(folder / judged.members, judged.members, set(roles), known, kinds)
         members = reader.read()
         document.problems += reader.problems
     if len(document.problems) > before or row is None:

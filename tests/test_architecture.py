@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import FaultCode, GoneReason, NoticeCode, RejectCode
+from gateway.errors import FaultCode, GoneReason, MediumReason, NoticeCode, RejectCode
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob("*.py")])
@@ -59,6 +59,8 @@ LAYERS = [
         "capfile",
         "profilefile",
         "processfile",
+        "recipientfile",
+        "secretfile",
         "config",
     },
     {"edge", "bridge", "web"},
@@ -276,6 +278,7 @@ def test_names() -> None:
         ("Fault codes", FaultCode),
         ("Gone reasons", GoneReason),
         ("Notice codes", NoticeCode),
+        ("Medium reasons", MediumReason),
     ],
 )
 def test_codes_are_documented(heading: str, codes: type[RejectCode] | type[FaultCode] | type[GoneReason]) -> None:
