@@ -36,7 +36,7 @@ def folder_of(tmp_path: Path, notify: str) -> Path:
 
 GOOD = """  media:
     mail:
-      {medium: mail, host: mail.city.example, sender: s@city.example, username: suii, password_file: secret, quota: 5/day}
+      {medium: mail, host: mail.city.example, sender: s@city.example, username: su, password_file: secret, quota: 5/day}
     voice: {medium: voice, url: "https://voice.example/call", secret_file: secret, quota: 1_000 a month}
   recipients:
     desk: {medium: webhook, url: "http://127.0.0.1:8080/hook", token_file: secret}
@@ -54,7 +54,7 @@ def test_what_they_become(tmp_path: Path) -> None:
     found = {r.name: r for r in bridge.recipients}
     assert list(found) == ["desk", "crisis", "chief", "line", "room", "lamp"]
     crisis = found["crisis"]
-    assert crisis.mail == Mail("mail.city.example", "s@city.example", username="suii", password="s3cret")
+    assert crisis.mail == Mail("mail.city.example", "s@city.example", username="su", password="s3cret")
     assert (crisis.medium, crisis.via, crisis.to, crisis.min_rank) == ("mail", "mail", "kiki@city.example", 3)
     assert crisis.quota == Quota(5, "day")
     assert (found["chief"].secret, found["chief"].quota) == ("s3cret", Quota(1000, "month"))
