@@ -103,7 +103,7 @@ class MediumReason(_Described):
     REFUSED_ADDRESS = "refused_address", "there is no such address"
     REFUSED_CONTENT = "refused_content", "the medium's server does not take this message"
     UNSENDABLE = "unsendable", "the address or token as configured cannot be sent"
-    QUOTA_SPENT = "quota_spent", "the quota of this medium is spent; ranks 4 and 5 are sent all the same"
+    OVER_QUOTA = "over_quota", "the quota of this medium is spent; ranks 4 and 5 are sent all the same"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -61,9 +61,7 @@ def media(document: Document, folder: FilePath) -> dict[str, settings.Recipient]
         path: Path = ("notify", "media", name)
         row = validate(schema.Medium, document, path)
         if row is not None:
-            medium = _made(document, path, str(name), row.medium, row, folder)
-            if medium:
-                found[str(name)] = medium
+            found[str(name)] = _made(document, path, str(name), row.medium, row, folder)
     return found
 
 
@@ -140,8 +138,8 @@ def _address(document: Document, path: Path, kind: MediumKind, to: str | None) -
 
 def _made(
     document: Document, path: Path, name: str, kind: MediumKind, row: schema.Medium, folder: FilePath
-) -> settings.Recipient | None:
-    before = len(document.problems)
+) -> settings.Recipient:
+    """As far as it can be made; what is wrong with it are problems of the document."""
     present = {str(key) for key in document.mapping(path)}
     for key in sorted(_ALL & present - set(KEYS[kind])):
         document.add(
@@ -156,8 +154,6 @@ def _made(
     }
     mail = _mail(document, path, row, folder) if kind == "mail" else None
     quota = _quota(document, (*path, "quota"), row.quota)
-    if len(document.problems) > before:
-        return None
     url = read["url_file"] or row.url or (LINE_URL if kind == "line" else "")
     return settings.Recipient(
         name,

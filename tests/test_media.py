@@ -204,7 +204,7 @@ def test_a_message_of_line() -> None:
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (Reply(429, b'{"message":"You have reached your monthly limit."}'), (False, MediumReason.QUOTA_SPENT)),
+        (Reply(429, b'{"message":"You have reached your monthly limit."}'), (False, MediumReason.OVER_QUOTA)),
         (Reply(429, b'{"message":"The API rate limit has been exceeded."}'), (True, MediumReason.BUSY)),
         (Reply(401), (False, MediumReason.AUTHENTICATION)),
         (Reply(400, b'{"message":"The property, to, is invalid"}'), (False, MediumReason.REFUSED_CONTENT)),

@@ -443,7 +443,7 @@ def test_a_quota_spares_money_but_holds_back_no_danger(bridge: Bridge, tmp_path:
             assert len(bridge.outcomes) == n
         assert keys(server.requests) == ["a/duty", "b/duty", "d/duty"]
     assert [x[1:] for x in bridge.outbox()] == [
-        ("sent", 1, None), ("sent", 1, None), ("given_up", 1, "quota_spent: 2 of 2 a month"), ("sent", 1, None)
+        ("sent", 1, None), ("sent", 1, None), ("given_up", 1, "over_quota: 2 of 2 a month"), ("sent", 1, None)
     ]  # fmt: skip
     assert quota.spent(T0) == 3
     assert quota.spent(T0 + 40 * 86_400_000) == 0

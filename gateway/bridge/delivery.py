@@ -191,7 +191,7 @@ class Deliverer:
             return
         spent, allowed = self._quota.spent(self._now_ms()), self._quota.allowed
         if spent >= allowed.count:
-            raise Refused(MediumReason.QUOTA_SPENT, f"{spent} of {allowed.count} a {allowed.period}")
+            raise Refused(MediumReason.OVER_QUOTA, f"{spent} of {allowed.count} a {allowed.period}")
 
     def _failed(self, row: Row, attempts: int, e: Unavailable) -> None:
         if attempts == 1:

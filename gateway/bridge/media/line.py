@@ -44,5 +44,5 @@ class Line:
             if e.status == 409:  # it was accepted before
                 return
             if e.status == 429 and "monthly limit" in e.said:
-                raise Refused(MediumReason.QUOTA_SPENT, "LINE says that the month's messages are used up") from None
+                raise Refused(MediumReason.OVER_QUOTA, "LINE says that the month's messages are used up") from None
             raise judged(e) from None
