@@ -167,7 +167,8 @@ def tell(t: Transition, course: Course, at: Moment, phones: Phones) -> tuple[Cou
     rank, rings = urgency(t), t.rings and t.change not in _QUIET and not (t.change is Change.RISE and t.to_rank < 2)
     if t.change in (Change.FALL, Change.CLOSED):
         course = _eased(course, at.standing if t.change is Change.FALL else 0)
-    new = rings and (rank > course.called or t.change in _ANEW or t.change in _FOR_THE_DESK)
+    another = t.change is Change.RISE and t.from_rank == t.to_rank == DESK  # turning out, above caution
+    new = rings and (rank > course.called or another or t.change in _ANEW or t.change in _FOR_THE_DESK)
     plan = at.directory.plan(rank, at.place)
     turn, first = _first(t, rank, plan, at) if new else (0, ())
     ring = dict.fromkeys((*first, *at.directory.beside(t))) if new else {}

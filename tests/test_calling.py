@@ -192,6 +192,18 @@ def test_muted() -> None:
     assert desk.wait(60 * MINUTE, muted=True) == []
 
 
+def test_the_next_level_of_a_rank_rings_too() -> None:
+    """Caution, and above it the level of turning out, which has the same rank: each rings the desk."""
+    desk = Desk()
+    assert "ring desk" in " ".join(desk.tell(transition(2)))
+    desk.now_ms += 10 * MINUTE
+    told = desk.tell(transition(2, from_rank=2, at_ms=NIGHT + 10 * MINUTE, level="dispatch"))
+    assert "ring desk" in " ".join(told)
+    desk.now_ms += 10 * MINUTE
+    again = desk.tell(transition(2, from_rank=1, at_ms=NIGHT + 20 * MINUTE))
+    assert "ring desk" not in " ".join(again)
+
+
 def test_a_fall_is_told_to_those_who_know() -> None:
     """Falls, and that an episode was closed, go quietly to those who were told; a new rise is news again."""
     desk = Desk()
