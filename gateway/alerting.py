@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway import hindsight, plausible, revision, trend
+from gateway import contacts, hindsight, plausible, revision, trend
 from gateway.channelstate import ALONE, REJECTED_JUMPS, ChannelState, Context, Step, floor_of, heal, level_of, rank_of
 from gateway.errors import FaultCode
 from gateway.judging import dismissed
@@ -76,6 +76,8 @@ def advance(
         unusable(step, o.observed_ms, late, now_ms, context)
     elif not late and dismissed(step, o, context):
         pass  # a person has called this a false alarm
+    elif channel.contact and (not late or now_ms - o.observed_ms <= LATE_ALARM_MS):
+        contacts.touched(step, o, o.value)
     elif not late:
         _usable(step, o, o.value, now_ms, context)
     else:

@@ -97,7 +97,7 @@ class Directory:
         return tuple(r for m in members for r in m.recipients)
 
     def beside(self, t: Transition) -> tuple[str, ...]:
-        rank = max(t.from_rank, t.to_rank)
+        rank = DESK if t.change is Change.STEP else max(t.from_rank, t.to_rank)  # a step of rain has no rank
         return tuple(name for name, least in self.others.items() if t.change in _ABOUT_DATA or rank >= least)
 
 

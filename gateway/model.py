@@ -171,6 +171,7 @@ class Transition:
         """(tenant, episode, transition): what was crossed, which way and when it was observed. Made of facts alone,
         so that a restored store or a replay arrives at the same key."""
         what = f"{self.change}-{self.from_rank}-{self.to_rank}{'' if self.confirmed else '-unconfirmed'}"
+        what += f"-{self.level}" if self.change is Change.STEP else ""  # two may be reached at once
         return f"{self.tenant}/{self.episode}/{self.channel}/{what}/{self.at_ms}"
 
 

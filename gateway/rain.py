@@ -86,12 +86,14 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a gauge said: `at_s` seconds since 1970, `value` thousandths of a millimetre. `doubtful`: suspect, or by a
-    clock that was not set. `void`: under maintenance, so that whatever is poured into the gauge is no rain."""
+    clock that was not set. `void`: under maintenance, so that whatever is poured into the gauge is no rain. `late`:
+    backlog, so that a higher number with an earlier time says nothing of the device's clock."""
 
     at_s: int
     value: int
     doubtful: bool = False
     void: bool = False
+    late: bool = False
     log: str | None = None
     seq: int | None = None
 
@@ -102,6 +104,9 @@ class Sum:
 
     mm: float
     complete: bool
+
+
+SumOf = Callable[[str], Sum]
 
 
 def most_mm(seconds: float) -> float:
@@ -157,7 +162,7 @@ class Curve:
         newest = self.newest_s
         if newest is not None and r.at_s <= newest:
             read_later = self.log is not None and r.log == self.log and (r.seq or 0) > (self.seq or 0)
-            if not read_later:
+            if r.late or not read_later:
                 self._late(r)
                 return False
             self._put_back(r.at_s)
@@ -397,7 +402,7 @@ class Curve:
         self.summed_s = newest
         return True
 
-    def reached(self, steps: Sequence[RainStep], at_ms: int, sum_of: Callable[[str], Sum]) -> list[RainStep]:
+    def reached(self, steps: Sequence[RainStep], at_ms: int, sum_of: SumOf) -> list[RainStep]:
         """The steps that are reached and were not told in this rain; notes them. A step may be told again once the rain
         has ended and its sum lies below it."""
         over = sum_of(CONTINUOUS).mm == 0

@@ -249,6 +249,10 @@ class Station:
         watched = graded or tuple(c for c in (self.main_channel,) if c is not None)
         object.__setattr__(self, "watched", watched)  # asked several times for each observation
 
+    def step(self, key: str) -> RainStep | None:
+        """The step of rain of that key (`Transition.level`)."""
+        return next((step for step in self.steps if step.key == key), None)
+
     @property
     def groups(self) -> tuple[Group, ...]:
         """What it shares with others and may fail with them, the most specific first: a device or router, what serves
@@ -296,6 +300,11 @@ class Registry:
         self.devices: dict[tuple[str, str], list[Station]] = {}
         for station in self.stations.values():
             self.devices.setdefault((station.tenant, station.device), []).append(station)
+        self.dated = [
+            s
+            for s in self.stations.values()
+            if s.verified_until_ms is not None or any(c.tide is not None for c in s.channels.values())
+        ]
         self.watched = [(station, channel) for station in self.stations.values() for channel in station.watched]
         self.routers = _routers(self.stations.values(), self.devices)
         self.groups: dict[tuple[str, Group], list[Station]] = {}

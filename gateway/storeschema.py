@@ -185,5 +185,10 @@ CREATE INDEX cap_chain ON cap (tenant, chain, id);
 CREATE INDEX cap_sent ON cap (sent_ms);
 """
 
+# How the sums of a rain gauge go on after a restart: JSON of `rain.State`.
+_DERIVED = """
+CREATE TABLE rain_states (channel_id INTEGER PRIMARY KEY REFERENCES channels (id), state TEXT NOT NULL);
+"""
+
 # MIGRATIONS[n] takes a store of version n to n + 1; SCHEMA is version 1, and a new file goes the same way.
-MIGRATIONS: dict[int, str] = {1: _BOUNDS, 2: _QUALITY + _EPISODES + _PEOPLE + _JOURNAL + _OUTBOX + _CAP}
+MIGRATIONS: dict[int, str] = {1: _BOUNDS, 2: _QUALITY + _EPISODES + _PEOPLE + _JOURNAL + _OUTBOX + _CAP + _DERIVED}

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from gateway.model import Change, Transition
 
 APART_MS = 3 * 3_600_000
 SEARCH_MS = 26 * 3_600_000  # a high water comes once in a lunar day at least
@@ -108,3 +110,9 @@ class Tide:
     def next_high(self, at_ms: int) -> HighWater | None:
         found = self.table.next_high(at_ms)
         return None if found is None else HighWater(found.at_ms, found.level + self.offset)
+
+
+def hushed(t: Transition, tide: Tide) -> Transition:
+    """A level below rank 3 that was reached, or left, by the tide alone rings nobody."""
+    crossed = t.change in (Change.RISE, Change.FALL) and max(t.from_rank, t.to_rank) < 3
+    return replace(t, rings=False) if crossed and tide.alone(t.value, t.at_ms) else t

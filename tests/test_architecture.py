@@ -22,7 +22,7 @@ CORE = [
     {"model", "errors", "qualitylimits", "raingauge"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"rain", "tide"}
+    | {"rain", "tide", "contacts"}
     | {
         "channelstate",
         "alerting",
@@ -84,7 +84,7 @@ PURE_IN_BRIDGE = [
             "telling",
             "testwords",
         ),
-        *("assessing", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
+        *("assessing", "deriving", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
     )
 ]
 

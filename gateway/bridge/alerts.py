@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from gateway import alerting, channelstate, episodes, reporting
+from gateway import alerting, channelstate, episodes, reporting, tide
 from gateway.bridge import around, causing, notify, telling
 from gateway.bridge.around import Around
 from gateway.bridge.causing import Causes
@@ -51,6 +51,7 @@ class Batch(telling.Batch, Protocol):
     def rules(self) -> Rules: ...
     def episode(self, place: tuple[str, str]) -> Episode | None: ...
     def lasts(self, code: NoticeCode) -> bool: ...
+    def stepped(self, station: Station) -> bool: ...
 
 
 class Alerts:
@@ -153,6 +154,8 @@ class Alerts:
         state, transitions = judge(before, episode.id if episode else None, context)
         if state is not work.state(series):
             work.states[series] = state
+        if channel.tide is not None:
+            transitions = [tide.hushed(t, channel.tide) for t in transitions]
         for t in transitions:
             self._transition(t, station, channel, state)
         begun = state.condition is Condition.MAINTENANCE and before.condition is not Condition.MAINTENANCE
@@ -166,6 +169,14 @@ class Alerts:
         if cause is not None and not cause.course.group.startswith("device="):
             return replace(context, seen=True)
         return self._around.seen(station, context)
+
+    def step(self, t: Transition, station: Station) -> None:
+        """A named step of rain, apart from the ranks; the episode stays until the rain is over."""
+        self.tell(t, station, station.channels[t.channel], self._work.state((t.tenant, t.station, t.channel)))
+
+    def over(self, station: Station) -> None:
+        """The rain in which steps were told is over."""
+        self._close_if_over(station)
 
     # --- how a transition leaves -----------------------------------------------------------------------------------
 
@@ -214,7 +225,7 @@ class Alerts:
         """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person."""
         work, place = self._work, (station.tenant, station.id)
         current = work.episode(place)
-        if current is None or current.max_rank > CLOSES_ALONE:
+        if current is None or current.max_rank > CLOSES_ALONE or work.stepped(station):
             return
         states = [work.state((*place, c.name)) for c in station.watched]
         if all(s.rank == 0 and not s.lost and s.unconfirmed == 0 for s in states):

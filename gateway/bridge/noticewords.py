@@ -100,6 +100,16 @@ JA: dict[NoticeCode, Words] = {
         "至急、ディスクの空きを作ってください。観測データは観測装置に残ります。",
         "ディスクに空きが戻りました",
     ),
+    NoticeCode.RAIN_UNVERIFIED: Words(
+        "雨量計の検定の有効期限が60日以内に切れるか、すでに切れています",
+        "検定の受検または検定済みの雨量計への交換を手配し、stations.yaml の verified_until を改めてください。",
+        "雨量計の検定は有効です",
+    ),
+    NoticeCode.TIDE_TABLE_ENDS: Words(
+        "天文潮位表の期間が30日以内に終わるか、すでに終わっています。終わると偏差と満潮時刻は分からなくなります",
+        "翌年の潮位表を設定フォルダーに置き、stations.yaml の tide から指定してください。",
+        "天文潮位表は更新されています",
+    ),
     NoticeCode.INFLUX_WAITS: Words(
         "InfluxDBに書き込めず、観測データはサーバー内で待っています（警報は通常どおりです）",
         "InfluxDBの稼働、トークン、保存先の名前を確認してください。",
@@ -187,6 +197,16 @@ EN: dict[NoticeCode, Words] = {
         "the disk is full; alerts run on the space kept in reserve",
         "Make room on the disk, now. Readings stay on the devices.",
         "the disk has room again",
+    ),
+    NoticeCode.RAIN_UNVERIFIED: Words(
+        "the verification of a rain gauge ends within 60 days, or has ended",
+        "Have the gauge verified or replaced, then correct verified_until in stations.yaml.",
+        "the rain gauge is verified",
+    ),
+    NoticeCode.TIDE_TABLE_ENDS: Words(
+        "a table of the astronomical tide ends within 30 days, or has ended; then deviation and high water are unknown",
+        "Put next year's table into the configuration's folder and name it under 'tide' in stations.yaml.",
+        "the table of the astronomical tide reaches further again",
     ),
     NoticeCode.INFLUX_WAITS: Words(
         "InfluxDB takes no points; they wait in the store. Alerts are not affected",

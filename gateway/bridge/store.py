@@ -13,7 +13,7 @@ import msgspec
 
 from gateway import letterfile, storefile
 from gateway.births import agent_of, of_text
-from gateway.bridge import caprows, journalrows, letterbox, peoplerows, prune, qualityrows
+from gateway.bridge import caprows, derivedrows, journalrows, letterbox, peoplerows, prune, qualityrows
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
@@ -99,6 +99,7 @@ class Store:
         states = db.execute("SELECT channel_id, state FROM channel_states")
         memory.states = {names[i]: msgspec.json.decode(text, type=ChannelState) for i, text in states}
         memory.quality = qualityrows.states(db, names)
+        memory.rains = derivedrows.states(db, names)
         rows = db.execute(f"{storefile.EPISODE} WHERE closed_ms IS NULL")
         open_episodes = [storefile.episode_of(row) for row in rows]
         memory.episodes = {episode.slot: episode for episode in open_episodes}
@@ -145,6 +146,7 @@ class Store:
             self._write_observations(work, channels, logs)
             letterbox.write(db, work.letters, self._letter_bytes)
             qualityrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
+            derivedrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
             journalrows.write(db, work)
             caprows.write(db, work)
             self._write_alerts(work, channels)

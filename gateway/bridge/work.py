@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway import births, journal, pipeline, settings, wire
+from gateway import births, journal, pipeline, rain, settings, wire
 from gateway.bridge import capping, inforce, notices, notify
 from gateway.bridge.alerts import Alerts
 from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
 from gateway.bridge.capping import Capped, Chain, Open
+from gateway.bridge.deriving import Deriving
 from gateway.bridge.inforce import InForce
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
@@ -27,7 +28,7 @@ from gateway.errors import NoticeCode, RejectCode
 from gateway.letters import Verdict
 from gateway.model import ClockState, DeadLetter, Message, Observation, Transition
 from gateway.quality import Assessment, State
-from gateway.stations import Registry
+from gateway.stations import Registry, Station
 
 Device = tuple[str, str]  # tenant, device
 Series = tuple[str, str, str]  # tenant, station, channel
@@ -42,8 +43,8 @@ class Memory:
     `episodes` the open ones by their slot (for a station its place), `notices` the conditions that staff were told of
     and that last, `last_commit_ms` the bridge's clock at its last commit of observations, `agents` the version that
     each birth named, `suspensions` the mutes and maintenances that were begun and not ended, `phones` how
-    often recipients rang lately, `quality` what the quality tests remember, `in_force` what the journal says of
-    thresholds, `chains` the CAP messages that have not ended.
+    often recipients rang lately, `quality` what the quality tests remember, `rains` what is known of rain gauges,
+    `in_force` what the journal says of thresholds, `chains` the CAP messages that have not ended.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
     time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, and `easing`, since
@@ -54,6 +55,7 @@ class Memory:
     ledgers: dict[Device, DeviceLedger] = field(default_factory=dict)
     states: dict[Series, ChannelState] = field(default_factory=dict)
     quality: dict[Series, State] = field(default_factory=dict)
+    rains: dict[Series, rain.State] = field(default_factory=dict)
     newest: dict[Series, int] = field(default_factory=dict)
     episodes: dict[Place, Episode] = field(default_factory=dict)
     notices: dict[Condition, Notice] = field(default_factory=dict)
@@ -138,6 +140,7 @@ class Work:
         self.ledgers: dict[Device, DeviceLedger] = {}
         self.states: dict[Series, ChannelState] = {}
         self.quality: dict[Series, State] = {}
+        self.rains: dict[Series, rain.State] = {}
         self.newest: dict[Series, int] = {}
         self.episodes: dict[Place, Episode] = {}
         self.observations: list[Observation] = []
@@ -152,6 +155,7 @@ class Work:
         self.phones = Phones(memory.phones)
         self.assessing = Assessing(self)
         self.alerts = Alerts(self)
+        self.deriving = Deriving(self, self.alerts)
         self.notes: list[DeviceNote] = []
         self.statements: dict[Device, wire.Statement] = {}
         self.notices: dict[str, Notice] = {}  # by key: what began or ended
@@ -184,6 +188,12 @@ class Work:
     def quality_of(self, series: Series) -> State | None:
         return self.quality.get(series) or self.memory.quality.get(series)
 
+    def rain_of(self, series: Series) -> rain.State | None:
+        return self.rains.get(series) or self.memory.rains.get(series)
+
+    def stepped(self, station: Station) -> bool:
+        return self.deriving.stepped(station)
+
     def previous(self, tenant: str, station: str, channel: str) -> int | None:
         series = (tenant, station, channel)
         newest, future_ms = self.newest.get(series, self.memory.newest.get(series)), self.rules.future_ms
@@ -198,6 +208,10 @@ class Work:
         key, now = (kind, tenant, station), self.rules.now_ms
         found = self.suspensions.get(key, self.memory.suspensions.get(key))
         return found if found is not None and now < found.until_ms else None
+
+    def told_of(self, code: NoticeCode) -> list[Device]:
+        """The devices of which staff were told so."""
+        return [(tenant, device) for c, tenant, device in self.memory.notices if c is code]
 
     def lasts(self, code: NoticeCode) -> bool:
         """Staff were told of this condition of the house, and it is not over."""
@@ -332,15 +346,17 @@ class Work:
     def observe(self, observations: list[Observation]) -> None:
         """New rows, and what they mean for the alerts."""
         for o in map(self.alerts.marked, map(self.assessing.assess, observations)):
-            self.observations.append(o)
-            series = (o.tenant, o.station, o.channel)
-            if o.observed_ms > (self.previous(*series) or 0):
-                self.newest[series] = o.observed_ms
-            self.alerts.observed(o)
+            for x in (o, *map(self.alerts.marked, self.deriving.of(o))):
+                self.observations.append(x)
+                series = (x.tenant, x.station, x.channel)
+                if x.observed_ms > (self.previous(*series) or 0):
+                    self.newest[series] = x.observed_ms
+                self.alerts.observed(x)
 
     def tick(self) -> None:
         """Let time pass for every watched channel, and for the conditions of the house."""
         self._settle_notices()
+        self.deriving.tick()
         self.alerts.tick()
         inforce.tick(self, self.memory.in_force)
         self.cap.renewals = capping.renewals(self)
@@ -405,6 +421,7 @@ class Work:
         self.memory.states.update(self.states)
         self.memory.agents.update(self.agents)
         self.memory.quality.update(self.quality)
+        self.memory.rains.update(self.rains)
         self.memory.newest.update(self.newest)
         for slot, episode in self.episodes.items():
             if episode.closed_ms is None:

@@ -1,0 +1,325 @@
+"""Rain, tides and contacts through the bridge's batch: what is stored, what is told, what survives a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import stationfile, yamlfile
+from gateway.bridge.alerts import MAINTENANCE
+from gateway.bridge.store import Store
+from gateway.bridge.work import Memory, Rules, Work
+from gateway.channelstate import ChannelState
+from gateway.contacts import waits
+from gateway.episodes import Suspension
+from gateway.errors import FaultCode, NoticeCode
+from gateway.model import Change, ClockState, Flag, Observation, Transition
+from gateway.settings import Recipient
+from gateway.stations import Registry
+from tests import world
+from tests.places import LEVELS
+
+T0 = 1_790_000_400_000  # 2026-09-21 21:00 in Japan
+MIN = 60_000
+STATIONS = """
+version: 1
+tenant: takamatsu
+stations:
+  mure:
+    name: {ja: 牟礼, en: Mure}
+    position: {latitude: 34.3, longitude: 134.1}
+    device: mure-gw
+    hazard: rain
+    verified_until: 2027-03-31
+    steps:
+      first: {name: {ja: 第1配備, en: first}, channel: rain_continuous, value: 80 mm, authority: 市独自, source: 基準}
+      heavy: {name: 大雨体制, channel: rain_1h, value: 30 mm, authority: 市独自, source: 配備基準, rings: true}
+    channels:
+      rain: {interval: 10min, rain: counter}
+  harbour:
+    name: {ja: 高松港, en: Harbour}
+    position: {latitude: 34.35, longitude: 134.05}
+    datum: T.P.
+    gauge_zero: 0.00 m
+    device: harbour-gw
+    hazard: tide
+    channels:
+      tide:
+        quantity: water_level
+        interval: 10min
+        reference: elevation
+        tide: {table: tide.csv, margin: 0.20 m}
+        thresholds:
+          caution: {value: 1.00 m, authority: 市独自, basis: 市の目安, source: 高潮対策要領}
+          evacuation: {value: 1.50 m, authority: 市独自, basis: 市の目安, source: 高潮対策要領}
+  underpass:
+    name: {ja: 中央アンダーパス, en: Central underpass}
+    position: {latitude: 34.34, longitude: 134.04}
+    device: underpass-gw
+    hazard: underpass
+    channels:
+      caution: {quantity: contact, interval: 1min, contact: {level: notice, wet: 1}}
+      closing: {quantity: contact, interval: 1min, contact: {level: closure, wet: 0}}
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    rows = "".join(f"2026-09-{21 + i // 24:02d} {i % 24:02d}:00,{0.9 if i == 22 else 0.85}\n" for i in range(96))
+    (tmp_path / "tide.csv").write_text(rows, encoding="utf-8")
+    document = yamlfile.parse(STATIONS.encode(), "stations.yaml")
+    stations = stationfile.stations(document, LEVELS, folder=tmp_path)
+    assert [str(p) for p in document.problems] == []
+    made = House(tmp_path, Registry(stations, LEVELS))
+    yield made
+    made.store.close()
+
+
+class House:
+    """A bridge's batches on a real store, one observation each, as the time goes."""
+
+    def __init__(self, folder: Path, registry: Registry) -> None:
+        desk = Recipient("desk", "webhook", "http://127.0.0.1:1/")
+        self.bridge, self.registry = world.bridge(folder / "store.db", recipients=(desk,)), registry
+        self.store = Store(self.bridge.store)
+        self.memory: Memory = self.store.load()
+        self.seq = 0
+        self.listening_ms: int | None = None  # while it does not listen, nothing is silent
+
+    def restart(self) -> None:
+        self.store.close()
+        self.store = Store(self.bridge.store)
+        self.memory = self.store.load()
+
+    def batch(self, *observations: Observation, now_ms: int) -> Work:
+        work = Work(self.memory, Rules(self.registry, self.bridge, now_ms, now_ms + 5 * MIN, self.listening_ms))
+        work.observe(list(observations))
+        work.tick()
+        self.store.commit(work)
+        work.swap_in()
+        return work
+
+    def say(self, where: str, minutes: float, value: float | None, late_min: float = 0, **more: Any) -> Work:
+        """`where` is station/channel; the reading was made `minutes` after T0 and arrives `late_min` later."""
+        station, _, channel = where.partition("/")
+        device = self.registry.stations["takamatsu", station].device
+        at_ms = T0 + round(minutes * MIN)
+        now = at_ms + round(late_min * MIN) + 1000
+        self.seq += 1
+        flag = Flag.MISSING if value is None else Flag.GOOD
+        o = Observation("takamatsu", device, station, channel, "log1", self.seq, 0, at_ms, now, value, value, flag)
+        return self.batch(replace(o, **more), now_ms=now)
+
+    def rows(self, station: str, channel: str) -> list[tuple[int, float, int, str | None]]:
+        """(minutes after T0, value, flag, tests)"""
+        sql = """SELECT observed_ms, value, flag, tests FROM observations JOIN channels c ON c.id = channel_id
+                 WHERE station = ? AND channel = ? ORDER BY observed_ms"""
+        with sqlite3.connect(self.bridge.store) as db:
+            return [((at - T0) // MIN, v, f, t) for at, v, f, t in db.execute(sql, (station, channel))]
+
+    def state(self, where: str) -> ChannelState:
+        station, _, channel = where.partition("/")
+        return self.memory.states["takamatsu", station, channel]
+
+
+def said(work: Work) -> list[tuple[Change, str, bool]]:
+    return [(t.change, t.level or t.channel, t.rings) for t in work.transitions]
+
+
+# --- rain ----------------------------------------------------------------------------------------------------------
+
+
+def test_sums_are_stored_as_observations(house: House) -> None:
+    """Each ten minutes bring the sums; what is not known of the past makes them suspect."""
+    for i in range(8):
+        house.say("mure/rain", 10 * i, 100.0 + i)
+    assert house.rows("mure", "rain_1h")[-1] == (70, 6.0, 1, None)
+    assert house.rows("mure", "rain_1h")[2] == (20, 2.0, 3, "incomplete")
+    assert house.rows("mure", "rain_24h")[-1] == (70, 7.0, 3, "incomplete")
+    assert [r[1] for r in house.rows("mure", "rain_10min")][1:] == [1.0] * 7
+
+
+def test_a_repeat_writes_nothing_twice(house: House) -> None:
+    """Late data and a restart neither double sums nor rows."""
+    for i in (0, 1, 2, 5):
+        house.say("mure/rain", 10 * i, 100.0 + i)
+    house.restart()
+    for i in (3, 4):
+        house.say("mure/rain", 10 * i, 100.0 + i, late_min=30)
+    before = house.rows("mure", "rain_1h")
+    house.say("mure/rain", 60, 106.0)
+    assert [r[0] for r in before] == [0, 10, 20, 50]
+    assert house.rows("mure", "rain_1h")[-1] == (60, 6.0, 1, None)
+
+
+def test_a_step_is_told_once_in_a_rain_and_survives_a_restart(house: House) -> None:
+    """第1配備 is no rank: it opens an episode, which ends by itself when the rain is over."""
+    house.say("mure/rain", 0, 0.0)
+    first = house.say("mure/rain", 10, 85.0)
+    assert said(first) == [(Change.STEP, "first", False), (Change.STEP, "heavy", True)]
+    assert len({t.key for t in first.transitions}) == 2
+    assert [t.value for t in first.transitions] == [85.0, 85.0]
+    assert {t.episode for t in first.transitions} == {house.memory.episodes["takamatsu", "mure"].id}
+    house.restart()
+    assert said(house.say("mure/rain", 20, 95.0)) == []
+    for i in range(3, 38):
+        house.say("mure/rain", 10 * i, 95.0)
+        assert ("takamatsu", "mure") in house.memory.episodes
+    house.say("mure/rain", 10 * 38, 95.0)
+    assert ("takamatsu", "mure") not in house.memory.episodes
+    assert [x[1] for x in said(house.say("mure/rain", 390, 130.0))] == ["heavy"]
+
+
+def test_a_step_that_does_not_wake_is_told_without_a_ring(house: House) -> None:
+    """As configured: `rings: true` rings the desk, the default does not."""
+    house.say("mure/rain", 0, 0.0)
+    assert [x.rings for x in house.say("mure/rain", 10, 31.0).owed if x.recipient == "desk"] == [True]
+    assert [x.rings for x in house.say("mure/rain", 60, 85.0).owed if x.recipient == "desk"] == [False]
+
+
+def test_old_rain_tells_no_step(house: House) -> None:
+    """Backlog of an hour ago enters the record only."""
+    house.say("mure/rain", 0, 0.0)
+    assert said(house.say("mure/rain", 10, 85.0, late_min=60)) == []
+    assert said(house.say("mure/rain", 90, 85.0)) == [(Change.STEP, "first", False)]
+
+
+def test_missing_data_do_not_keep_a_step_back(house: House) -> None:
+    """A sum over a gap is a lower bound that may still alarm."""
+    house.say("mure/rain", 0, 0.0)
+    assert "first" in {x[1] for x in said(house.say("mure/rain", 300, 90.0))}
+
+
+def test_an_unverified_gauge_is_marked(house: House) -> None:
+    """Sums after the end of the verification carry the mark; the step is told all the same."""
+    end = (1_806_418_800_000 - T0) / MIN  # 2027-03-31 00:00 in Japan
+    house.say("mure/rain", end - 10, 0.0)
+    house.say("mure/rain", end, 1.0)
+    assert [t for *_, t in house.rows("mure", "rain_10min")] == ["incomplete", "unverified"]
+
+
+def test_water_poured_in_under_maintenance_tells_nothing(house: House) -> None:
+    """A check with water is no rain, and what it makes is marked."""
+    house.say("mure/rain", 0, 0.0)
+    until = T0 + 60 * MIN
+    house.memory.suspensions["maintenance", "takamatsu", "mure"] = Suspension(
+        "maintenance", "takamatsu", "mure", T0, until, "somebody"
+    )
+    assert said(house.say("mure/rain", 10, 200.0)) == []
+    assert house.rows("mure", "rain_1h")[-1][3] == f"incomplete {MAINTENANCE}"
+    assert Change.STEP not in {x[0] for x in said(house.say("mure/rain", 70, 201.0))}
+
+
+def test_a_dead_rain_gauge_is_told(house: House) -> None:
+    """A gauge by which steps are told is watched like any other."""
+    house.listening_ms = T0 - 60 * MIN
+    house.say("mure/rain", 0, 0.0)
+    told: list[Transition] = []
+    for minutes in range(10, 90, 2):
+        told += house.batch(now_ms=T0 + minutes * MIN).transitions
+    assert (Change.SILENT, "rain") in [(t.change, t.channel) for t in told]
+
+
+def test_a_verification_that_ends_is_a_notice(house: House) -> None:
+    """Sixty days before, once; and its end when the date was moved."""
+    begin = 1_806_418_800_000 - 60 * 86_400_000
+    house.batch(now_ms=begin - MIN)
+    codes = {c for c, *_ in house.memory.notices}
+    assert NoticeCode.RAIN_UNVERIFIED not in codes
+    house.batch(now_ms=begin + MIN)
+    found = [n for n in house.memory.notices.values() if n.code is NoticeCode.RAIN_UNVERIFIED]
+    assert [(n.device, n.detail) for n in found] == [("mure-gw", "mure 2027-03-31")]
+    later = [
+        replace(s, verified_until_ms=2_000_000_000_000 if s.steps else None) for s in house.registry.stations.values()
+    ]
+    house.registry = Registry(later, LEVELS)
+    house.batch(now_ms=begin + 2 * MIN)
+    assert NoticeCode.RAIN_UNVERIFIED not in {c for c, *_ in house.memory.notices}
+
+
+# --- tide ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_deviation_is_stored(house: House) -> None:
+    """Observed less astronomical, for late readings too; none where the table says nothing."""
+    house.say("harbour/tide", 0, 1.05)
+    house.say("harbour/tide", 20, 1.25)
+    house.say("harbour/tide", 10, 1.15, late_min=20)
+    house.say("harbour/tide", 30, None, fault=FaultCode.NO_ECHO)
+    house.say("harbour/tide", 5000, 1.0)
+    assert [(m, round(v, 2)) for m, v, *_ in house.rows("harbour", "tide_deviation")] == [
+        (0, 0.2),
+        (10, 0.3),
+        (20, 0.4),
+    ]
+
+
+def test_a_crossing_by_the_tide_alone_is_shown_and_does_not_ring(house: House) -> None:
+    """Rank 2 by a surge rings, by the tide it does not."""
+    quiet = [x for i in range(3) for x in said(house.say("harbour/tide", 60 + 10 * i, 1.01))]
+    assert quiet == [(Change.RISE, "caution", False)]
+    assert house.state("harbour/tide").rank == 2
+
+
+def test_a_surge_rings(house: House) -> None:
+    """The same level with the table at its ordinary height."""
+    loud = [x for i in range(3) for x in said(house.say("harbour/tide", 180 + 10 * i, 1.10))]
+    assert loud == [(Change.RISE, "caution", True)]
+
+
+def test_a_table_that_ends_is_a_notice(house: House) -> None:
+    """A table of three days is always near its end."""
+    house.batch(now_ms=T0)
+    assert (NoticeCode.TIDE_TABLE_ENDS, "takamatsu", "harbour-gw") in house.memory.notices
+
+
+# --- contacts ------------------------------------------------------------------------------------------------------
+
+
+def test_the_closing_contact_alarms_alone_and_at_once(house: House) -> None:
+    """Whatever the caution contact says; this one is wired so that 0 is wet, which the channel has turned."""
+    house.say("underpass/caution", 0, 0.0)
+    house.say("underpass/closing", 0, 0.0)
+    assert said(house.say("underpass/closing", 1, 1.0)) == [(Change.RISE, "closure", True)]
+    closing = house.registry.stations["takamatsu", "underpass"].channels["closing"]
+    assert (closing.factor, closing.offset) == (-1.0, 1.0)
+
+
+def test_the_caution_contact_needs_two_samples(house: House) -> None:
+    """A splash rings nobody."""
+    assert said(house.say("underpass/caution", 0, 1.0)) == []
+    assert said(house.say("underpass/caution", 1, 0.0)) == []
+    assert said(house.say("underpass/caution", 2, 1.0)) == []
+    assert said(house.say("underpass/caution", 3, 1.0)) == [(Change.RISE, "notice", True)]
+
+
+def test_a_wet_contact_never_clears_by_itself(house: House) -> None:
+    """Hours of dry readings end nothing: it waits for somebody on the spot."""
+    house.say("underpass/closing", 0, 1.0)
+    for minutes in range(1, 400, 5):
+        assert said(house.say("underpass/closing", minutes, 0.0)) == []
+    state = house.state("underpass/closing")
+    assert state.rank == 4
+    assert waits(state, house.registry.stations["takamatsu", "underpass"].channels["closing"])
+
+
+def test_an_open_circuit_is_not_dry(house: House) -> None:
+    """A fault after wet holds it; a fault after dry is a loss, never normal."""
+    house.say("underpass/closing", 0, 1.0)
+    work = [house.say("underpass/closing", m, None, fault=FaultCode.SENSOR_ERROR) for m in range(1, 8)]
+    assert Change.HELD in {t.change for w in work for t in w.transitions}
+    assert house.state("underpass/closing").rank == 4
+
+
+def test_a_doubtful_wet_contact_claims_and_stays(house: House) -> None:
+    """Suspect or undated, it rings unconfirmed, and dry readings take nothing back."""
+    work = house.say("underpass/closing", 0, 1.0, clk=ClockState.UNSYNCED)
+    assert [(t.to_rank, t.confirmed, t.rings) for t in work.transitions] == [(4, False, True)]
+    house.say("underpass/closing", 1, 0.0)
+    assert house.state("underpass/closing").unconfirmed == 4
+    assert [(t.to_rank, t.confirmed) for t in house.say("underpass/closing", 2, 1.0).transitions] == [(4, True)]
