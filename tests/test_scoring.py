@@ -78,16 +78,17 @@ ABOVE = levels(1, 1, 2, 2, 2, 2, 2, 1, 1, 1)  # caution from sample 2 to 6
         ("at once", [(2, 2, False)], (1, 0, (0,))),
         ("on the second sample", [(3, 2, False)], (1, 0, (1,))),
         ("shown before", [(1, 4, False)], (1, 0, (0,))),
-        ("too late is missed, though detected", [(4, 2, False)], (1, 1, (2,))),
+        ("a sample lost", [(4, 2, False)], (1, 0, (2,))),
+        ("too late is missed, though detected", [(5, 2, False)], (1, 1, (3,))),
         ("never", [(0, 1, False)], (0, 1, ())),
         ("only after it was over", [(8, 2, False)], (0, 1, ())),
         ("lost and shown so", [(1, 0, True)], (0, 0, ())),
         ("lost in the middle", [(2, 2, False), (4, 0, True)], (1, 0, (0,))),
-        ("gone back to normal while above", [(2, 2, False), (4, 0, False)], (1, 1, (0,))),
+        ("gone back to normal while above", [(2, 2, False), (3, 0, False)], (1, 1, (0,))),
     ],
 )
 def test_missed(what: str, shown: list[tuple[float, int, bool]], expected: tuple[int, int, tuple[int, ...]]) -> None:
-    """Missed is truth above a threshold for longer than grace (here 15 min) with neither rank nor loss shown."""
+    """Missed is truth above a threshold for longer than grace (here 25 min) with neither rank nor loss shown."""
     score, found = judge(ABOVE, CHANNEL, track(*shown))
     assert score.crossings == 1
     assert (score.detected, score.missed, score.delay_samples) == expected, what

@@ -4,7 +4,8 @@
 - It is *detected* where its rank, or a higher one, was shown while it lasted, unconfirmed ones too; its *delay* is the
   number of samples from its first one (0) to the one after which it was shown.
 - It is *missed* where for longer than grace neither its rank was shown nor the channel as silent, faulty or held.
-  Grace is what the contract allows a report to be overdue: interval and grace. What was lost and shown so is neither.
+  Grace is what the contract allows a report to be overdue, interval and grace, and an interval more for the ranks that
+  need two samples. What was lost and shown so is neither.
 - A level alert is *false* where the series came not within `margin` of that level, for two samples, around its time.
 - A *flap* is a rank confirmed again within an hour of having been left.
 """
@@ -18,11 +19,12 @@ from gateway.model import Change, Transition
 from gateway.scoring import truth
 from gateway.scoring.playing import Shown, Track
 from gateway.scoring.truth import Levels, Run
-from gateway.stations import Channel, Threshold
+from gateway.stations import Channel, Contract, Threshold
 
 MARGIN_M = 0.02  # what a gauge that reads to the centimetre cannot tell apart
 AGE_MS = 30 * 60_000  # of data that may still alarm
 FLAP_MS = 60 * 60_000
+TWO_SAMPLES = 2  # the highest rank that needs so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,18 @@ def judge(series: Levels, channel: Channel, track: Track) -> tuple[Score, list[F
                 detected += 1
                 delays.append((run.since_ms, sum(at < seen_ms for at, _ in series[run.first : run.last + 1])))
             since_ms, blind_ms = _longest_blind(track.shown, threshold.rank, run)
-            if blind_ms > channel.contract.late_after_s * 1000:
+            if blind_ms > _allowed_s(channel.contract, threshold.rank) * 1000:
                 missed += 1
                 found.append(Finding("missed", threshold.level, threshold.rank, since_ms, since_ms + blind_ms))
     false, false_confirmed = _false(series, channel, track.said, found)
     delay_samples = tuple(delay for _, delay in sorted(delays))
     score = Score(crossings, detected, missed, false, false_confirmed, delay_samples, flaps, unconfirmed, track.stale)
     return score, found
+
+
+def _allowed_s(contract: Contract, rank: int) -> float:
+    """For how long a level may stand above a threshold before anything is shown."""
+    return contract.late_after_s + (contract.interval_s if rank <= TWO_SAMPLES else 0.0)
 
 
 def _seen(shown: Sequence[Shown], rank: int, run: Run) -> int | None:
