@@ -12,8 +12,12 @@ from lxml import etree
 
 from gateway import settings
 from gateway.bridge.capfeed import FEED, FILES_MS, LISTED_MS, Feed
+from gateway.bridge.service import Service
+from gateway.bridge.work import Work
+from gateway.clock import SystemClock
+from gateway.errors import NoticeCode
 from gateway.model import Change
-from tests import capxml
+from tests import capxml, world
 from tests.servers import wait_for
 from tests.test_cap import HOUR, SENDER, City
 
@@ -151,6 +155,30 @@ def test_the_same_again_writes_nothing(served: Served) -> None:
     served.city.now_ms += HOUR
     served.feed.mirror()
     assert {x: (served.folder / x).stat().st_ino for x in served.files()} == before
+
+
+def test_a_bridge_keeps_the_folder_and_says_when_it_cannot(tmp_path: Path) -> None:
+    """A reading that crosses a level is in the folder after its commit; a folder that stays away becomes a notice."""
+    to = settings.Cap(tmp_path / "served", SENDER)
+    service = Service(world.bridge(tmp_path / "store.db", cap=to), world.registry(), SystemClock())
+    assert service._feed is not None
+    try:
+        work = Work(service._memory, service._rules())
+        now = work.rules.now_ms
+        work.observe([world.observation(i, 2.2, observed_ms=now - 9000 + i, received_ms=now) for i in range(3)])
+        service._write(work)
+        service._feed.start()
+        wait_for("the feed", lambda: (to.folder / FEED).exists())
+        assert "氾濫注意水位を超過" in (to.folder / FEED).read_text()
+        assert list(to.folder.glob("suimon.*.rise-0-2.*.xml"))
+        service._feed.failing = "No space left on device"
+        work = Work(service._memory, service._rules())
+        service._conditions(work)
+        waiting = service._memory.pending[(NoticeCode.CAP_WAITS, "", "")]
+        assert (waiting.on, waiting.detail) == (True, "No space left on device")
+    finally:
+        service._feed.stop()
+        service._store.close()
 
 
 def test_a_folder_that_is_not_there_is_waited_for(served: Served, caplog: pytest.LogCaptureFixture) -> None:

@@ -69,6 +69,7 @@ COMMITTED = """        self._store.commit(work)
 RESCUE = "gateway/edge/rescue.py"
 ROOM, WRITE_GONE = "gateway/edge/room.py", "            entry.write_gone(self._db, new)\n"
 RECEIPT_CHECK = "if receipt.opening != self._spool.opening or receipt.store != self._store:"
+JOURNAL, CAP = "tests/test_journal.py::", "tests/test_cap.py::"
 
 MUTATIONS = [
     # --- the disk
@@ -194,6 +195,33 @@ MUTATIONS = [
     Mutation("the spool's logs without AUTOINCREMENT", SPOOLFILE,
              "CREATE TABLE logs (id INTEGER PRIMARY KEY AUTOINCREMENT,", "CREATE TABLE logs (id INTEGER PRIMARY KEY,",
              ("tests/test_spool.py::test_log_ids_do_not_come_back",)),
+    # --- the journal, and what is published
+    Mutation("journal: a row may be changed", "gateway/storeschema.py", "BEFORE UPDATE ON journal",
+             "BEFORE UPDATE OF id ON journal", (JOURNAL + "test_no_row_is_changed_or_removed",)),
+    Mutation("journal: a row may be replaced", "gateway/storeschema.py", "WHEN new.id IN (SELECT id FROM journal)",
+             "WHEN new.id < 0 AND new.id > 0", (JOURNAL + "test_no_row_is_changed_or_removed",)),
+    Mutation("journal: the chain leaves out when a row was recorded", "gateway/journal.py",
+             "[row.number, row.at_ms, row.recorded_ms, ", "[row.number, row.at_ms, ",
+             (JOURNAL + "test_what_was_touched_is_named",)),
+    Mutation("journal: a transition that is known is told again", "gateway/bridge/journalrows.py",
+             'if not db.execute("SELECT 1 FROM transitions WHERE key = ?", (t.key,)).fetchone():', "if True:",
+             (JOURNAL + "test_a_transition_that_the_store_knows_is_not_told_twice",)),
+    Mutation("journal: a restore takes it back", "gateway/restoring.py", "db.executemany(_GO_ON, rows)", "rows = []",
+             ("tests/test_restoring.py::test_the_journal_goes_on", "tests/crash/test_power_store.py::"
+              "test_a_power_cut_while_a_backup_is_restored_leaves_a_whole_journal")),
+    Mutation("journal: what was not yet received is known", "gateway/journalfile.py", "AND o.received_ms <= ?",
+             "AND 0 < ?", ("tests/test_cli_journal.py::test_what_the_desk_could_see_then",)),
+    Mutation("CAP: anybody may send people away", "gateway/cap.py",
+             "if m.meaning.response in BY_ORDER and not (m.released_by and m.order):", "if False:",
+             (CAP + "test_what_may_not_be_sent_is_not_made",)),
+    Mutation("CAP: an Update names the last message alone", "gateway/cap.py", "chain[-REFERENCES:]", "chain[-1:]",
+             (CAP + "test_a_night", CAP + "test_any_episode_makes_valid_documents")),
+    Mutation("CAP: a lower channel speaks for the station", "gateway/bridge/capping.py",
+             "certain, claimed = max(certain, rank), max(claimed, claim)", "certain, claimed = rank, claim",
+             (CAP + "test_the_worst_channel_speaks",)),
+    Mutation("CAP: a restricted document is for everybody", "gateway/bridge/capfeed.py",
+             'return 0o644 if self.scope == "Public" else 0o640', "return 0o644",
+             ("tests/test_capfeed.py::test_what_is_restricted_is_not_for_everybody",)),
 ]  # fmt: skip
 
 
