@@ -135,8 +135,13 @@ def flooded() -> dict[str, Station]:
 
 def told(change: str, rank: int, plateau: int, key: str, at: float = 1.0, **more: Any) -> Delivery:
     at_ms = 10_000 * plateau + 1000
-    body = {"station": "g", "change": change, "rank": rank, "confirmed": True, "observed_ms": at_ms}
-    return Delivery(key, at, body | {"value": level_of(rank, plateau)} | more)
+    body = {"station": "g", "change": change, "rank": rank, "confirmed": True, "observed_ms": at_ms, "rings": True}
+    return Delivery(f"{key}/people", at, body | {"key": key, "value": level_of(rank, plateau)} | more)
+
+
+def ring_of(d: Delivery) -> Delivery:
+    """The ring that follows what could only be told without."""
+    return Delivery(f"{d.key}/ring", d.at, d.body | {"rings": True})
 
 
 GOOD = [told("rise", 2, 1, "a"), told("rise", 4, 2, "b"), told("fall", 0, 3, "c")]
@@ -157,6 +162,17 @@ def test_a_crossing_that_nobody_was_told_of_is_missed() -> None:
 def test_a_second_key_for_one_crossing_is_a_repeated_alert() -> None:
     """Also where it tells the same."""
     assert oracle.alerts(flooded(), [*GOOD, told("rise", 4, 2, "b2")], []).repeated == 1
+
+
+def test_a_ring_that_follows_is_no_second_alert() -> None:
+    """A phone that had rung too often is told without a ring, and rings for it later: once, and not where it rang."""
+    quiet = told("rise", 4, 2, "b", rings=False)
+    night = [GOOD[0], quiet, ring_of(quiet), GOOD[2]]
+    assert oracle.alerts(flooded(), night, []).repeated == 0
+    again = Delivery("b/people/ring.ring", 2.0, GOOD[1].body)
+    assert oracle.alerts(flooded(), [*night, again], []).repeated == 2
+    assert oracle.alerts(flooded(), [*GOOD, ring_of(GOOD[1])], []).repeated == 1
+    assert oracle.alerts(flooded(), [*GOOD, Delivery("b/people/x", 2.0, quiet.body)], []).repeated == 1
 
 
 def test_a_second_delivery_is_excused_by_a_kill_between_and_by_nothing_else() -> None:

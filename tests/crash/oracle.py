@@ -311,12 +311,15 @@ class Alerts:
 
 
 def alerts(stations: Mapping[str, Station], deliveries: Sequence[Delivery], bridge_kills: Sequence[float]) -> Alerts:
-    """Every plateau of another rank than the one before is one fact, and has exactly one key. A second delivery of a
-    key is excused only by a kill of the bridge between the two."""
+    """Every plateau of another rank than the one before is one fact, and has exactly one transition, by its key. A
+    phone that may not ring now is told at once and rings later for the same transition (ALARM.md, "What rings"),
+    under a key of its own: once, and after it was told. A second delivery of a key is excused only by a kill of the
+    bridge between the two."""
     runs = {name: plateaus(name, station) for name, station in stations.items()}
     facts = {(p.station, p.first): p for name in runs for before, p in zip(runs[name], runs[name][1:], strict=False)
              if p.rank != before.rank}  # fmt: skip
     keys: dict[tuple[str, int], set[str]] = {fact: set() for fact in facts}
+    told: dict[str, list[bool]] = {}  # by transition: of each delivery with a key of its own, whether it rang
     false: list[str] = []
     first_at: dict[str, float] = {}
     again = 0
@@ -335,9 +338,11 @@ def alerts(stations: Mapping[str, Station], deliveries: Sequence[Delivery], brid
         if about is None or about.rank != d.body["rank"] or fact not in facts:
             false.append(f"{d.key} tells rank {d.body['rank']} at {d.body['value']}, which was not served so")
             continue
-        keys[fact].add(d.key)
+        keys[fact].add(d.body["key"])
+        told.setdefault(d.body["key"], []).append(d.body["rings"])
     missed = [f"{p.station}: {p.level:.3f} m, reads {p.first} to {p.last}" for f, p in facts.items() if not keys[f]]
     repeated = sum(len(k) - 1 for k in keys.values() if len(k) > 1)
+    repeated += sum(len(rang) - 1 for rang in told.values() if len(rang) > 1 and rang != [False, True])
     return Alerts(len(facts), tuple(missed), repeated, again, tuple(false))
 
 
