@@ -276,6 +276,10 @@ def test_what_became_of_notifications_is_told(house: House) -> None:
         house.reads(10, 3.5)
         work = house.work(11)
         (owed,) = sqlite3.connect(house.bridge.store).execute("SELECT id, key FROM outbox").fetchall()
+        work.report([Outcome(owed[0], "retry", 2, "busy", owed[1])])
+        house.write(work)
+        assert [x for x in house.rows() if x.kind == Kind.NOTIFICATION] == []
+        work = house.work(12)
         work.report([Outcome(owed[0], "given_up", 3, "no such number", owed[1])])
         house.write(work)
     (row,) = (x for x in house.rows() if x.kind == Kind.NOTIFICATION)

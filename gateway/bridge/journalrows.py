@@ -77,14 +77,19 @@ def _ended(work: Work) -> list[Entry]:
 
 
 def _sent(db: sqlite3.Connection, work: Work) -> list[Entry]:
-    """What became of notifications: to whom, by which medium, after how many attempts, and why not."""
+    """What became of notifications of alerts: to whom, by which medium, after how many attempts, and why not.
+    Conditions of the house and tests of the call have lists of their own; what is tried again has no outcome yet."""
     now, out = work.rules.now_ms, []
     for job in work.jobs:
+        if job.state == "retry":
+            continue
         row = db.execute("SELECT key, medium, recipient, body FROM outbox WHERE id = ?", (job.outbox_id,)).fetchone()
         if row is None or row[2] == ALERT_TOPIC:  # the retained topic is a state, and reaches no person
             continue
         key, medium, recipient, text = row
         about = json.loads(text)
+        if not about.get("episode"):
+            continue
         said = {"key": key, "medium": medium, "recipient": recipient, "outcome": job.state, "attempts": job.attempts}
         body = {**said, "rings": about.get("rings", False), "subject": about.get("subject") or {}}
         body |= {"reason": job.reason} if job.reason else {}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gateway import journal, settings
+from gateway import settings
 from gateway.bridge import wording
 from gateway.calling import Call
 from gateway.channelstate import ChannelState
@@ -42,27 +41,6 @@ class Outcome:
     key: str = ""
     next_ms: int | None = None
     recipient: str = ""
-
-
-_OF_STATION = re.compile(r"(?:drill[.:/])?(.+)\.\d{8}T\d{6}\.\d{3}Z")
-
-
-def told(outcome: Outcome, now_ms: int) -> journal.Entry | None:
-    """The journal's row for a notification to people that was sent or given up; None for what is no alert of a station
-    (its topic, conditions of the house, tests), which have lists of their own."""
-    tenant, _, rest = outcome.key.partition("/")
-    episode = rest.partition("/")[0]
-    if outcome.state == "retry" or outcome.recipient == ALERT_TOPIC or tenant in ("notice", "test") or not episode:
-        return None
-    found = _OF_STATION.fullmatch(episode)
-    body = {
-        "recipient": outcome.recipient,
-        "outcome": outcome.state,
-        "attempts": outcome.attempts,
-        "reason": outcome.reason,
-        "key": outcome.key,
-    }
-    return journal.Entry(now_ms, journal.Kind.NOTIFICATION, tenant, found[1] if found else "", episode, body=body)
 
 
 def owed(

@@ -366,8 +366,6 @@ class Work:
         medium goes on trying."""
         for outcome in outcomes:
             self.jobs.append(outcome)
-            if (entry := notify.told(outcome, self.rules.now_ms)) is not None:
-                self.entries.append(entry)
             if outcome.state == "given_up" or (outcome.state == "retry" and outcome.attempts >= NOT_REACHED):
                 self.alerts.telling.given_up(outcome.key)
 
