@@ -56,6 +56,8 @@ LAYERS = [
         "thresholdfile",
         "gaugefile",
         "tidefile",
+        "thresholdcsv",
+        "thresholdedit",
         "capfile",
         "profilefile",
         "processfile",

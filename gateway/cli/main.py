@@ -17,6 +17,7 @@ from gateway.cli.journal import journal_app
 from gateway.cli.letters import letters_app
 from gateway.cli.score import score
 from gateway.cli.sim import sim_app
+from gateway.cli.station import station_app
 
 app = typer.Typer(
     name="suimon",
@@ -37,6 +38,7 @@ app.add_typer(letters_app, name="letters")
 app.add_typer(journal_app, name="journal")
 app.add_typer(cap_app, name="cap")
 app.add_typer(sim_app, name="sim")
+app.add_typer(station_app, name="station")
 
 
 def _version(wanted: bool) -> None:
