@@ -100,7 +100,11 @@ def kind(
             document.add((*path, key), f"{key} is {words}, and this is {quantity}. Leave it out", at_key=True)
             return Kind()
     if "rain" in stated:
-        return Kind(rain=_rain(document, (*path, "rain")))
+        gauge = _rain(document, (*path, "rain"))
+        if "thresholds" in stated and gauge is not None and gauge.kind == "counter":
+            message = "a counter has no level that could be reached. Write 'steps' of the station, by its sums"
+            document.add((*path, "thresholds"), message, at_key=True)
+        return Kind(rain=gauge)
     if "tide" in stated:
         return Kind(tide=_tide(document, path, folder))
     if "contact" in stated:
@@ -199,8 +203,8 @@ def _made_of(channel: Channel) -> list[tuple[str, str, float]]:
 # --- stations
 
 
-def steps(document: Document, path: Path, channels: Mapping[str, Channel]) -> tuple[RainStep, ...]:
-    """The named steps of rain; what is wrong with them is noted."""
+def steps(document: Document, path: Path, channels: Mapping[str, Channel], whole: bool) -> tuple[RainStep, ...]:
+    """The named steps of rain; what is wrong with them is noted. `whole`: all channels of the station are there."""
     sums = {
         derived_name(c.name, name): (c.name, name)
         for c in channels.values()
@@ -209,15 +213,17 @@ def steps(document: Document, path: Path, channels: Mapping[str, Channel]) -> tu
         if derived_name(c.name, name) in channels
     }
     stated = document.mapping((*path, "steps"))
-    found = [_step(document, (*path, "steps", key), str(key), sums) for key in stated]
+    found = [_step(document, (*path, "steps", key), str(key), sums, whole) for key in stated]
     return tuple(step for step in found if step)
 
 
-def _step(document: Document, path: Path, key: str, sums: Mapping[str, tuple[str, str]]) -> RainStep | None:
+def _step(
+    document: Document, path: Path, key: str, sums: Mapping[str, tuple[str, str]], whole: bool
+) -> RainStep | None:
     row = validate(StepRow, document, path)
     if row is None:
         return None
-    if row.channel not in sums:
+    if row.channel not in sums and whole:
         hint = instead(row.channel, sums) if sums else ". No channel of this station is a rain gauge ('rain: counter')"
         document.add((*path, "channel"), f"'{row.channel}' is not a sum of rain{hint}")
     value = amount_of(document, (*path, "value"), row.value, "rain")

@@ -67,9 +67,10 @@ def _station(
     found = [_channel(document, (*path, "channels", name), zero or 0.0, hazard, given) for name in names]
     channels = {channel.name: channel for channel in found if channel}
     channels = qualityfile.among(document, (*path, "channels"), channels, len(judged.neighbours or ()) if judged else 0)
+    whole = len(channels) == len(names)  # of a channel with a mistake nothing more is said
     channels = gaugefile.derived(document, (*path, "channels"), channels)
-    steps = gaugefile.steps(document, path, channels)
-    if judged:
+    steps = gaugefile.steps(document, path, channels, whole)
+    if judged and whole:
         gaugefile.fits(document, path, judged, channels)
     tenant = (judged and judged.tenant) or default_tenant
     if tenant is None and "tenant" not in document.mapping(path):

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from gateway import stationfile, yamlfile
+from gateway import stationfile, wire, yamlfile
 from gateway.bridge.alerts import MAINTENANCE
 from gateway.bridge.store import Store
 from gateway.bridge.work import Memory, Rules, Work
 from gateway.channelstate import ChannelState
 from gateway.contacts import waits
 from gateway.episodes import Suspension
-from gateway.errors import FaultCode, NoticeCode
-from gateway.model import Change, ClockState, Flag, Observation, Transition
+from gateway.errors import FaultCode, NoticeCode, RejectCode
+from gateway.model import Change, ClockState, Flag, Message, Observation, Reading, Sample, Transition
 from gateway.settings import Recipient
 from gateway.stations import Registry
 from tests import world
@@ -323,3 +323,40 @@ def test_a_doubtful_wet_contact_claims_and_stays(house: House) -> None:
     house.say("underpass/closing", 1, 0.0)
     assert house.state("underpass/closing").unconfirmed == 4
     assert [(t.to_rank, t.confirmed) for t in house.say("underpass/closing", 2, 1.0).transitions] == [(4, True)]
+
+
+# --- what a device may send ------------------------------------------------------------------------------------------
+
+
+def taken(house: House, device: str, station: str, channel: str, unit: str, value: float) -> Work:
+    """One sample of a device through the whole batch."""
+    sample = Sample("log2", 1, T0, ClockState.SYNCED, (Reading(station, channel, unit, value),))
+    work = Work(house.memory, Rules(house.registry, house.bridge, T0, T0 + 5 * MIN, None))
+    work.take(Message(wire.topic("takamatsu", device, "data"), wire.encode_pack([sample]), T0))
+    return work
+
+
+def test_what_is_derived_is_not_sent(house: House) -> None:
+    """A sum that a device sends is a dead letter: there is one source of it."""
+    work = taken(house, "mure-gw", "mure", "rain_1h", "mm", 5.0)
+    assert [(x.code, x.detail) for x in work.letters] == [
+        (RejectCode.UNKNOWN_CHANNEL, "mure/rain_1h is derived by the bridge")
+    ]
+
+
+@pytest.mark.parametrize(("value", "flag"), [(0.0, Flag.GOOD), (1.0, Flag.GOOD), (0.5, Flag.FAIL), (2.0, Flag.FAIL)])
+def test_a_contact_is_wet_or_dry(house: House, value: float, flag: Flag) -> None:
+    """Anything else is no reading of a contact, and never dry."""
+    (o,) = taken(house, "underpass-gw", "underpass", "closing", "/", value).observations
+    assert o.flag is flag
+    assert o.value == 1.0 - value
+
+
+def test_a_step_that_was_told_is_rain_for_its_station(house: House) -> None:
+    """Rain supports a rise and shortens silence while its step stands and the gauge is fresh."""
+    house.say("mure/rain", 0, 0.0)
+    work = house.say("mure/rain", 10, 0.5)
+    mure = house.registry.stations["takamatsu", "mure"]
+    assert not work.alerts.context(mure, mure.channels["rain"]).raised
+    work = house.say("mure/rain", 20, 40.0)
+    assert work.alerts.context(mure, mure.channels["rain"]).raised

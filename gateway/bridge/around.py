@@ -46,6 +46,7 @@ class Batch(Protocol):
     def state(self, series: tuple[str, str, str]) -> ChannelState: ...
     def episode(self, place: tuple[str, str]) -> Episode | None: ...
     def suspended(self, kind: str, tenant: str, station: str) -> Suspension | None: ...
+    def stepped(self, station: Station) -> bool: ...
 
 
 class Around:
@@ -97,7 +98,8 @@ class Around:
         return raised or rising, raised, witnessed or raised
 
     def _rains(self, station: Station) -> bool | None:
-        """Whether a rain channel of the station stands above its first step; None where none is fresh."""
+        """Whether a rain channel of the station stands above its first threshold, or a step was told in this rain; None
+        where none is fresh."""
         known = None
         for channel in station.channels.values():
             if channel.quantity in RAIN and channel.thresholds:
@@ -106,6 +108,9 @@ class Around:
                 first = min((t.value for t in marks), default=None)
                 if first is not None and state.value is not None and self._fresh(state, channel):
                     known = known or state.value >= first
+        gauges = [station.channels[name] for name in {step.channel for step in station.steps}]
+        if any(self._fresh(self._work.state((station.tenant, station.id, c.name)), c) for c in gauges):
+            known = known or self._work.stepped(station)
         return known
 
     def _fresh(self, state: ChannelState, channel: Channel) -> bool:
