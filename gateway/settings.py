@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.people import People
+from gateway.templates import Language, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ class Bridge:
     alert_topic: bool = True
     media: Mapping[str, Recipient] = field(default_factory=dict)  # by the word before an address's colon
     people: People | None = None  # without: every recipient from its min_rank on
+    templates: Mapping[tuple[str, Language], Template] = field(default_factory=dict)  # by medium, its kind or `default`
     level_table: str = "jp-2026"
     trust_clock: Literal["system", "always"] = "system"
     future_tolerance_s: float = 300.0

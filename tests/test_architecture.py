@@ -19,7 +19,7 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
-    {"model", "errors", "qualitylimits", "raingauge"},
+    {"model", "errors", "qualitylimits", "raingauge", "templates"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
     | {"rain", "tide", "contacts"}
@@ -87,6 +87,7 @@ PURE_IN_BRIDGE = [
             "testwords",
         ),
         *("assessing", "deriving", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
+        *("facts", "wording_ja", "wording_en"),
     )
 ]
 

@@ -194,9 +194,9 @@ def message(work: Batch, to: settings.Cap, key: str, station: Station, texts: tu
 def _texts(
     work: Batch, to: settings.Cap, t: Transition, station: Station, channel: Channel | None, state: ChannelState
 ) -> tuple[Text, ...]:
-    levels, unit = work.rules.registry.levels, channel.unit if channel else ""
-    ja = wording.japanese(t, station, state, unit, levels)
-    en = wording.english(t, station, state, unit, levels)
+    levels = work.rules.registry.levels
+    ja = wording.japanese(t, station, state, levels)
+    en = wording.english(t, station, state, levels)
     return texts(to, station, ja, en)
 
 

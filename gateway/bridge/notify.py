@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gateway import settings
 from gateway.bridge import wording
+from gateway.bridge.facts import Facts
 from gateway.calling import Call
 from gateway.channelstate import ChannelState
+from gateway.episodes import Course
 from gateway.model import Change, Transition
 from gateway.stations import Channel, LevelTable, Station
+from gateway.templates import LANGUAGES, Language, Template
 
 ALERT_TOPIC = "_alerts"  # the recipient that is the retained MQTT topic
 
@@ -53,29 +56,52 @@ def owed(
     now_ms: int,
     calls: Sequence[Call],
     topic: bool = True,
+    course: Course | None = None,
 ) -> list[Owed]:
     """What these calls owe, and with `topic` what the station's alert topic is owed. Keyed (episode, transition,
     recipient), a repeated call also by what makes it another. A recipient who is configured no longer is owed nothing.
+    `course` is that of the episode. What only staff may read is not on the topic.
     """
     age_ms = now_ms - t.at_ms
     late = t.change is Change.RISE and age_ms > channel.contract.late_after_s * 1000
-    body = _body(t, station, channel, state, levels, age_ms if late else None)
-    out = addressed(body, calls, bridge, now_ms)
+    f = Facts(t, station, channel, state, levels, age_ms if late else None, course or Course(), now_ms)
+    body = _body(f, channel)
+    out = addressed(body, calls, bridge, now_ms, lambda to: wording.both(f, _templates(bridge, to)))
     if topic and bridge.alert_topic:
-        text = json.dumps(body, ensure_ascii=False)
+        public = wording.both(replace(f, now_ms=None), {})
+        text = json.dumps(body | public, ensure_ascii=False)
         out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
     return out
 
 
-def addressed(body: Mapping[str, Any], calls: Sequence[Call], bridge: settings.Bridge, now_ms: int) -> list[Owed]:
-    """A notification for each call: whether it rings there, for how many others, and whom its medium is to reach."""
+def _templates(bridge: settings.Bridge, to: settings.Recipient) -> dict[Language, Template]:
+    """The operator's templates for a recipient: of its medium by name, of its kind, or for all."""
+    found = {}
+    for language in LANGUAGES:
+        names = (to.via or to.name, to.medium, "default")
+        own = (bridge.templates.get((name, language)) for name in names)
+        if (template := next((x for x in own if x is not None), None)) is not None:
+            found[language] = template
+    return found
+
+
+def addressed(
+    body: Mapping[str, Any],
+    calls: Sequence[Call],
+    bridge: settings.Bridge,
+    now_ms: int,
+    texts: Callable[[settings.Recipient], Mapping[str, Mapping[str, str]]] | None = None,
+) -> list[Owed]:
+    """A notification for each call: whether it rings there, for how many others, and whom its medium is to reach;
+    with `texts` in the recipient's own words."""
     recipients = {r.name: r for r in bridge.recipients}
     out = []
     for call in calls:
         if (to := recipients.get(call.recipient)) is not None:
             own: dict[str, object] = {"rings": call.rings, "more": call.more} | ({"to": to.to} if to.to else {})
+            own |= texts(to) if texts else {}
             if call.more:
-                own["text"] = _with_more(body, call)
+                own["text"] = _with_more({**body, **own}, call)
             text = json.dumps({**body, **own}, ensure_ascii=False)
             out.append(Owed(call.key, to.via or to.medium, to.name, text, now_ms, call.rings))
     return out
@@ -95,20 +121,10 @@ def quietly(owed: Owed) -> Owed:
     return replace(owed, body=json.dumps(json.loads(owed.body) | {"rings": False}, ensure_ascii=False), rings=False)
 
 
-def _body(
-    t: Transition,
-    station: Station,
-    channel: Channel,
-    state: ChannelState,
-    levels: LevelTable,
-    late_ms: int | None,
-) -> dict[str, object]:
-    level = levels.by_rank(t.to_rank)
-    subject_ja, text_ja = wording.japanese(t, station, state, channel.unit, levels, late_ms)
-    subject_en, text_en = wording.english(t, station, state, channel.unit, levels, late_ms)
-    if t.drill:
-        subject_ja, text_ja = wording.as_drill(subject_ja, text_ja, wording.DRILL_JA)
-        subject_en, text_en = wording.as_drill(subject_en, text_en, wording.DRILL_EN)
+def _body(f: Facts, channel: Channel) -> dict[str, object]:
+    """What a machine reads; the texts are the recipient's."""
+    t, state, level = f.t, f.state, f.level_of(f.t.to_rank, f.t.level)
+    own = f.threshold
     return {
         "key": t.key,
         "cap_identifier": f"suimon.{t.key.replace('/', '.')}",
@@ -121,8 +137,10 @@ def _body(
         "rank": t.to_rank,
         "confirmed_rank": state.rank,
         "level": level.key,
-        "level_table": levels.name,
+        "level_table": f.levels.name,
         "name": {"ja": level.ja, "en": level.en},
+        "threshold": None if own is None else {"level": own.level, "value": own.value, "authority": own.authority,
+                                               "basis": own.basis, "source": own.source, "version": f.version},
         "held": state.held,
         "condition": state.condition,
         "confirmed": t.confirmed,
@@ -132,6 +150,4 @@ def _body(
         "value": t.value,
         "unit": channel.unit,
         "observed_ms": t.at_ms,
-        "subject": {"ja": subject_ja, "en": subject_en},
-        "text": {"ja": text_ja, "en": text_en},
-    }
+    }  # fmt: skip

@@ -119,7 +119,16 @@ class Telling:
             # A drill says nothing of what is real there.
             state = ChannelState() if t.drill else work.state((t.tenant, t.station, channel.name))
             work.owed += notify.owed(
-                t, station, channel, state, rules.registry.levels, rules.bridge, rules.now_ms, calls, topic
+                t,
+                station,
+                channel,
+                state,
+                rules.registry.levels,
+                rules.bridge,
+                rules.now_ms,
+                calls,
+                topic,
+                episode.course,
             )
         for i, owed in enumerate(work.owed[first:], first):
             if owed.rings and t.change is not Change.REJECTED:

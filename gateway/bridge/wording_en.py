@@ -1,0 +1,216 @@
+"""The English of alerts, beside the Japanese and field for field the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gateway.bridge.facts import BY_PEOPLE, LOST, RISES, Facts, Said
+from gateway.bridge.wording_ja import JST, amount, clock
+from gateway.raingauge import CONTINUOUS
+
+SENDER = "Water level"
+DISCLAIMER = "Provisional observation, for reference. This is not an evacuation order."
+DRILL = "[DRILL]"
+UNCONFIRMED = "UNCONFIRMED. "
+_LOOK = "Check on site or by camera."
+_BASES = {"camera": "by camera", "patrol": "by a patrol", "phone": "by telephone", "office": "by the river office"}
+_AUTHORITIES = {"国": "national government", "県": "prefecture", "市独自": "city", "市": "city"}
+_KINDS = {
+    "基準水位観測所": "official gauge",
+    "危機管理型": "crisis-management gauge",
+    "市の目安": "the city's own mark",
+}
+_SUMS = {"10min": "10 min", "1h": "1 h", "3h": "3 h", "24h": "24 h", CONTINUOUS: "continuous"}
+
+
+def time(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, JST):%d %b %H:%M} JST"
+
+
+def heads(f: Facts) -> str:
+    """What stands before the text, whatever a template says."""
+    late = "" if f.late_ms is None else f"Measured {max(1, round(f.late_ms / 60_000))} min ago. "
+    return f"{'' if f.t.confirmed else UNCONFIRMED}{late}"
+
+
+def what(f: Facts) -> str:
+    """The sentence."""
+    level, t = f.level.en, f.t
+    if f.said in _PLAIN:
+        return _PLAIN[f.said].format(level=level)
+    match f.said:
+        case Said.RISE:
+            return f.level.exceeded_en if f.station.hazard == "underpass" else f"{level} exceeded"
+        case Said.WET:
+            return f"water detected ({f.level.exceeded_en})"
+        case Said.FALL:
+            left = t.to_rank and f.level_of(t.to_rank).en
+            return f"below {level}, still watched" + (f"; now above {left}" if left else "")
+        case Said.HELD:
+            return f"lost while above {level}; unknown since {time(f.measured_ms or t.at_ms)}"
+        case Said.HELD_BELOW:
+            since = f"unknown since {time(f.measured_ms or t.at_ms)}"
+            return f"lost while {level} was still watched, the last value being below it; {since}"
+        case Said.RESTORED:
+            return "observations have resumed" + (f", {level} still watched" if t.to_rank else "")
+        case Said.STEP:
+            return f"step of rain '{f.step.name_en}' reached" if f.step else "a step of rain was reached"
+        case Said.CONFIRMED:
+            return f"{level} exceeded, confirmed" + (f" {_BASES[f.course.basis]}" if f.course.basis in _BASES else "")
+        case _:
+            raise AssertionError(f.said)
+
+
+_PLAIN = {
+    Said.REACHED: "the city's own mark ({level}) is reached",
+    Said.BEACON: "the beacon went silent while its router is heard, it may be under water",
+    Said.ABOVE_SPAN: "above what the gauge can measure, perhaps above {level}",
+    Said.REFUTED: "{level} not borne out by later observations, still watched",
+    Said.SILENT: "silent, no data arrive",
+    Said.FAULTY: "faulty, the gauge gives no value",
+    Said.FAST_FALL: "falling faster than it plausibly can: a breach, or the gauge is faulty",
+    Said.PAST: "{level} was exceeded while data were missing",
+    Said.THRESHOLDS: "its thresholds were revised, still watched",
+    Said.REJECTED: "correction: {level} was a false alarm",
+    Said.CLOSED: "closed by staff, still watched",
+    Said.DRILL_OVER: "the drill has ended",
+}
+_TODO = {
+    Said.ABOVE_SPAN: f"The water may be higher than shown. {_LOOK}",
+    Said.BEACON: f"It may also be a fault. {_LOOK}",
+    Said.HELD: f"What it is now is unknown. {_LOOK}",
+    Said.HELD_BELOW: f"What it is now is unknown. {_LOOK}",
+    Said.SILENT: "What it is now is unknown.",
+    Said.FAULTY: "What it is now is unknown.",
+    Said.FAST_FALL: f"{{level}} is still watched. {_LOOK}",
+    Said.PAST: "An observation of the past that arrived late, not the level now.",
+    Said.THRESHOLDS: "The water has not moved.",
+    Said.REJECTED: "This corrects what you were sent. The station is still watched.",
+}
+
+
+def todo(f: Facts) -> str:
+    """What it means for whoever reads it."""
+    if f.t.drill:
+        return "This is a drill, not the real water level."
+    if f.station.hazard == "underpass" and f.said in RISES and f.t.to_rank >= 3:
+        return "Closing the road is decided and done by its manager."
+    if f.said in RISES and not f.t.confirmed and f.said not in _TODO:
+        return f"The gauge may be wrong. {_LOOK}"
+    said = _TODO.get(f.said, "").format(level=f.level.en)
+    return said[:1].upper() + said[1:]
+
+
+def _rank(f: Facts) -> str:
+    if f.said not in (*RISES, Said.HELD, Said.HELD_BELOW, Said.CONFIRMED, Said.PAST) or f.concerned == 0:
+        return ""
+    if f.equivalent:
+        return f"equivalent to alert level {f.concerned}"
+    return "standby" if f.concerned == 1 else f"{f.concerned} of 5"
+
+
+def quantity(f: Facts) -> str:
+    """What the value is."""
+    if f.said in (*LOST, *BY_PEOPLE):
+        return "Last value"
+    if f.channel is None or f.channel.quantity == "water_level":
+        return "Tide" if f.station.hazard == "tide" else "Level"
+    if f.said is Said.STEP and f.step is not None:
+        return f"Rain, {_SUMS[f.step.of]},"
+    return {"rain": "Rain", "tide_deviation": "Deviation of the tide"}.get(f.channel.quantity, "Value")
+
+
+def _value(f: Facts) -> str:
+    if f.t.drill:
+        return ""
+    if f.channel is not None and f.channel.contact:
+        return "" if f.value is None else "wet" if f.value else "dry"
+    said = amount(f.value, f.channel.unit if f.channel else "m")
+    if said and f.said is Said.ABOVE_SPAN:
+        return f"{said} or more"
+    return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "unknown")
+
+
+def trend(per_hour: float | None, unit: str) -> str:
+    if per_hour is None:
+        return ""
+    if abs(per_hour) <= 0.02:
+        return "→ steady"
+    return f"{'↑' if per_hour > 0 else '↓'} {per_hour:+z.2f} {unit} in an hour"
+
+
+def _time(f: Facts) -> str:
+    if f.measured_ms is None:
+        return "" if f.said in BY_PEOPLE else "at an unknown time"
+    return time(f.measured_ms)
+
+
+def _brief(f: Facts) -> str:
+    """The value and its time, for a subject."""
+    value = _value(f)
+    if f.t.drill or f.said in BY_PEOPLE or not f.value or f.measured_ms is None or f.said is Said.THRESHOLDS:
+        return ""
+    return f"last {value}" if f.said in LOST else f"{value} at {clock(f.measured_ms)}"
+
+
+def _by(f: Facts) -> str:
+    """Who judged, on what, and when."""
+    c = f.course
+    if f.said not in BY_PEOPLE or f.t.drill or not c.judged_by:
+        return ""
+    return f"{c.judged_by}{f', {_BASES[c.basis]}' if c.basis in _BASES else ''}, {time(f.t.at_ms)}"
+
+
+def _minutes(minutes: float) -> str:
+    """Five minutes are the finest that an aid is good for."""
+    hours, rest = divmod(max(5, round(minutes / 5) * 5), 60)
+    return " ".join(x for x in (f"{hours} h" * bool(hours), f"{rest} min" * bool(rest)) if x)
+
+
+def _next(f: Facts) -> str:
+    found = f.next()
+    if found is None:
+        return ""
+    level, mark, minutes = found
+    return f"{level.en} {mark.value:z.2f} m in about {_minutes(minutes)}"
+
+
+def _tide(f: Facts) -> str:
+    found = f.tide()
+    if found is None:
+        return ""
+    deviation, high = found
+    after = f", next high water {clock(high.at_ms)} ({high.level:z.2f} m predicted)" if high else ""
+    return f"{deviation:+z.2f} m{after}"
+
+
+def fields(f: Facts) -> dict[str, str]:
+    """The words of a template, each empty where there is nothing to say."""
+    own = f.threshold if f.said not in (Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS) else None
+    unit = f.channel.unit if f.channel else "m"
+    contact = f.channel is not None and f.channel.contact
+    return {
+        "place": f.station.name_en,
+        "river": f.station.river,
+        "area": f.station.area,
+        "what": what(f),
+        "level": f.level.en if f.concerned else "",
+        "rank": _rank(f),
+        "quantity": quantity(f),
+        "value": _value(f),
+        "trend": trend(f.per_hour, unit),
+        "measured": "Last measured" if f.said in LOST else "Assumed" if f.t.drill else "Measured",
+        "time": _time(f),
+        "brief": _brief(f),
+        "todo": todo(f),
+        "by": _by(f),
+        "threshold": f"{f.level.en} {own.value:z.2f} {unit}" if own is not None and not contact else "",
+        "difference": "" if f.difference is None else f"{f.difference:+z.2f} {unit}",
+        "authority": _AUTHORITIES.get(own.authority, own.authority) if own else "",
+        "basis": _KINDS.get(own.basis, own.basis) if own else "",
+        "source": own.source if own else "",
+        "next": _next(f),
+        "tide": _tide(f),
+        "table": f.levels.name if f.version else "",
+        "version": f.version,
+    }

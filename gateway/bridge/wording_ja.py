@@ -1,0 +1,239 @@
+"""The Japanese of alerts, as a careful duty officer would say it. Never 『安全』 or 『解除』, no name of a bulletin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from gateway.bridge.facts import BY_PEOPLE, LOST, RISES, Facts, Said
+from gateway.raingauge import CONTINUOUS
+
+JST = timezone(timedelta(hours=9))  # Japan has one zone and no summer time
+SENDER = "水位情報"
+DISCLAIMER = "観測値（速報値）による参考情報です。避難情報の発令ではありません。"
+DRILL = "【訓練】"
+UNCONFIRMED = "【未確認】"
+_WEEKDAYS = "月火水木金土日"
+_LOOK = "カメラ・巡視などで現地を確認してください。"
+_BASES = {"camera": "カメラ", "patrol": "巡視", "phone": "電話", "office": "河川管理者"}
+_SUMS = {"10min": "10分間", "1h": "1時間", "3h": "3時間", "24h": "24時間", CONTINUOUS: "連続"}
+
+
+def time(at_ms: int) -> str:
+    """11月22日(日) 03:12"""
+    t = datetime.fromtimestamp(at_ms / 1000, JST)
+    return f"{t.month}月{t.day}日({_WEEKDAYS[t.weekday()]}) {t:%H:%M}"
+
+
+def clock(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, JST):%H:%M}"
+
+
+def amount(value: float | None, unit: str) -> str:
+    """Metres with two decimals; nothing where there is no value."""
+    if value is None:
+        return ""
+    return f"{value:z.2f} {unit}" if unit == "m" else f"{value:zg} {unit}"
+
+
+def heads(f: Facts) -> str:
+    """What stands before the text, whatever a template says."""
+    late = "" if f.late_ms is None else f"【{max(1, round(f.late_ms / 60_000))}分前の観測】"
+    return f"{'' if f.t.confirmed else UNCONFIRMED}{late}"
+
+
+def what(f: Facts) -> str:
+    """The sentence."""
+    level, t = f.level.ja, f.t
+    if f.said in _PLAIN:
+        return _PLAIN[f.said].format(level=level)
+    match f.said:
+        case Said.RISE:
+            return f"{f.level.exceeded_ja}" if f.station.hazard == "underpass" else f"{level}を超過"
+        case Said.WET:
+            return f"浸水を検知（{f.level.exceeded_ja}）"
+        case Said.FALL:
+            left = t.to_rank and f.level_of(t.to_rank).ja
+            return f"{level}を下回りました（監視継続）" + (f"。{left}は超過中" if left else "")
+        case Said.HELD:
+            return f"{level}超過のまま観測不能（{time(f.measured_ms or t.at_ms)}以後不明）"
+        case Said.HELD_BELOW:
+            since = f"{time(f.measured_ms or t.at_ms)}以後不明"
+            return f"{level}の監視継続中に観測不能（最終観測値は同水位未満、{since}）"
+        case Said.RESTORED:
+            return "観測を再開しました" + (f"（{level}の監視継続中）" if t.to_rank else "")
+        case Said.STEP:
+            return f"雨量の基準「{f.step.name_ja}」に到達" if f.step else "雨量の基準に到達"
+        case Said.CONFIRMED:
+            return f"{level}超過を確認しました" + (f"（{_BASES[f.course.basis]}）" if f.course.basis in _BASES else "")
+        case _:
+            raise AssertionError(f.said)
+
+
+_PLAIN = {
+    Said.REACHED: "市の目安（{level}）に到達",
+    Said.BEACON: "浸水センサの送信が停止（浸水のおそれ、中継器は受信中）",
+    Said.ABOVE_SPAN: "計測上限超過（{level}を超えているおそれ）",
+    Said.REFUTED: "{level}超過はその後の観測値では確認できませんでした（監視継続）",
+    Said.SILENT: "未着（データが届いていません）",
+    Said.FAULTY: "故障（計器が値を出していません）",
+    Said.FAST_FALL: "急低下：決壊または計器異常の可能性",
+    Said.PAST: "欠測中に{level}を超過していました",
+    Said.THRESHOLDS: "基準水位が改定されました（監視継続）",
+    Said.REJECTED: "訂正：{level}超過は誤報でした",
+    Said.CLOSED: "対応を終了しました（監視継続）",
+    Said.DRILL_OVER: "訓練を終了しました",
+}
+_TODO = {
+    Said.ABOVE_SPAN: f"実際の水位は表示より高いおそれがあります。{_LOOK}",
+    Said.BEACON: f"計器の故障の可能性もあります。{_LOOK}",
+    Said.HELD: f"現在の{{noun}}は不明です。{_LOOK}",
+    Said.HELD_BELOW: f"現在の{{noun}}は不明です。{_LOOK}",
+    Said.SILENT: "現在の{noun}は不明です。",
+    Said.FAULTY: "現在の{noun}は不明です。",
+    Said.FAST_FALL: f"{{level}}の監視を続けています。{_LOOK}",
+    Said.PAST: "通信の復旧後に届いた過去の観測値です。現在の水位ではありません。",
+    Said.THRESHOLDS: "水位の変化ではありません。",
+    Said.REJECTED: "先にお送りした通報を訂正します。この観測所の監視は続けています。",
+}
+
+
+def todo(f: Facts) -> str:
+    """What it means for whoever reads it."""
+    if f.t.drill:
+        return "これは訓練です。実際の水位ではありません。"
+    if f.station.hazard == "underpass" and f.said in RISES and f.t.to_rank >= 3:
+        return "通行止めの判断と措置は道路管理者が行います。"
+    if f.said in RISES and not f.t.confirmed and f.said not in _TODO:
+        return f"計器異常の可能性もあります。{_LOOK}"
+    return _TODO.get(f.said, "").format(level=f.level.ja, noun=_noun(f))
+
+
+def _noun(f: Facts) -> str:
+    """What is measured there."""
+    if f.channel is None or f.channel.quantity == "water_level":
+        return "潮位" if f.station.hazard == "tide" else "水位"
+    return {"rain": "雨量", "tide_deviation": "潮位偏差", "contact": "浸水の状況"}.get(f.channel.quantity, "値")
+
+
+def _rank(f: Facts) -> str:
+    if f.said not in (*RISES, Said.HELD, Said.HELD_BELOW, Said.CONFIRMED, Said.PAST) or f.concerned == 0:
+        return ""
+    if f.equivalent:
+        return f"警戒レベル{f.concerned}相当"
+    return "待機" if f.concerned == 1 else f"5段階の{f.concerned}"
+
+
+def quantity(f: Facts) -> str:
+    """What the value is."""
+    last = "最終" if f.said in LOST else "直近の" if f.said in BY_PEOPLE else ""
+    if last:
+        return f"{last}観測値"
+    if f.said is Said.STEP and f.step is not None:
+        return f"{_SUMS[f.step.of]}雨量"
+    return _noun(f)
+
+
+def _value(f: Facts) -> str:
+    if f.t.drill:
+        return ""
+    if f.channel is not None and f.channel.contact:
+        return "" if f.value is None else "浸水を検知" if f.value else "検知なし"
+    said = amount(f.value, f.channel.unit if f.channel else "m")
+    if said and f.said is Said.ABOVE_SPAN:
+        return f"{said}以上"
+    return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "不明")
+
+
+def trend(per_hour: float | None, unit: str) -> str:
+    if per_hour is None:
+        return ""
+    if abs(per_hour) <= 0.02:
+        return "→ 横ばい"
+    return f"{'↑' if per_hour > 0 else '↓'} 1時間に{per_hour:+z.2f} {unit}"
+
+
+def _time(f: Facts) -> str:
+    if f.measured_ms is None:
+        return "" if f.said in BY_PEOPLE else "不明"
+    return time(f.measured_ms)
+
+
+def _measured(f: Facts) -> str:
+    if f.t.drill:
+        return "想定時刻"
+    return "最終観測時刻" if f.said in LOST else "同 観測時刻" if f.said in BY_PEOPLE else "観測時刻"
+
+
+def _brief(f: Facts) -> str:
+    """The value and its time, for a subject."""
+    value = _value(f)
+    if f.t.drill or f.said in BY_PEOPLE or not f.value or f.measured_ms is None or f.said is Said.THRESHOLDS:
+        return ""
+    if f.said in LOST:
+        return f"最終観測値 {value}"
+    return f"{value} {clock(f.measured_ms)}観測"
+
+
+def _by(f: Facts) -> str:
+    """Who judged, on what, and when."""
+    c = f.course
+    if f.said not in BY_PEOPLE or f.t.drill or not c.judged_by:
+        return ""
+    basis = f"{_BASES[c.basis]}、" if c.basis in _BASES else ""
+    return f"{basis}{c.judged_by}、{time(f.t.at_ms)}"
+
+
+def _minutes(minutes: float) -> str:
+    """Five minutes are the finest that an aid is good for."""
+    rounded = max(5, round(minutes / 5) * 5)
+    hours, rest = divmod(rounded, 60)
+    return f"約{hours}時間{f'{rest}分' if rest else ''}" if hours else f"約{rest}分"
+
+
+def _next(f: Facts) -> str:
+    found = f.next()
+    if found is None:
+        return ""
+    level, mark, minutes = found
+    return f"{level.ja} {mark.value:z.2f} m まで{_minutes(minutes)}"
+
+
+def _tide(f: Facts) -> str:
+    found = f.tide()
+    if found is None:
+        return ""
+    deviation, high = found
+    after = f"、次の満潮 {clock(high.at_ms)}（推算 {high.level:z.2f} m）" if high else ""
+    return f"{deviation:+z.2f} m{after}"
+
+
+def fields(f: Facts) -> dict[str, str]:
+    """The words of a template, each empty where there is nothing to say."""
+    own = f.threshold if f.said not in (Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS) else None
+    unit = f.channel.unit if f.channel else "m"
+    contact = f.channel is not None and f.channel.contact
+    return {
+        "place": f.station.name_ja,
+        "river": f.station.river,
+        "area": f.station.area,
+        "what": what(f),
+        "level": f.level.ja if f.concerned else "",
+        "rank": _rank(f),
+        "quantity": quantity(f),
+        "value": _value(f),
+        "trend": trend(f.per_hour, unit),
+        "measured": _measured(f),
+        "time": _time(f),
+        "brief": _brief(f),
+        "todo": todo(f),
+        "by": _by(f),
+        "threshold": f"{f.level.ja} {own.value:z.2f} {unit}" if own is not None and not contact else "",
+        "difference": "" if f.difference is None else f"{f.difference:+z.2f} {unit}",
+        "authority": own.authority if own else "",
+        "basis": own.basis if own else "",
+        "source": own.source if own else "",
+        "next": _next(f),
+        "tide": _tide(f),
+        "table": f.levels.name if f.version else "",
+        "version": f.version,
+    }
