@@ -123,28 +123,28 @@ def parse(text: str) -> Template:
 
 DEFAULTS: dict[Language, Template] = {
     "ja": parse(
-        """{place} {what}[／{brief}]
-{place}：{what}[（{rank}）]
+        """{place} {what}[［{rank}］][／{brief}]
+{place}：{what}[［{rank}］]
+[判断 {by}]
 [{quantity} {value}][（{trend}）]
 [{measured} {time}]
 [{todo}]
 [基準値 {threshold}][（差 {difference}）]
 [次の水位 {next}（目安・庁内限り）]
 [潮位偏差 {tide}]
-[確認 {by}]
 [設定 {authority}・{basis}][・{source}]
-[適用 {table}・基準値の版 {version}]"""
+[適用 水位区分 {table}、基準値の版 {version}]"""
     ),
     "en": parse(
-        """{place}: {what}[; {brief}]
+        """{place}: {what}[ ({rank})][; {brief}]
 {place}: {what}[ ({rank})]
+[Judged by {by}]
 [{quantity} {value}][ ({trend})]
 [{measured} {time}]
 [{todo}]
 [Threshold {threshold}][ (difference {difference})]
 [Next: {next} (an aid for staff only)]
 [Deviation of the tide {tide}]
-[Judged by {by}]
 [Set by {authority}, {basis}][, {source}]
 [Level table {table}, thresholds {version}]"""
     ),

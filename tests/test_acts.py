@@ -419,7 +419,7 @@ def test_what_a_person_did_is_told_with_the_last_value(room: Room) -> None:
     room.now_ms += 5 * 60_000
     room.ask("alert.reject", episode=STATION, basis="camera")
     (body,) = [json.loads(x[0]) for x in storefile.rows(room.settings.store, "SELECT body FROM outbox")][-1:]
-    assert "訂正：氾濫危険水位超過は誤報でした" in body["subject"]["ja"]
+    assert "訂正 春日橋 氾濫危険水位超過は誤報でした" in body["subject"]["ja"]
     assert "3.20 m" in body["text"]["ja"]
     assert "01:01" in body["text"]["ja"]
 

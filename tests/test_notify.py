@@ -27,6 +27,7 @@ from gateway.channelstate import ChannelState
 from gateway.episodes import Course
 from gateway.errors import Unavailable
 from gateway.model import Change, Transition
+from gateway.stations import threshold_version
 from tests import world
 from tests.servers import free_port, wait_for
 from tests.world import HANG, LEVELS, NOT_HTTP, STATION, T0, TENANT, Reply, Request, http_server
@@ -102,6 +103,14 @@ def test_what_a_notification_says() -> None:
         "level": "evacuation",
         "level_table": "jp-2026",
         "name": {"ja": "避難判断水位", "en": "evacuation-judgement level"},
+        "threshold": {
+            "level": "evacuation",
+            "value": 2.5,
+            "authority": "県",
+            "basis": "基準水位観測所",
+            "source": "a test",
+            "version": threshold_version(world.station().channels["water_level"], T0),
+        },
         "held": False,
         "condition": "unknown",
         "confirmed": False,

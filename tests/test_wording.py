@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from gateway import config
-from gateway.bridge import wording
+from gateway.bridge import wording, wording_ja
+from gateway.bridge.media.spoken import PART, short
 from gateway.channelstate import ChannelState
 from gateway.model import Change, Transition
+from gateway.stations import Station
 from tests.places import ALL_FIVE, LEVELS, MINUTE, T0, graded
+from tests.wording.situations import FILES, FOLDER, STATIONS, Situation
 
 STATION = graded(*ALL_FIVE)
 RISING = ChannelState(recent=tuple((T0 - (2 - i) * 10 * MINUTE, 3.9 + i / 10) for i in range(3)))
 DIED = ChannelState(usable_ms=T0 - 20 * MINUTE, value=4.2, held=True, lost=True)
+CITY = graded(*(replace(x, basis="市の目安", authority="市独自") for x in ALL_FIVE))
 
 
 def transition(
@@ -26,142 +31,64 @@ def transition(
     )
 
 
-def japanese(t: Transition, state: ChannelState = RISING, unit: str = "m") -> str:
-    return "\n".join(wording.japanese(t, STATION, state, unit, LEVELS))
+def japanese(t: Transition, state: ChannelState = RISING, station: Station = STATION) -> str:
+    return "\n".join(wording.japanese(t, station, state, LEVELS))
 
 
-def english(t: Transition, state: ChannelState = RISING, unit: str = "m") -> str:
-    return "\n".join(wording.english(t, STATION, state, unit, LEVELS))
+def english(t: Transition, state: ChannelState = RISING, station: Station = STATION) -> str:
+    return "\n".join(wording.english(t, station, state, LEVELS))
 
 
-@pytest.mark.parametrize(
-    ("what", "t", "state", "text"),
-    [
-        (
-            "a rise",
-            transition(Change.RISE, 2, 4),
-            RISING,
-            """【水位情報】鴨川新橋 氾濫危険水位を超過
-鴨川新橋：氾濫危険水位を超過
-水位 4.10 m ↑ +0.60 m/h
-観測時刻 11月25日(火) 01:00
-観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
-        ),
-        (
-            "an unconfirmed rise says so first, in subject and text",
-            transition(Change.RISE, 0, 5, 5.25, confirmed=False),
-            ChannelState(),
-            """【水位情報】未確認 鴨川新橋 氾濫開始相当水位を超過
-【未確認】鴨川新橋：氾濫開始相当水位を超過
-水位 5.25 m
-観測時刻 11月25日(火) 01:00
-観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
-        ),
-        (
-            "a refuted rise",
-            transition(Change.FALL, 5, 0, 0.8, confirmed=False),
-            ChannelState(),
-            """【水位情報】未確認 鴨川新橋 氾濫開始相当水位超過は次の観測値では確認できませんでした（監視継続）
-【未確認】鴨川新橋：氾濫開始相当水位超過は次の観測値では確認できませんでした（監視継続）
-水位 0.80 m
-観測時刻 11月25日(火) 01:00
-観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
-        ),
-        (
-            "a fall names what was left and what still stands",
-            transition(Change.FALL, 4, 2, 3.0),
-            ChannelState(),
-            """【水位情報】鴨川新橋 氾濫危険水位を下回りました（監視継続）。氾濫注意水位は超過中
-鴨川新橋：氾濫危険水位を下回りました（監視継続）。氾濫注意水位は超過中
-水位 3.00 m
-観測時刻 11月25日(火) 01:00
-観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
-        ),
-        (
-            "held: the last value with its own time, not that of the fault",
-            transition(Change.HELD, 4, 4, 4.2),
-            DIED,
-            """【水位情報】鴨川新橋 氾濫危険水位超過のまま観測不能（11月25日(火) 00:40以後不明）
-鴨川新橋：氾濫危険水位超過のまま観測不能（11月25日(火) 00:40以後不明）
-最終観測値 4.20 m
-観測時刻 11月25日(火) 00:40
-観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
-        ),
-        (
-            "silent since ever",
-            transition(Change.SILENT, 0, 0, None),
-            ChannelState(),
-            """【水位情報】鴨川新橋 未着（データが届いていません）
-鴨川新橋：未着（データが届いていません）
-最終観測値 水位不明
-観測時刻 不明
-観測値（速報値）による参考情報です。避難情報の発令ではありません。""",
-        ),
-    ],
-)
-def test_japanese(what: str, t: Transition, state: ChannelState, text: str) -> None:
-    """Place, what happened, value with unit and trend, time in Japan, and what the text is not."""
-    assert japanese(t, state) == text, what
+@pytest.mark.parametrize("name", list(FILES))
+def test_every_text_is_the_one_that_was_read(name: str) -> None:
+    """What is said in each situation stands in a file that a person has read: `python -m tests.wording` writes it."""
+    assert (FOLDER / name).read_text(encoding="utf-8") == FILES[name]()
 
 
-@pytest.mark.parametrize(
-    ("what", "t", "state", "text"),
-    [
-        (
-            "a rise",
-            transition(Change.RISE, 2, 4),
-            RISING,
-            """[Water level] Kamogawa: flood danger level exceeded
-Kamogawa: flood danger level exceeded
-Level 4.10 m ↑ +0.60 m/h
-Measured 25 Nov 01:00 JST
-Provisional observation, for reference. This is not an evacuation order.""",
-        ),
-        (
-            "an unconfirmed rise",
-            transition(Change.RISE, 0, 4, confirmed=False),
-            ChannelState(),
-            """[Water level] UNCONFIRMED Kamogawa: flood danger level exceeded
-UNCONFIRMED. Kamogawa: flood danger level exceeded
-Level 4.10 m
-Measured 25 Nov 01:00 JST
-Provisional observation, for reference. This is not an evacuation order.""",
-        ),
-        (
-            "a fall",
-            transition(Change.FALL, 2, 0, 1.2),
-            ChannelState(),
-            """[Water level] Kamogawa: below flood caution level, still watched
-Kamogawa: below flood caution level, still watched
-Level 1.20 m
-Measured 25 Nov 01:00 JST
-Provisional observation, for reference. This is not an evacuation order.""",
-        ),
-        (
-            "held",
-            transition(Change.HELD, 4, 4, 4.2),
-            DIED,
-            """[Water level] Kamogawa: lost while above flood danger level; unknown since 25 Nov 00:40 JST
-Kamogawa: lost while above flood danger level; unknown since 25 Nov 00:40 JST
-Last value 4.20 m
-Measured 25 Nov 00:40 JST
-Provisional observation, for reference. This is not an evacuation order.""",
-        ),
-        (
-            "a faulty gauge that never worked",
-            transition(Change.FAULTY, 0, 0, None),
-            ChannelState(usable_ms=T0 - MINUTE),
-            """[Water level] Kamogawa: faulty, the gauge gives no value
-Kamogawa: faulty, the gauge gives no value
-Last value level unknown
-Measured at an unknown time
-Provisional observation, for reference. This is not an evacuation order.""",
-        ),
-    ],
-)
-def test_english(what: str, t: Transition, state: ChannelState, text: str) -> None:
-    """The same in English."""
-    assert english(t, state) == text, what
+@pytest.mark.parametrize("x", STATIONS, ids=[x.what for x in STATIONS])
+def test_what_one_must_know_stands_first(x: Situation) -> None:
+    """Subject and first three lines name place, rank or level, value and time, and what is in doubt or a drill."""
+    subject, text = wording.said(x.facts, "ja")
+    first = "\n".join(text.split("\n")[:3])
+    assert x.station.name_ja in subject
+    assert x.station.name_ja in first
+    if x.t.value is not None and x.t.change in (Change.RISE, Change.FALL, Change.PAST) and x.t.level != "closure":
+        assert f"{x.t.value:.2f} m" in subject
+        assert f"{x.t.value:.2f} m" in first
+    if x.t.change in (Change.RISE, Change.HELD, Change.PAST):
+        rank = "待機" if x.t.to_rank == 1 else str(x.t.to_rank)
+        assert re.search(rf"［(5段階の|警戒レベル)?{rank}(相当)?］", subject)
+        assert "11月25日" in first
+    assert text.startswith("【訓練】" if x.t.drill else "" if x.t.confirmed else "【未確認】")
+    assert len(short({"subject": {"ja": subject}, "text": {"ja": text}})) <= 3 * PART
+
+
+@pytest.mark.parametrize("x", STATIONS, ids=[x.what for x in STATIONS])
+def test_an_alert_level_is_an_official_river_gauges_alone(x: Situation) -> None:
+    """『警戒レベルN相当』 stands only where the basis is 基準水位観測所 and nothing is in doubt."""
+    subject, text = wording.said(x.facts, "ja")
+    if "相当］" in subject + text:
+        assert x.station.hazard == "river"
+        assert x.facts.threshold is not None
+        assert x.facts.threshold.basis == "基準水位観測所"
+        assert x.t.confirmed
+        assert not x.t.drill
+
+
+def test_a_citys_own_mark_is_called_so() -> None:
+    """Neither an exceeded official level nor an alert level."""
+    said = japanese(transition(Change.RISE, 2, 4), station=CITY)
+    assert "市の目安（氾濫危険水位）に到達" in said
+    assert "警戒レベル" not in said
+    assert "超過" not in said
+
+
+def test_what_comes_next_is_for_staff_alone() -> None:
+    """A time to the next level, marked as an aid, is in no text that is published."""
+    (x,) = (x for x in STATIONS if x.what == "danger, rising")
+    assert "まで約1時間15分（目安・庁内限り）" in wording.said(x.facts, "ja")[1]
+    assert "目安・庁内限り" not in wording.said(replace(x.facts, now_ms=None), "ja")[1]
+    assert "庁内" not in japanese(x.t, x.state, x.station)
 
 
 EVERY = [
@@ -179,17 +106,17 @@ def test_what_holds_for_every_text(table: str) -> None:
     levels = config.load_levels(table)
     for t in EVERY:
         for state in (ChannelState(), RISING, DIED):
-            subject, text = wording.japanese(t, STATION, state, "m", levels)
+            subject, text = wording.japanese(t, STATION, state, levels)
             assert text.endswith(wording.DISCLAIMER_JA)
-            assert text.startswith("【未確認】") is not t.confirmed
-            assert ("未確認" in subject) is not t.confirmed
+            assert text.startswith("【未確認】") is (not t.confirmed and t.change is not Change.REJECTED)
+            assert ("未確認" in subject) is (not t.confirmed and t.change is not Change.REJECTED)
             assert not re.search("安全|解除|None|null|nan", subject + text)
             assert "鴨川新橋" in subject
             assert "鴨川新橋" in text.splitlines()[0]
-            subject, text = wording.english(t, STATION, state, "m", levels)
+            subject, text = wording.english(t, STATION, state, levels)
             assert text.endswith(wording.DISCLAIMER_EN)
-            assert text.startswith("UNCONFIRMED") is not t.confirmed
-            assert ("UNCONFIRMED" in subject) is not t.confirmed
+            assert text.startswith("UNCONFIRMED") is (not t.confirmed and t.change is not Change.REJECTED)
+            assert ("UNCONFIRMED" in subject) is (not t.confirmed and t.change is not Change.REJECTED)
             assert not re.search(r"safe|all.clear|None|null|nan\b", subject + text)
             assert "Kamogawa" in subject
             assert "\n" not in subject
@@ -200,16 +127,16 @@ def test_no_bulletin_names() -> None:
     for t in EVERY:
         text = japanese(t)
         assert text.startswith("【水位情報】")
-        assert not re.search("警報|注意報|警戒レベル|氾濫発生|避難してください|避難指示", text)
+        assert not re.search("警報|注意報|氾濫発生|避難してください|避難指示", text)
 
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(1.234, "m", "1.23 m"), (-0.42, "m", "-0.42 m"), (12.0, "m", "12.00 m"), (12.5, "mm", "12.5 mm")],
+    [(1.234, "m", "1.23 m"), (-0.42, "m", "-0.42 m"), (12.0, "m", "12.00 m"), (12.5, "mm", "12.5 mm"), (None, "m", "")],
 )
-def test_values(value: float, unit: str, text: str) -> None:
+def test_values(value: float | None, unit: str, text: str) -> None:
     """Metres have two decimals for people, other units as many as they need."""
-    assert f"Level {text}" in english(transition(Change.RISE, 0, 3, value), ChannelState(), unit)
+    assert wording_ja.amount(value, unit) == text
 
 
 @pytest.mark.parametrize(
@@ -244,8 +171,8 @@ def test_a_steady_level_has_no_negative_zero() -> None:
 def test_an_alarm_by_late_data_says_its_age_first() -> None:
     """Backlog that crosses rank 3 or more within half an hour alarms with its age in the first line."""
     late = transition(Change.RISE, 0, 4)
-    _, ja = wording.japanese(late, STATION, RISING, "m", LEVELS, 12 * MINUTE)
-    _, en = wording.english(late, STATION, RISING, "m", LEVELS, 12 * MINUTE)
+    _, ja = wording.japanese(late, STATION, RISING, LEVELS, 12 * MINUTE)
+    _, en = wording.english(late, STATION, RISING, LEVELS, 12 * MINUTE)
     assert ja.splitlines()[0].startswith("【12分前の観測】")
     assert en.splitlines()[0].startswith("Measured 12 min ago. ")
 
@@ -261,4 +188,4 @@ def test_a_held_rank_whose_last_value_was_below_it_says_so() -> None:
 def test_a_gauge_that_is_back_says_which_rank_still_stands() -> None:
     """Data again does not mean that the danger is over."""
     assert "観測を再開しました（氾濫危険水位の監視継続中）" in japanese(transition(Change.RESTORED, 4, 4))
-    assert "観測を再開しました\n" in japanese(transition(Change.RESTORED, 0, 0))
+    assert "鴨川新橋：観測を再開しました\n" in japanese(transition(Change.RESTORED, 0, 0))

@@ -178,7 +178,7 @@ class Facts:
     def difference(self) -> float | None:
         """How far the value lies above the threshold concerned."""
         own = self.threshold
-        told = self.said in (Said.RISE, Said.REACHED, Said.ABOVE_SPAN, Said.FALL, Said.HELD, Said.HELD_BELOW, Said.PAST)
+        told = self.said in (Said.RISE, Said.REACHED, Said.FALL, Said.HELD, Said.HELD_BELOW, Said.PAST)
         return self.value - own.value if told and own is not None and self.value is not None else None
 
     def next(self) -> tuple[Level, Threshold, float] | None:

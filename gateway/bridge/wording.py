@@ -15,7 +15,7 @@ from gateway.bridge import wording_en, wording_ja
 from gateway.bridge.facts import Facts
 from gateway.bridge.wording_ja import JST as JST
 from gateway.channelstate import ChannelState
-from gateway.model import Transition
+from gateway.model import Change, Transition
 from gateway.stations import LevelTable, Station
 from gateway.templates import Language, Template
 
@@ -23,6 +23,7 @@ DISCLAIMER_JA, DISCLAIMER_EN = wording_ja.DISCLAIMER, wording_en.DISCLAIMER
 DRILL_JA, DRILL_EN = wording_ja.DRILL, wording_en.DRILL  # at the start and the end of subject and text
 SENDER_JA, SENDER_EN = wording_ja.SENDER, wording_en.SENDER
 time_ja, time_en = wording_ja.time, wording_en.time
+arrow = wording_ja.arrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,35 @@ class _Tongue:
 
     fields: Callable[[Facts], dict[str, str]]
     heads: Callable[[Facts], str]
+    age: Callable[[Facts], str]
     sender: str
     unconfirmed: str
+    correction: str
     closing: str
     drill: str
 
 
 _TONGUES: dict[Language, _Tongue] = {
-    "ja": _Tongue(wording_ja.fields, wording_ja.heads, f"【{SENDER_JA}】", "未確認 ", DISCLAIMER_JA, DRILL_JA),
-    "en": _Tongue(wording_en.fields, wording_en.heads, f"[{SENDER_EN}] ", "UNCONFIRMED ", DISCLAIMER_EN, DRILL_EN),
+    "ja": _Tongue(
+        wording_ja.fields,
+        wording_ja.heads,
+        wording_ja.age,
+        f"【{SENDER_JA}】",
+        "未確認 ",
+        "訂正 ",
+        DISCLAIMER_JA,
+        DRILL_JA,
+    ),
+    "en": _Tongue(
+        wording_en.fields,
+        wording_en.heads,
+        wording_en.age,
+        f"[{SENDER_EN}] ",
+        "UNCONFIRMED ",
+        "CORRECTION ",
+        DISCLAIMER_EN,
+        DRILL_EN,
+    ),
 }
 
 
@@ -47,7 +68,8 @@ def said(f: Facts, language: Language, template: Template | None = None, marked:
     """(subject, text) of a transition; `marked`: a drill as one."""
     tongue = _TONGUES[language]
     subject, body = (template or templates.DEFAULTS[language]).filled(tongue.fields(f))
-    subject = f"{tongue.sender}{'' if f.t.confirmed else tongue.unconfirmed}{subject}"
+    doubt = tongue.correction if f.t.change is Change.REJECTED else "" if f.t.confirmed else tongue.unconfirmed
+    subject = f"{tongue.sender}{doubt}{tongue.age(f)}{' ' * (f.late_ms is not None)}{subject}"
     text = f"{tongue.heads(f)}{body}\n{tongue.closing}"
     return as_drill(subject, text, tongue.drill) if f.t.drill and marked else (subject, text)
 
@@ -56,12 +78,6 @@ def both(f: Facts, own: Mapping[Language, Template]) -> dict[str, dict[str, str]
     """Subject and text in both languages, by these templates or the defaults."""
     parts = {language: said(f, language, own.get(language)) for language in templates.LANGUAGES}
     return {"subject": {x: parts[x][0] for x in parts}, "text": {x: parts[x][1] for x in parts}}
-
-
-def arrow(per_hour: float | None) -> str:
-    if per_hour is None:
-        return ""
-    return "↑" if per_hour > 0.02 else "↓" if per_hour < -0.02 else "→"
 
 
 def _public(t: Transition, station: Station, state: ChannelState, levels: LevelTable, late_ms: int | None) -> Facts:
@@ -86,7 +102,8 @@ def english(
 
 def as_drill(subject: str, text: str, mark: str) -> tuple[str, str]:
     """Marked at the start and the end, so that no medium that cuts either can make it look real."""
-    return f"{mark}{subject}{mark}", f"{mark}{text}{mark}"
+    before, after = (f"{mark} ", f" {mark}") if mark == DRILL_EN else (mark, mark)
+    return f"{before}{subject}{after}", f"{before}{text}{after}"
 
 
 def also(more: int) -> tuple[str, str]:

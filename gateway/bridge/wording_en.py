@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.bridge.facts import BY_PEOPLE, LOST, RISES, Facts, Said
-from gateway.bridge.wording_ja import JST, amount, clock
+from gateway.bridge.wording_ja import JST, NO_THRESHOLD, amount, arrow, clock
 from gateway.raingauge import CONTINUOUS
 
 SENDER = "Water level"
 DISCLAIMER = "Provisional observation, for reference. This is not an evacuation order."
 DRILL = "[DRILL]"
-UNCONFIRMED = "UNCONFIRMED. "
+UNCONFIRMED, CORRECTION = "UNCONFIRMED. ", "CORRECTION. "
 _LOOK = "Check on site or by camera."
 _BASES = {"camera": "by camera", "patrol": "by a patrol", "phone": "by telephone", "office": "by the river office"}
 _AUTHORITIES = {"国": "national government", "県": "prefecture", "市独自": "city", "市": "city"}
@@ -29,8 +29,15 @@ def time(at_ms: int) -> str:
 
 def heads(f: Facts) -> str:
     """What stands before the text, whatever a template says."""
-    late = "" if f.late_ms is None else f"Measured {max(1, round(f.late_ms / 60_000))} min ago. "
+    if f.said is Said.REJECTED:
+        return CORRECTION
+    late = f"{age(f).capitalize()}. " if age(f) else ""
     return f"{'' if f.t.confirmed else UNCONFIRMED}{late}"
+
+
+def age(f: Facts) -> str:
+    """Of an observation that came late and alarms all the same."""
+    return "" if f.late_ms is None else f"measured {max(1, round(f.late_ms / 60_000))} min ago"
 
 
 def what(f: Facts) -> str:
@@ -55,14 +62,12 @@ def what(f: Facts) -> str:
             return "observations have resumed" + (f", {level} still watched" if t.to_rank else "")
         case Said.STEP:
             return f"step of rain '{f.step.name_en}' reached" if f.step else "a step of rain was reached"
-        case Said.CONFIRMED:
-            return f"{level} exceeded, confirmed" + (f" {_BASES[f.course.basis]}" if f.course.basis in _BASES else "")
         case _:
             raise AssertionError(f.said)
 
 
 _PLAIN = {
-    Said.REACHED: "the city's own mark ({level}) is reached",
+    Said.REACHED: "the city's reference mark ({level}) is reached",
     Said.BEACON: "the beacon went silent while its router is heard, it may be under water",
     Said.ABOVE_SPAN: "above what the gauge can measure, perhaps above {level}",
     Said.REFUTED: "{level} not borne out by later observations, still watched",
@@ -71,17 +76,18 @@ _PLAIN = {
     Said.FAST_FALL: "falling faster than it plausibly can: a breach, or the gauge is faulty",
     Said.PAST: "{level} was exceeded while data were missing",
     Said.THRESHOLDS: "its thresholds were revised, still watched",
-    Said.REJECTED: "correction: {level} was a false alarm",
+    Said.CONFIRMED: "{level} exceeded, confirmed by staff",
+    Said.REJECTED: "{level} was a false alarm",
     Said.CLOSED: "closed by staff, still watched",
     Said.DRILL_OVER: "the drill has ended",
 }
 _TODO = {
     Said.ABOVE_SPAN: f"The water may be higher than shown. {_LOOK}",
     Said.BEACON: f"It may also be a fault. {_LOOK}",
-    Said.HELD: f"What it is now is unknown. {_LOOK}",
-    Said.HELD_BELOW: f"What it is now is unknown. {_LOOK}",
-    Said.SILENT: "What it is now is unknown.",
-    Said.FAULTY: "What it is now is unknown.",
+    Said.HELD: f"The present {{noun}} is unknown. {_LOOK}",
+    Said.HELD_BELOW: f"The present {{noun}} is unknown. {_LOOK}",
+    Said.SILENT: "The present {noun} is unknown.",
+    Said.FAULTY: "The present {noun} is unknown.",
     Said.FAST_FALL: f"{{level}} is still watched. {_LOOK}",
     Said.PAST: "An observation of the past that arrived late, not the level now.",
     Said.THRESHOLDS: "The water has not moved.",
@@ -97,12 +103,15 @@ def todo(f: Facts) -> str:
         return "Closing the road is decided and done by its manager."
     if f.said in RISES and not f.t.confirmed and f.said not in _TODO:
         return f"The gauge may be wrong. {_LOOK}"
-    said = _TODO.get(f.said, "").format(level=f.level.en)
+    said = _TODO.get(f.said, "").format(level=f.level.en, noun=_noun(f))
     return said[:1].upper() + said[1:]
 
 
 def _rank(f: Facts) -> str:
-    if f.said not in (*RISES, Said.HELD, Said.HELD_BELOW, Said.CONFIRMED, Said.PAST) or f.concerned == 0:
+    if (
+        f.said not in (*RISES, Said.HELD, Said.HELD_BELOW, Said.FAST_FALL, Said.CONFIRMED, Said.PAST)
+        or f.concerned == 0
+    ):
         return ""
     if f.equivalent:
         return f"equivalent to alert level {f.concerned}"
@@ -111,13 +120,22 @@ def _rank(f: Facts) -> str:
 
 def quantity(f: Facts) -> str:
     """What the value is."""
+    if f.channel is not None and f.channel.contact and f.said not in LOST:
+        return "Sensor"
     if f.said in (*LOST, *BY_PEOPLE):
-        return "Last value"
-    if f.channel is None or f.channel.quantity == "water_level":
-        return "Tide" if f.station.hazard == "tide" else "Level"
+        return "False value" if f.said is Said.REJECTED else "Last value"
     if f.said is Said.STEP and f.step is not None:
         return f"Rain, {_SUMS[f.step.of]},"
-    return {"rain": "Rain", "tide_deviation": "Deviation of the tide"}.get(f.channel.quantity, "Value")
+    return _noun(f).capitalize()
+
+
+def _noun(f: Facts) -> str:
+    """What is measured there."""
+    if f.channel is None or f.channel.quantity == "water_level":
+        return "tide" if f.station.hazard == "tide" else "level"
+    return {"rain": "rain", "tide_deviation": "deviation of the tide", "contact": "state"}.get(
+        f.channel.quantity, "value"
+    )
 
 
 def _value(f: Facts) -> str:
@@ -136,7 +154,7 @@ def trend(per_hour: float | None, unit: str) -> str:
         return ""
     if abs(per_hour) <= 0.02:
         return "→ steady"
-    return f"{'↑' if per_hour > 0 else '↓'} {per_hour:+z.2f} {unit} in an hour"
+    return f"{arrow(per_hour)} {per_hour:+z.2f} {unit} in an hour"
 
 
 def _time(f: Facts) -> str:
@@ -145,12 +163,21 @@ def _time(f: Facts) -> str:
     return time(f.measured_ms)
 
 
+def _measured(f: Facts) -> str:
+    if f.t.drill:
+        return "Assumed"
+    return "Last heard" if f.said is Said.BEACON else "Last measured" if f.said in LOST else "Measured"
+
+
 def _brief(f: Facts) -> str:
     """The value and its time, for a subject."""
     value = _value(f)
     if f.t.drill or f.said in BY_PEOPLE or not f.value or f.measured_ms is None or f.said is Said.THRESHOLDS:
         return ""
-    return f"last {value}" if f.said in LOST else f"{value} at {clock(f.measured_ms)}"
+    if f.said in LOST:
+        return f"last {value}"
+    mark = arrow(f.per_hour)
+    return f"{value}{mark and f' {mark}'} at {clock(f.measured_ms)}"
 
 
 def _by(f: Facts) -> str:
@@ -186,7 +213,7 @@ def _tide(f: Facts) -> str:
 
 def fields(f: Facts) -> dict[str, str]:
     """The words of a template, each empty where there is nothing to say."""
-    own = f.threshold if f.said not in (Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS) else None
+    own = f.threshold if f.said not in NO_THRESHOLD else None
     unit = f.channel.unit if f.channel else "m"
     contact = f.channel is not None and f.channel.contact
     return {
@@ -199,7 +226,7 @@ def fields(f: Facts) -> dict[str, str]:
         "quantity": quantity(f),
         "value": _value(f),
         "trend": trend(f.per_hour, unit),
-        "measured": "Last measured" if f.said in LOST else "Assumed" if f.t.drill else "Measured",
+        "measured": _measured(f),
         "time": _time(f),
         "brief": _brief(f),
         "todo": todo(f),

@@ -11,7 +11,7 @@ JST = timezone(timedelta(hours=9))  # Japan has one zone and no summer time
 SENDER = "水位情報"
 DISCLAIMER = "観測値（速報値）による参考情報です。避難情報の発令ではありません。"
 DRILL = "【訓練】"
-UNCONFIRMED = "【未確認】"
+UNCONFIRMED, CORRECTION = "【未確認】", "【訂正】"
 _WEEKDAYS = "月火水木金土日"
 _LOOK = "カメラ・巡視などで現地を確認してください。"
 _BASES = {"camera": "カメラ", "patrol": "巡視", "phone": "電話", "office": "河川管理者"}
@@ -37,8 +37,15 @@ def amount(value: float | None, unit: str) -> str:
 
 def heads(f: Facts) -> str:
     """What stands before the text, whatever a template says."""
-    late = "" if f.late_ms is None else f"【{max(1, round(f.late_ms / 60_000))}分前の観測】"
+    if f.said is Said.REJECTED:
+        return CORRECTION
+    late = f"【{age(f)}】" if age(f) else ""
     return f"{'' if f.t.confirmed else UNCONFIRMED}{late}"
+
+
+def age(f: Facts) -> str:
+    """Of an observation that came late and alarms all the same."""
+    return "" if f.late_ms is None else f"{max(1, round(f.late_ms / 60_000))}分前の観測"
 
 
 def what(f: Facts) -> str:
@@ -63,8 +70,6 @@ def what(f: Facts) -> str:
             return "観測を再開しました" + (f"（{level}の監視継続中）" if t.to_rank else "")
         case Said.STEP:
             return f"雨量の基準「{f.step.name_ja}」に到達" if f.step else "雨量の基準に到達"
-        case Said.CONFIRMED:
-            return f"{level}超過を確認しました" + (f"（{_BASES[f.course.basis]}）" if f.course.basis in _BASES else "")
         case _:
             raise AssertionError(f.said)
 
@@ -72,15 +77,16 @@ def what(f: Facts) -> str:
 _PLAIN = {
     Said.REACHED: "市の目安（{level}）に到達",
     Said.BEACON: "浸水センサの送信が停止（浸水のおそれ、中継器は受信中）",
-    Said.ABOVE_SPAN: "計測上限超過（{level}を超えているおそれ）",
+    Said.ABOVE_SPAN: "計測上限超過、{level}を超えているおそれ",
     Said.REFUTED: "{level}超過はその後の観測値では確認できませんでした（監視継続）",
     Said.SILENT: "未着（データが届いていません）",
     Said.FAULTY: "故障（計器が値を出していません）",
     Said.FAST_FALL: "急低下：決壊または計器異常の可能性",
     Said.PAST: "欠測中に{level}を超過していました",
     Said.THRESHOLDS: "基準水位が改定されました（監視継続）",
-    Said.REJECTED: "訂正：{level}超過は誤報でした",
-    Said.CLOSED: "対応を終了しました（監視継続）",
+    Said.CONFIRMED: "{level}超過を担当者が確認しました",
+    Said.REJECTED: "{level}超過は誤報でした",
+    Said.CLOSED: "担当者が対応を終了しました（監視継続）",
     Said.DRILL_OVER: "訓練を終了しました",
 }
 _TODO = {
@@ -116,7 +122,10 @@ def _noun(f: Facts) -> str:
 
 
 def _rank(f: Facts) -> str:
-    if f.said not in (*RISES, Said.HELD, Said.HELD_BELOW, Said.CONFIRMED, Said.PAST) or f.concerned == 0:
+    if (
+        f.said not in (*RISES, Said.HELD, Said.HELD_BELOW, Said.FAST_FALL, Said.CONFIRMED, Said.PAST)
+        or f.concerned == 0
+    ):
         return ""
     if f.equivalent:
         return f"警戒レベル{f.concerned}相当"
@@ -125,9 +134,12 @@ def _rank(f: Facts) -> str:
 
 def quantity(f: Facts) -> str:
     """What the value is."""
-    last = "最終" if f.said in LOST else "直近の" if f.said in BY_PEOPLE else ""
-    if last:
-        return f"{last}観測値"
+    if f.said in LOST:
+        return "最終観測値"
+    if f.channel is not None and f.channel.contact:
+        return "浸水センサ"
+    if f.said in BY_PEOPLE:
+        return "誤報とした観測値" if f.said is Said.REJECTED else "直近の観測値"
     if f.said is Said.STEP and f.step is not None:
         return f"{_SUMS[f.step.of]}雨量"
     return _noun(f)
@@ -137,11 +149,17 @@ def _value(f: Facts) -> str:
     if f.t.drill:
         return ""
     if f.channel is not None and f.channel.contact:
-        return "" if f.value is None else "浸水を検知" if f.value else "検知なし"
+        return "" if f.value is None else "検知" if f.value else "検知なし"
     said = amount(f.value, f.channel.unit if f.channel else "m")
     if said and f.said is Said.ABOVE_SPAN:
         return f"{said}以上"
     return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "不明")
+
+
+def arrow(per_hour: float | None) -> str:
+    if per_hour is None:
+        return ""
+    return "↑" if per_hour > 0.02 else "↓" if per_hour < -0.02 else "→"
 
 
 def trend(per_hour: float | None, unit: str) -> str:
@@ -149,7 +167,7 @@ def trend(per_hour: float | None, unit: str) -> str:
         return ""
     if abs(per_hour) <= 0.02:
         return "→ 横ばい"
-    return f"{'↑' if per_hour > 0 else '↓'} 1時間に{per_hour:+z.2f} {unit}"
+    return f"↑ 1時間に{per_hour:.2f} {unit}上昇" if per_hour > 0 else f"↓ 1時間に{-per_hour:.2f} {unit}低下"
 
 
 def _time(f: Facts) -> str:
@@ -161,7 +179,9 @@ def _time(f: Facts) -> str:
 def _measured(f: Facts) -> str:
     if f.t.drill:
         return "想定時刻"
-    return "最終観測時刻" if f.said in LOST else "同 観測時刻" if f.said in BY_PEOPLE else "観測時刻"
+    if f.said is Said.BEACON:
+        return "最終受信"
+    return "最終観測時刻" if f.said in LOST else "観測時刻"
 
 
 def _brief(f: Facts) -> str:
@@ -171,7 +191,10 @@ def _brief(f: Facts) -> str:
         return ""
     if f.said in LOST:
         return f"最終観測値 {value}"
-    return f"{value} {clock(f.measured_ms)}観測"
+    if f.channel is not None and f.channel.contact:
+        return f"{clock(f.measured_ms)}検知"
+    mark = arrow(f.per_hour)
+    return f"{value}{mark and f' {mark}'} {clock(f.measured_ms)}観測"
 
 
 def _by(f: Facts) -> str:
@@ -207,9 +230,15 @@ def _tide(f: Facts) -> str:
     return f"{deviation:+z.2f} m{after}"
 
 
+NO_THRESHOLD = (
+    *(Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS),
+    *(Said.REJECTED, Said.CLOSED, Said.DRILL_OVER),
+)
+
+
 def fields(f: Facts) -> dict[str, str]:
     """The words of a template, each empty where there is nothing to say."""
-    own = f.threshold if f.said not in (Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS) else None
+    own = f.threshold if f.said not in NO_THRESHOLD else None
     unit = f.channel.unit if f.channel else "m"
     contact = f.channel is not None and f.channel.contact
     return {

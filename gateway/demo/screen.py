@@ -102,8 +102,10 @@ def clock_text(at_ms: int, plan: Plan) -> str:
 
 def line(event: Event, plan: Plan) -> str:
     """One event as people read it in a list: the mark of the sender is not repeated in each line."""
-    ja = event.subject_ja.partition("】")[2].partition("／")[0].strip()  # place and what happened, without the value
-    en = event.subject_en.partition("]")[2].partition(";")[0].strip()
+    ja = (
+        event.subject_ja.partition("】")[2].partition("［")[0].partition("／")[0].strip()
+    )  # place and what happened, without the value
+    en = event.subject_en.partition("]")[2].partition(" (")[0].partition(";")[0].strip()
     return f"{clock_text(event.at_ms, plan)}  {ja}   {en}"
 
 
