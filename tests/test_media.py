@@ -25,7 +25,7 @@ from gateway import settings
 from gateway.bridge.media import Refused, Unreached, medium_of
 from gateway.bridge.media.line import PUSH
 from gateway.bridge.media.mail import message_id
-from gateway.bridge.media.spoken import PART, PARTS, short, spoken
+from gateway.bridge.media.spoken import ALONE, CLOSING, PART, PARTS, short, spoken
 from gateway.bridge.media.webhook import SIGNATURE, TIMESTAMP
 from gateway.bridge.store import Store
 from gateway.channelstate import ChannelState
@@ -37,7 +37,7 @@ from tests.world import HANG, Reply, http_server
 
 KEY = "takamatsu/kasuga-bridge.20251124T160000.000Z/water_level/rise-0-4/1764000000000/duty"
 TEXT_JA = (
-    "春日橋：氾濫危険水位を超過\n水位 3.06 m ↑ +0.60 m/h\n観測時刻 11月25日(火) 01:00\n"
+    "春日橋：氾濫危険水位を超過\n水位 3.06 m（↑ 1時間に0.60 m上昇）\n観測時刻 11月25日(火) 01:00\n"
     "観測値（速報値）による参考情報です。避難情報の発令ではありません。"
 )
 ABOUT: dict[str, Any] = {
@@ -48,7 +48,10 @@ ABOUT: dict[str, Any] = {
     "from_rank": 0,
     "rank": 4,
     "rings": True,
-    "subject": {"ja": "【水位情報】春日橋 氾濫危険水位を超過", "en": "[Water level] Kasuga Bridge: danger"},
+    "subject": {
+        "ja": "【水位情報】春日橋 氾濫危険水位を超過／3.06 m ↑ 01:00観測",
+        "en": "[Water level] Kasuga Bridge: danger",
+    },
     "text": {"ja": TEXT_JA, "en": "Kasuga Bridge: flood danger level exceeded\nLevel 3.06 m"},
 }
 BODY = json.dumps(ABOUT, ensure_ascii=False)
@@ -88,7 +91,7 @@ def test_a_call_is_signed_over_its_time_and_body(kind: settings.MediumKind) -> N
 
 
 def test_what_a_service_for_short_messages_is_asked() -> None:
-    """Whom, and what one must know, without the ending."""
+    """Whom, and what one must know, in one part of a message, with a short ending."""
     with http_server(lambda _: Reply(200)) as server:
         sent(recipient("sms", server.url, secret=SECRET, to="+81878390001"))
     said = json.loads(server.requests[0].body)
@@ -97,8 +100,9 @@ def test_what_a_service_for_short_messages_is_asked() -> None:
         "to": "+81878390001",
         "key": KEY,
         "language": "ja",
-        "text": "春日橋：氾濫危険水位を超過\n水位 3.06 m ↑ +0.60 m/h\n観測時刻 11月25日(火) 01:00",
+        "text": f"春日橋 氾濫危険水位を超過 3.06 m ↑ 01:00観測／{CLOSING}",
     }
+    assert len(said["text"]) <= ALONE
 
 
 def test_what_a_dialler_is_asked() -> None:
@@ -106,8 +110,12 @@ def test_what_a_dialler_is_asked() -> None:
     with http_server(lambda _: Reply(200)) as server:
         sent(recipient("voice", server.url, secret=SECRET, to="+81878390001"))
     said = json.loads(server.requests[0].body)
-    once = "春日橋、氾濫危険水位を超過。水位 3.06メートル、1時間に0.60メートル上昇。観測時刻 11月25日火曜日、1時0分。"
-    assert said["text"] == f"水位情報です。{once}繰り返します。{once}"
+    once = (
+        "春日橋、氾濫危険水位を超過。水位は3.06メートル、1時間に0.60メートル上昇。"
+        "観測時刻は11月25日火曜日、午前1時ちょうど。"
+    )
+    closing = "観測値、速報値、による参考情報です。避難情報の発令ではありません。"
+    assert said["text"] == f"水位情報です。{once}繰り返します。{once}{closing}"
     assert (said["to"], said["episode"]) == ("+81878390001", "kasuga-bridge.20251124T160000.000Z")
 
 
@@ -125,13 +133,19 @@ def test_a_phone_is_not_dialled_for_what_does_not_ring() -> None:
 @pytest.mark.parametrize(
     ("line", "aloud"),
     [
-        ("水位 -0.12 m", "水位 マイナス0.12メートル"),
-        ("水位 2.00 m ↓ -0.30 m/h", "水位 2.00メートル、1時間に0.30メートル低下"),
-        ("雨量 35 mm", "雨量 35ミリ"),
-        ("【未確認】春日橋：氾濫開始相当水位を超過", "未確認。春日橋、氾濫開始相当水位を超過"),
+        ("水位 -0.12 m", "水位はマイナス0.12メートル"),
+        ("水位 2.00 m（↓ 1時間に0.30 m低下）", "水位は2.00メートル、1時間に0.30メートル低下"),
+        ("水位 5.00 m以上", "水位は5.00メートル以上"),
+        ("1時間雨量 35 mm", "1時間雨量は35ミリ"),
+        ("潮位偏差 +1.15 m、次の満潮 15:05", "潮位偏差はプラス1.15メートル、次の満潮 午後3時5分"),
+        ("新川橋：市の目安（氾濫危険水位）に到達", "新川橋、市の目安の氾濫危険水位に到達"),
+        (
+            "【未確認】春日橋：氾濫開始相当水位を超過［5段階の5］",
+            "未確認の情報です。春日橋、氾濫開始相当水位を超過、5段階の5",
+        ),
         (
             "氾濫危険水位超過のまま観測不能（9月16日(水) 02:10以後不明）",
-            "氾濫危険水位超過のまま観測不能、9月16日水曜日、2時10分以後不明",
+            "氾濫危険水位超過のまま観測不能、9月16日水曜日、午前2時10分以後不明",
         ),
     ],
 )
@@ -143,12 +157,12 @@ def test_texts_read_aloud(line: str, aloud: str) -> None:
 
 def test_a_drill_is_marked_at_both_ends_however_short() -> None:
     """Also where the text had to be cut."""
-    long = "【訓練】" + "春日橋：" + "あ" * 400 + "【訓練】"
-    about = ABOUT | {"drill": True, "text": {"ja": long, "en": ""}}
+    long = "【訓練】" + "【水位情報】春日橋 " + "あ" * 400 + "【訓練】"
+    about = ABOUT | {"drill": True, "subject": {"ja": long, "en": ""}, "text": {"ja": f"{TEXT_JA}【訓練】", "en": ""}}
     text = short(about)
     assert len(text) == PART * PARTS
     assert text.startswith("【訓練】春日橋")
-    assert text.endswith("…【訓練】")
+    assert text.endswith(f"…／{CLOSING}【訓練】")
     assert spoken(about).startswith("これは訓練です。")
     assert spoken(about).endswith("これは訓練です。")
 
