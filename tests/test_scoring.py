@@ -69,7 +69,7 @@ def told(change: Change, from_rank: int, to_rank: int, sample: float, confirmed:
     return Transition("k", "s", "water_level", "e", change, from_rank, to_rank, at(sample), 1.0, confirmed)
 
 
-ABOVE = levels(1, 1, 2, 2, 2, 2, 2, 1, 1, 1)  # caution from sample 2 to 6
+ABOVE = levels(1, 1, 2, 2, 2, 2, 2, 2, 1, 1)  # caution from sample 2 to 7
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ ABOVE = levels(1, 1, 2, 2, 2, 2, 2, 1, 1, 1)  # caution from sample 2 to 6
         ("on the second sample", [(3, 2, False)], (1, 0, (1,))),
         ("shown before", [(1, 4, False)], (1, 0, (0,))),
         ("a sample lost", [(4, 2, False)], (1, 0, (2,))),
-        ("too late is missed, though detected", [(5, 2, False)], (1, 1, (3,))),
+        ("too late is missed, though detected", [(6, 2, False)], (1, 1, (4,))),
         ("never", [(0, 1, False)], (0, 1, ())),
         ("only after it was over", [(8, 2, False)], (0, 1, ())),
         ("lost and shown so", [(1, 0, True)], (0, 0, ())),
@@ -88,7 +88,7 @@ ABOVE = levels(1, 1, 2, 2, 2, 2, 2, 1, 1, 1)  # caution from sample 2 to 6
     ],
 )
 def test_missed(what: str, shown: list[tuple[float, int, bool]], expected: tuple[int, int, tuple[int, ...]]) -> None:
-    """Missed is truth above a threshold for longer than grace (here 25 min) with neither rank nor loss shown."""
+    """Missed is truth above a threshold for longer than grace (here 30 min) with neither rank nor loss shown."""
     score, found = judge(ABOVE, CHANNEL, track(*shown))
     assert score.crossings == 1
     assert (score.detected, score.missed, score.delay_samples) == expected, what

@@ -4,8 +4,9 @@
 - It is *detected* where its rank, or a higher one, was shown while it lasted, unconfirmed ones too; its *delay* is the
   number of samples from its first one (0) to the one after which it was shown.
 - It is *missed* where for longer than grace neither its rank was shown nor the channel as silent, faulty or held.
-  Grace is what the contract allows a report to be overdue, interval and grace, and an interval more for the ranks that
-  need two samples. What was lost and shown so is neither.
+  Grace is what the contract allows a report to be overdue, interval and grace; for ranks 1 and 2, which are reached
+  from the calm and with two samples, an interval more, and no less than the silence that the calm contract allows.
+  What was lost and shown so is neither.
 - A level alert is *false* where the series came not within `margin` of that level, for two samples, around its time.
 - A *flap* is a rank confirmed again within an hour of having been left.
 """
@@ -87,7 +88,9 @@ def judge(series: Levels, channel: Channel, track: Track) -> tuple[Score, list[F
 
 def _allowed_s(contract: Contract, rank: int) -> float:
     """For how long a level may stand above a threshold before anything is shown."""
-    return contract.late_after_s + (contract.interval_s if rank <= TWO_SAMPLES else 0.0)
+    if rank > TWO_SAMPLES:
+        return contract.late_after_s
+    return max(contract.late_after_s + contract.interval_s, contract.silent_after_s(0))
 
 
 def _seen(shown: Sequence[Shown], rank: int, run: Run) -> int | None:

@@ -5,7 +5,7 @@ each other. Nothing here knows how such things are found out.
 
 | fault | what happens |
 |---|---|
-| `spikes` | single readings far off, up or down, some as two in a row; a few only some decimetres too low |
+| `spikes` | single readings far off, up or down, some as two in a row; a few some decimetres too high |
 | `codes` | a number that is no level, such as 99.99 or -99.99, where a logger had nothing to say |
 | `creeping` | in low water: a mount slips or a float sinks, readings rise by metres in an hour or two and snap back |
 | `stuck` | from low water on the same reading again and again, for hours or days, whatever the water does then |
@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 MINUTE = 60_000
+_OPENS_M = 0.3  # so far the water rises above what it was in the last two days before it has opened an intake
 _WASHED_M = 0.3  # so far the water rises before it has washed off what lay on a sensor
 HOUR = 60 * MINUTE
 
@@ -150,7 +151,7 @@ def spikes(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[
         far, near = rng.uniform(gauge.lowest, gauge.highest), rng.uniform(0.35, 0.9)
 
         def off(_: int, r: Read, small: bool = number >= 6, far: float = far, near: float = near) -> Read:
-            return replace(r, value=_centimetres(_within((r.value or 0.0) - near, gauge) if small else far))
+            return replace(r, value=_centimetres(_within((r.value or 0.0) + near, gauge) if small else far))
 
         reads, made = _changed(reads, first, last if number < 6 else min(last, first + 1), "spikes", off)
         troubles += made
@@ -227,7 +228,8 @@ def noise(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[T
 
 def damped(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
     first, last = _somewhere(reads, rng, 24 * rng.uniform(2, 8))
-    share, flood = 1 / rng.uniform(80, 200), gauge.lowest + 0.35 * (gauge.overflow - gauge.lowest)
+    share = 1 / rng.uniform(80, 200)
+    flood = _OPENS_M + max(r.value or 0.0 for r in reads[max(0, first - 288) : first + 1])
     inside = reads[first].value or 0.0
     last = next((i for i in range(first, last) if (reads[i].value or 0.0) > flood), last)
 
