@@ -74,7 +74,7 @@ def listed(at: Place) -> dict[str, Any]:
 
 
 def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
-    from gateway import calling
+    from gateway import calling, contacts
     from gateway.judging import claim_of
 
     station = at.registry.station(e.tenant, e.station)
@@ -85,7 +85,8 @@ def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
     claim = 0 if drill else max((s.unconfirmed for _, s in states if s.unconfirmed > rank), default=0)
     state = None if worst is None or drill else worst[1]
     mute = next((x for x in now.suspensions if (x.kind, x.tenant, x.station) == ("mute", e.tenant, e.station)), None)
-    level = at.registry.levels.by_rank(max(rank, claim))
+    channel = station.channels.get(worst[0]) if station and worst and not drill else None
+    level = at.registry.level(station, channel, max(rank, claim))
     course = e.course
     return {
         "episode": e.id,
@@ -99,12 +100,13 @@ def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
         "rank": rank,
         "unconfirmed": claim,
         "highest": e.max_rank,
-        "level": {"key": level.key, "ja": level.ja, "en": level.en},
+        "level": {"key": level.key, "ja": level.ja, "en": level.en, "exceeded_ja": level.exceeded_ja or level.ja},
         "channel": worst[0] if worst and not drill else None,
         "value": state.value if state else None,
         "measured": times.iso(state.usable_ms) if state else None,
         "condition": state.condition.value if state else None,
         "held": bool(state and state.held),
+        "contact": contacts.STANDS_JA if state and channel and contacts.waits(state, channel) else None,
         "acknowledged": None if calling.unseen(course) else _act(course.acknowledged_by, course.acknowledged_ms),
         "judgement": {"what": course.judgement, "by": course.judged_by, "basis": course.basis, "note": course.note,
                       "at": times.iso(course.judged_ms)} if course.judgement else None,
@@ -167,11 +169,12 @@ def _episode_lines(e: dict[str, Any]) -> list[str]:
     name = f"{e['name']['ja']} {e['name']['en']}" if e["name"] else e["station"]
     if e["cause"]:
         name = f"{e['cause']['group']}: {len(e['cause']['stations'])} stations"
-    level = f"{e['level']['ja']}超過" if rank else "平常の水位"
+    level = e["level"]["exceeded_ja"] if rank else "平常の水位"
     words = [
         f"{mark}[{rank}] {level}",
         *(["未確認 UNCONFIRMED"] if e["unconfirmed"] else []),
         *(["観測不能 HELD"] if e["held"] else []),
+        *([e["contact"]] if e["contact"] else []),
         name,
         *([f"{e['value']:.2f}"] if e["value"] is not None else []),
         *([e["condition"]] if e["condition"] not in (None, "fresh") and not e["held"] else []),
