@@ -4,6 +4,7 @@
     bridge.yaml             the bridge
     people.yaml             who is called, for the bridge; without it every recipient of bridge.yaml is told
     edge.yaml               the agent on a device
+    templates/*.txt         an operator's own words, for the bridge
     levels.yaml             level tables beside those that come with Suimon; one of the same name replaces it
     device_profiles/*.yaml  sensor models beside those that come with Suimon; one of the same name replaces it
 
@@ -15,12 +16,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from gateway import levelfile, peoplefile, processfile, profilefile, settings, stationfile, yamlfile
+from gateway import levelfile, peoplefile, processfile, profilefile, settings, stationfile, templatefile, yamlfile
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError, Problem
 from gateway.fields import did_you_mean, instead
@@ -183,6 +184,9 @@ class _Reader:
             found.registry = Registry(stationfile.stations(document, levels, found.profiles, found.path), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, self._table_names())
+            if found.bridge:
+                own = templatefile.read(found.path, found.bridge, found.problems)
+                found.bridge = replace(found.bridge, templates=own)
         if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
             found.bridge = peoplefile.people(document, found.path, found.bridge, found.registry, self._now_ms)
         if {EDGE, PROFILES} & self._names and not found.profiles:

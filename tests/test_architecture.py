@@ -63,6 +63,7 @@ LAYERS = [
         "processfile",
         "recipientfile",
         "secretfile",
+        "templatefile",
         "config",
     },
     {"edge", "bridge", "web"},

@@ -75,10 +75,10 @@ def owed(
 
 
 def _templates(bridge: settings.Bridge, to: settings.Recipient) -> dict[Language, Template]:
-    """The operator's templates for a recipient: of its medium by name, of its kind, or for all."""
+    """The operator's templates for a recipient: its own, of its medium by name or kind, or for all."""
     found = {}
     for language in LANGUAGES:
-        names = (to.via or to.name, to.medium, "default")
+        names = (to.name, to.via, to.medium, "default")
         own = (bridge.templates.get((name, language)) for name in names)
         if (template := next((x for x in own if x is not None), None)) is not None:
             found[language] = template
