@@ -302,6 +302,7 @@ WHERE x.id > ? ORDER BY x.id LIMIT ?"""  # noqa: S608 - ours
 OWED = "SELECT id, key, body, attempts, owed_ms FROM outbox WHERE recipient = ? AND state = 'owed' ORDER BY id LIMIT ?"
 
 SENT_SINCE = "SELECT count(*) FROM outbox WHERE medium = ? AND state = 'sent' AND done_ms >= ?"
+RUNG_SINCE = f"{SENT_SINCE} AND json_extract(body, '$.rings')"
 
 LATEST = """
 SELECT c.tenant, c.station, c.channel, c.quantity, s.state

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway import settings, storefile
 from gateway.bridge.media import Medium, Refused, Unreached
-from gateway.bridge.notify import Outcome
+from gateway.bridge.notify import ALERT_TOPIC, Outcome, delayed
 from gateway.disk import DISK, Disk
 from gateway.errors import MediumReason, Unavailable
 from gateway.people import JST
@@ -26,18 +26,25 @@ log = logging.getLogger(__name__)
 
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 GIVE_UP_AFTER_S = 24 * 3600.0
+KEEP_S: dict[str, float] = {"voice": 30 * 60.0, "sms": 6 * 3600.0}  # a call about last night helps nobody
+LATE_MS = 10 * 60_000  # owed for longer: the message says so
+STICK = 3  # tries of the same message before others have their turn: it may be this one that is not taken
+# What a mistake in a medium, or in a package that it uses, ends in: that message is given up, the next one is not.
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
 IDLE_S = 30.0  # after which a thread with nothing to do ends
 ABOVE_QUOTA = 4  # ranks that no quota of ours holds back
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A notification owed. `urgent`: it rings, so it goes before what is only told once something had to wait."""
+    """A notification owed. `urgent`: it rings, so it goes before what is only told once something had to wait.
+    `attempts` are those of earlier processes."""
 
     id: int
     key: str
     body: str
     owed_ms: int
+    attempts: int = 0
 
     @property
     def urgent(self) -> bool:
@@ -57,11 +64,13 @@ class Quota:
     allowed: settings.Quota
     store: Path
     disk: Disk = DISK
+    ringing: bool = False  # only what rings costs anything: a phone that is not dialled
 
     def spent(self, now_ms: int) -> int:
         """Sent in the present day or month of Japan. Raises Unavailable where the store cannot be read."""
         since = self._since_ms(now_ms)
-        return int(storefile.rows(self.store, storefile.SENT_SINCE, (self.medium, since), self.disk)[0][0])
+        query = storefile.RUNG_SINCE if self.ringing else storefile.SENT_SINCE
+        return int(storefile.rows(self.store, query, (self.medium, since), self.disk)[0][0])
 
     def _since_ms(self, now_ms: int) -> int:
         day = datetime.fromtimestamp(now_ms / 1000, JST).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -71,8 +80,8 @@ class Quota:
 
 def quotas(bridge: settings.Bridge, disk: Disk = DISK) -> dict[str, Quota]:
     """By the name of the medium, or of the recipient that has one of its own."""
-    named = {r.via or r.name: r.quota for r in (*bridge.media.values(), *bridge.recipients) if r.quota}
-    return {name: Quota(name, allowed, bridge.store, disk) for name, allowed in named.items()}
+    named = {r.via or r.name: r for r in (*bridge.media.values(), *bridge.recipients)}
+    return {name: Quota(name, r.quota, bridge.store, disk, r.medium == "voice") for name, r in named.items() if r.quota}
 
 
 class Deliverer:
@@ -94,10 +103,12 @@ class Deliverer:
         steady_s: Callable[[], float] = time.monotonic,
         quota: Quota | None = None,
         idle_s: float = IDLE_S,
+        keep_s: float = GIVE_UP_AFTER_S,
     ) -> None:
         self.name, self._backoff_s, self._disk, self._quota, self._idle_s = name, backoff_s, disk, quota, idle_s
         self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
         self._steady_s, self._down_since = steady_s, math.inf  # by a clock that nobody sets: since no try succeeded
+        self._keep_s, self._failures = keep_s, 0
         self._done: set[int] = set()
         self._attempts: dict[int, int] = {}
         self._readable, self._started = True, False
@@ -112,7 +123,8 @@ class Deliverer:
         """Something may be owed."""
         with self._lock:
             self._wake.set()
-            if self._started and self._thread is None and not self._stop.is_set():
+            dead = self._thread is None or not self._thread.is_alive()
+            if self._started and dead and not self._stop.is_set():
                 self._thread = threading.Thread(target=self._run, name=f"notify {self.name}", daemon=True)
                 self._thread.start()
 
@@ -135,7 +147,7 @@ class Deliverer:
             self._wake.clear()
             rows = self._owed()
             if rows:
-                self._try(self._next(rows))
+                self._send(rows)
             elif not self._wake.wait(self._idle_s if self._readable else 5.0) and self._idle():
                 return
 
@@ -160,30 +172,55 @@ class Deliverer:
         known = {row[0] for row in rows}
         self._done &= known
         self._attempts = {i: n for i, n in self._attempts.items() if i in known}
-        return [Row(i, key, body, owed_ms) for i, key, body, _, owed_ms in rows if i not in self._done]
+        return [Row(i, key, body, owed_ms, tried) for i, key, body, tried, owed_ms in rows if i not in self._done]
+
+    def _send(self, rows: list[Row]) -> None:
+        """In order, as long as each is taken; else the one whose turn it is."""
+        if self._failures:
+            self._try(self._next(rows))
+            return
+        for row in rows:
+            if self._stop.is_set() or self._failures:
+                return
+            self._try(row)
 
     def _next(self, rows: list[Row]) -> Row:
-        if self._down_since == math.inf:
-            return rows[0]
-        urgent = [row for row in rows if row.urgent]
-        untried = [row for row in urgent if row.id not in self._attempts]
-        return (untried or urgent[-1:] or rows[:1])[-1]
+        """After a failure: what rings and was not tried, the newest first; then what rings; then the rest in order.
+        One that fails again and again makes room for others for a while."""
+
+        def turn(row: Row) -> tuple[int, bool, int]:
+            tried = self._attempts.get(row.id, 0)
+            return tried // STICK, not row.urgent, -row.id if row.urgent else row.id
+
+        untried = [row for row in rows if row.urgent and row.id not in self._attempts]
+        return untried[-1] if untried else min(rows, key=turn)
 
     def _try(self, row: Row) -> None:
-        attempts = self._attempts[row.id] = self._attempts.get(row.id, 0) + 1
+        attempts = self._attempts[row.id] = self._attempts.get(row.id, row.attempts) + 1
         try:
             self._within_quota(row)
-            self._medium.send(row.key, row.body)
+            self._medium.send(row.key, self._as_late(row))
+        except BROKEN as e:
+            log.exception("notification to %s cannot be sent; given up (%s)", self.name, row.key)
+            reason = f"{MediumReason.UNSENDABLE}: {type(e).__name__}"
+            self._finish(Outcome(row.id, "given_up", attempts, reason, row.key, None, self.name))
+        except OSError as e:
+            self._failed(row, attempts, Unreached(MediumReason.FAILED, type(e).__name__))
         except Refused as e:
             log.error("notification to %s refused: %s; given up (%s)", self.name, e, row.key)
             self._finish(Outcome(row.id, "given_up", attempts, str(e), row.key, None, self.name))
         except Unavailable as e:
             self._failed(row, attempts, e)
         else:
-            self._down_since = math.inf
+            self._down_since, self._failures = math.inf, 0
             if attempts > 1:
                 log.info("notified %s after %d attempts", self.name, attempts)
             self._finish(Outcome(row.id, "sent", attempts, None, row.key, None, self.name))
+
+    def _as_late(self, row: Row) -> str:
+        """The body, which says so where it comes long after it was owed."""
+        late_ms = self._now_ms() - row.owed_ms
+        return row.body if late_ms < LATE_MS or self.name == ALERT_TOPIC else delayed(row.body, late_ms // 60_000)
 
     def _within_quota(self, row: Row) -> None:
         """Money is not spent on what may be read elsewhere; no quota of ours holds back a danger."""
@@ -194,17 +231,18 @@ class Deliverer:
             raise Refused(MediumReason.OVER_QUOTA, f"{spent} of {allowed.count} a {allowed.period}")
 
     def _failed(self, row: Row, attempts: int, e: Unavailable) -> None:
-        if attempts == 1:
+        self._failures += 1
+        if self._failures == 1:
             log.warning("cannot notify %s: %s; trying again", self.name, e)
         self._down_since = min(self._down_since, self._steady_s())
-        past = [x for x in self._owed() if self._is_history(x.owed_ms)] if attempts > len(self._backoff_s) else []
+        past = [x for x in self._owed() if self._is_history(x.owed_ms)] if self._failures > len(self._backoff_s) else []
         for old in past:
-            log.error("notification to %s given up after a day: %s (%s)", self.name, e, old.key)
-            tried = self._attempts.get(old.id, 0)
+            log.error("notification to %s given up, it is history: %s (%s)", self.name, e, old.key)
+            tried = self._attempts.get(old.id, old.attempts)
             self._finish(Outcome(old.id, "given_up", tried, str(e), old.key, None, self.name))
         if row.id in self._done:
             return
-        wait_s = self._backoff_s[min(attempts, len(self._backoff_s)) - 1]
+        wait_s = self._backoff_s[min(self._failures, len(self._backoff_s)) - 1]
         wait_s = max(wait_s, e.wait_s) if isinstance(e, Unreached) else wait_s
         again_ms = self._now_ms() + round(wait_s * 1000)
         self._report(Outcome(row.id, "retry", attempts, str(e), row.key, again_ms, self.name))
@@ -221,9 +259,10 @@ class Deliverer:
                 return
 
     def _is_history(self, owed_ms: int) -> bool:
-        """Owed for a day, and tried for a day: a clock that is set forward gives up nothing."""
+        """Owed for a day (a call for half an hour), and tried for as long: a clock that is set forward gives up
+        nothing."""
         tried_s = self._steady_s() - self._down_since
-        return min((self._now_ms() - owed_ms) / 1000, tried_s) > GIVE_UP_AFTER_S
+        return min((self._now_ms() - owed_ms) / 1000, tried_s) > self._keep_s
 
     def _finish(self, outcome: Outcome) -> None:
         self._done.add(outcome.outbox_id)

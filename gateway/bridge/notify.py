@@ -116,6 +116,18 @@ def _with_more(body: Mapping[str, Any], call: Call) -> dict[str, str]:
     return text
 
 
+def delayed(body: str, minutes: int) -> str:
+    """A body that is delivered long after it was owed says so, in subject and first line, ahead of a drill's mark."""
+    about = json.loads(body)
+    for language, words in zip(("ja", "en"), wording.delayed(minutes), strict=True):
+        mark = (wording.DRILL_JA if language == "ja" else f" {wording.DRILL_EN}") if about.get("drill") else ""
+        subject = about["subject"][language].removesuffix(mark)
+        first, _, rest = about["text"][language].partition("\n")
+        about["subject"][language] = f"{subject}{words}{mark}"
+        about["text"][language] = f"{first}{words}\n{rest}"
+    return json.dumps(about, ensure_ascii=False)
+
+
 def quietly(owed: Owed) -> Owed:
     """The same without a ring: something worse rings beside it."""
     return replace(owed, body=json.dumps(json.loads(owed.body) | {"rings": False}, ensure_ascii=False), rings=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ from functools import partial
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
 from gateway.bridge.capfeed import Feed
-from gateway.bridge.delivery import Deliverer, Spending, quotas
+from gateway.bridge.delivery import GIVE_UP_AFTER_S, KEEP_S, Deliverer, Spending, quotas
 from gateway.bridge.media import AlertTopic, medium_of
 from gateway.bridge.notify import ALERT_TOPIC, Outcome
 from gateway.bridge.presence import Displaced, Place, Presence
@@ -108,7 +109,12 @@ class Service:
             topic = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
             media.append((ALERT_TOPIC, topic, None))
         store, report = bridge.store, self._report
-        return [Deliverer(name, m, store, report, now_ms, disk=disk, quota=quota) for name, m, quota in media]
+        keep = {r.name: KEEP_S.get(r.medium, GIVE_UP_AFTER_S) for r in bridge.recipients}
+        keep[ALERT_TOPIC] = math.inf  # a state is never history
+        return [
+            Deliverer(name, m, store, report, now_ms, disk=disk, quota=quota, keep_s=keep[name])
+            for name, m, quota in media
+        ]
 
     def _make_drain(self, disk: Disk) -> influx.Drain | None:
         to = self._bridge.influx

@@ -106,6 +106,14 @@ def as_drill(subject: str, text: str, mark: str) -> tuple[str, str]:
     return f"{before}{subject}{after}", f"{before}{text}{after}"
 
 
+def delayed(minutes: int) -> tuple[str, str]:
+    """What a notification says that is delivered long after it was owed."""
+    hours, rest = divmod(minutes, 60)
+    ja = f"{hours}時間{rest}分" if hours and rest else f"{hours}時間" if hours else f"{rest}分"
+    en = " ".join(x for x in (f"{hours} h" * bool(hours), f"{rest} min" * bool(rest or not hours)) if x)
+    return f"（{ja}遅れて届いた通報です）", f" (delivered {en} late)"
+
+
 def also(more: int) -> tuple[str, str]:
     """What a ring says that stands for others, which were delivered without."""
     return f"（ほか{more}件の通報が届いています）", f"({more} other alert{'s' * (more != 1)} came without a ring)"

@@ -57,8 +57,10 @@ class MailMedium:
         except (ValueError, IndexError):
             raise Refused(MediumReason.UNSENDABLE, "the address cannot be written into a mail") from None
         try:
-            with self._connected() as server:
+            with self.connected() as server:
                 server.send_message(message, self._mail.sender, [self._to.to])
+        except UnicodeError:
+            raise Refused(MediumReason.UNSENDABLE, "the address holds letters that no mail server here takes") from None
         except smtplib.SMTPAuthenticationError as e:
             raise Refused(MediumReason.AUTHENTICATION, _said(e.smtp_code, e.smtp_error)) from None
         except smtplib.SMTPRecipientsRefused as e:
@@ -77,7 +79,7 @@ class MailMedium:
             reason = MediumReason.TIMED_OUT if late else MediumReason.UNREACHABLE
             raise Unreached(reason, str(e) or type(e).__name__) from None
 
-    def _connected(self) -> smtplib.SMTP:
+    def connected(self) -> smtplib.SMTP:
         mail, timeout_s = self._mail, self._to.timeout_s
         context = None if mail.security == "none" else ssl.create_default_context(cafile=mail.ca_file)
         if mail.security == "tls":
