@@ -25,7 +25,7 @@ KEYS: dict[MediumKind, tuple[str, ...]] = {
     "mail": _MAIL,
     "line": ("url", "token_file"),
     "chat": ("url_file",),
-    "lamp": ("url", "levels"),
+    "lamp": ("url", "levels", "lost"),
 }
 # What cannot be left out, with an example.
 NEEDED: dict[MediumKind, dict[str, str]] = {
@@ -167,6 +167,7 @@ def _made(
         mail=mail,
         quota=quota,
         levels=row.levels or {},
+        lost=row.lost or "",
     )
 
 

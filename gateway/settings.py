@@ -151,7 +151,8 @@ class Quota:
 class Recipient:
     """One address in one medium. Only transitions that touch `min_rank` or more, and silences, reach it; conditions of
     the house itself where `notices` is true. `via` is the name of the medium in bridge.yaml, where it has one: what
-    several recipients share, and its quota. `levels`: what a lamp is asked for from a rank on."""
+    several recipients share, and its quota. `levels`: what a lamp is asked for from a rank on, `lost`
+    where nothing is reached and not everything is seen."""
 
     name: str
     medium: MediumKind
@@ -166,6 +167,7 @@ class Recipient:
     mail: Mail | None = None
     quota: Quota | None = None
     levels: Mapping[int, str] = field(default_factory=dict)
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from gateway import settings
-from gateway.bridge.media import Refused, Unreached, medium_of
+from gateway.bridge.media import Keeper, Lamp, Refused, Unreached, medium_of
 from gateway.bridge.media.line import PUSH
 from gateway.bridge.media.mail import message_id
 from gateway.bridge.media.spoken import ALONE, CLOSING, PART, PARTS, short, spoken
@@ -32,7 +32,7 @@ from gateway.channelstate import ChannelState
 from gateway.errors import MediumReason
 from gateway.model import Condition
 from tests import world
-from tests.servers import free_port
+from tests.servers import free_port, wait_for
 from tests.world import HANG, Reply, http_server
 
 KEY = "takamatsu/kasuga-bridge.20251124T160000.000Z/water_level/rise-0-4/1764000000000/duty"
@@ -295,6 +295,42 @@ def test_a_lamp_shows_the_state_and_not_the_message(states: list[ChannelState], 
     with http_server(lambda _: Reply(200)) as server:
         medium_of(recipient("lamp", server.url + "/", levels=LAMP), path).send(KEY, BODY)
     assert [r.path for r in server.requests] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("states", "shown"),
+    [
+        ([ChannelState(condition=Condition.FRESH)], "/?alert=000000"),
+        ([ChannelState(condition=Condition.FRESH), ChannelState(condition=Condition.SILENT)], "/?lost"),
+        ([ChannelState(condition=Condition.SILENT), ChannelState(rank=4)], "/?alert=100001"),
+        ([ChannelState(condition=Condition.MAINTENANCE), ChannelState(condition=Condition.FRESH)], "/?alert=000000"),
+        ([], "/?lost"),
+    ],
+)
+def test_a_lamp_shows_calm_only_where_everything_is_seen(
+    states: list[ChannelState], shown: str, tmp_path: Path
+) -> None:
+    """With `lost`: what nobody sees is not calm; a level that is reached goes before it. A station that was taken away
+    stands for nothing."""
+    path, gone = tmp_path / "store.db", world.station("gone", "old")
+    stations = [world.station(f"s{i}", f"d{i}") for i in range(len(states))]
+    store = Store(path)
+    work = world.work(store.load(), world.bridge(path), reg=world.registry(*stations, gone))
+    work.states[(world.TENANT, "gone", "water_level")] = ChannelState(rank=5)
+    for i, state in enumerate(states):
+        work.states[(world.TENANT, f"s{i}", "water_level")] = state
+    store.commit(work)
+    store.close()
+    watched = {(world.TENANT, s.id, "water_level") for s in stations}
+    with http_server(lambda _: Reply(200)) as server:
+        to = recipient("lamp", server.url + "/", levels=LAMP, lost="?lost")
+        lamp = medium_of(to, path, watched=watched)
+        assert isinstance(lamp, Lamp)
+        keeper = Keeper([lamp], every_s=0.05)  # a lamp that lost its power learns it again
+        keeper.start()
+        wait_for("it twice", lambda: len(server.requests) >= 2)
+        keeper.stop()
+    assert {r.path for r in server.requests} == {shown}
 
 
 # --- mail ----------------------------------------------------------------------------------------------------------

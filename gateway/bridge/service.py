@@ -21,7 +21,7 @@ from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
 from gateway.bridge.capfeed import Feed
 from gateway.bridge.delivery import GIVE_UP_AFTER_S, KEEP_S, Deliverer, Spending, quotas
-from gateway.bridge.media import AlertTopic, medium_of
+from gateway.bridge.media import AlertTopic, Keeper, Lamp, medium_of
 from gateway.bridge.notify import ALERT_TOPIC, Outcome
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
@@ -104,7 +104,11 @@ class Service:
 
     def _make_deliverers(self, disk: Disk) -> list[Deliverer]:
         bridge, now_ms, allowed = self._bridge, self._clock.now_ms, quotas(self._bridge, disk)
-        media = [(r.name, medium_of(r, bridge.store, disk), allowed.get(r.via or r.name)) for r in bridge.recipients]
+        watched = {(s.tenant, s.id, c.name) for s, c in self._registry.watched}
+        media = [
+            (r.name, medium_of(r, bridge.store, disk, watched), allowed.get(r.via or r.name)) for r in bridge.recipients
+        ]
+        self._lamps = Keeper([m for _, m, _ in media if isinstance(m, Lamp)])
         if bridge.alert_topic:
             topic = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
             media.append((ALERT_TOPIC, topic, None))
@@ -176,6 +180,7 @@ class Service:
         self.receiver.stop(None if self._place.lost_to else self._place.word("offline"))
         for deliverer in self._deliverers:
             deliverer.stop()
+        self._lamps.stop()
         for fed in (self._feed, self._drain):
             if fed:
                 fed.stop()
@@ -197,6 +202,7 @@ class Service:
         for deliverer in self._deliverers:
             deliverer.start()
             deliverer.wake()
+        self._lamps.start()
         if self._feed:
             self._feed.start()
 
@@ -204,6 +210,7 @@ class Service:
         """Another bridge has the place: stop notifying at once, and end."""
         for deliverer in self._deliverers:
             deliverer.halt()
+        self._lamps.halt()
         self.stop()
 
     def pause_backlog(self, on: bool) -> None:
