@@ -68,7 +68,7 @@ LAYERS = [
     },
     {"edge", "bridge", "web"},
     {"scoring"},
-    {"demo", "doctor", "cli", "__main__"},
+    {"demo", "doctor", "doctormedia", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [

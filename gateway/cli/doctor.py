@@ -27,7 +27,7 @@ def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look for what keeps agent or bridge from working: configuration, clock, disk, files, broker, TLS, InfluxDB,
-    sensors' buses, recipients. Sends no alert and changes nothing. Exit code 1 where something fails."""
+    sensors' buses, media. Sends no alert and changes nothing. Exit code 1 where something fails."""
     findings = []
     for finding in examine(folder):
         findings.append(finding)
@@ -84,7 +84,7 @@ def _files(value: Any) -> Iterator[str]:
     """The secret files that a configuration names."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            if key in ("password_file", "token_file", "key_file") and isinstance(inner, str):
+            if key in ("password_file", "token_file", "key_file", "secret_file", "url_file") and isinstance(inner, str):
                 yield inner
             else:
                 yield from _files(inner)
@@ -131,7 +131,7 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
 
 def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
     from gateway import doctor as look
-    from gateway import storeschema, wire
+    from gateway import doctormedia, storeschema, wire
 
     yield from look.disk(bridge.store, None)
     yield look.database("store", bridge.store, storeschema.VERSION)
@@ -139,9 +139,4 @@ def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
     yield from _broker(bridge.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=True)
     if bridge.influx:
         yield from look.influx(bridge.influx)
-    seen = set[str]()
-    for recipient in bridge.recipients:
-        name = recipient.name.partition(":")[0]  # a medium that reaches many is looked at once
-        if recipient.medium == "webhook" and name not in seen:
-            seen.add(name)
-            yield look.url(f"to {name}", recipient.url)
+    yield from doctormedia.media(bridge)

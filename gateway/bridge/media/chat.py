@@ -16,6 +16,13 @@ def available() -> bool:
     return find_spec("apprise") is not None
 
 
+def known(address: str) -> bool:
+    """Whether Apprise knows the service of an address. It must be available."""
+    import apprise
+
+    return bool(apprise.Apprise().add(address))
+
+
 class Chat:
     """Apprise says only whether it was taken, so everything that was not is tried again for a day."""
 
