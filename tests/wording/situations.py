@@ -207,7 +207,11 @@ def _causes() -> Iterator[tuple[str, causewords.Said]]:
         "a device is faulty",
         causewords.Said(replace(silent, change=Change.FAULTY), (("device", "gw-1"),), found, (), LEVELS),
     )
+    everything = (("tenant", "kagawa"),)
+    yield "nothing comes any more", causewords.Said(silent, everything, found, (), LEVELS, total=3)
+    yield "nearly nothing comes any more", causewords.Said(silent, everything, found, (), LEVELS, total=15)
     back = replace(silent, change=Change.RESTORED, rings=False)
+    yield "everything comes again", causewords.Said(back, everything, (), (), LEVELS, total=3)
     yield "nearly all are back", causewords.Said(back, group, found[:1], (), LEVELS)
 
 

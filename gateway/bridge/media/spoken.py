@@ -25,7 +25,7 @@ _UNITS = (
     (re.compile(r"(?<=\d) ?cm(?![A-Za-z/])"), "センチ"),
     (re.compile(r"(?<=\d) ?m(?![A-Za-z/])"), "メートル"),
 )
-_SIGN = re.compile(r"(?<![\d.])([-−+])(?=\d)")
+_SIGN = re.compile(r"(?<![A-Za-z0-9.])([-−+])(?=\d)")  # not the hyphen of a name
 _LABEL = re.compile(r"^(水位|潮位|潮位偏差|\S*雨量|\S*観測値|\S*時刻|浸水センサ|最終受信|宛先|送信|値) (?=\S)")
 _SPOKEN = {"【未確認】": "未確認の情報です。", "【訂正】": "訂正です。"}
 
