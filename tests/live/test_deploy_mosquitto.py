@@ -136,6 +136,7 @@ class Client:
     ) -> None:
         self.inbox: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self.answer, self.session_present, self.gone = "", False, threading.Event()
+        self._again: set[bytes] = set()
         self._answered, self._subscribed = threading.Event(), threading.Event()
         self._client = client = paho.Client(
             CallbackAPIVersion.VERSION2,
@@ -157,6 +158,8 @@ class Client:
         self._answered.set()
 
     def _message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:
+        if message.dup:
+            self._again.add(message.payload[:8])
         self.inbox.put((message.topic, message.payload))
 
     def __enter__(self) -> Client:
@@ -187,6 +190,16 @@ class Client:
             return self.inbox.get(timeout=timeout_s)
         except Empty:
             pytest.fail(f"no message within {timeout_s:g} s")
+
+    def numbers(self, count: int) -> list[int]:
+        """Of so many messages that `pour` or `flood` numbered, in their order. One that came before may come again, as
+        QoS 1 does after a connection that broke on a busy machine, but only marked so."""
+        came: list[int] = []
+        while len(came) < count:
+            head = self.next()[1][:8]
+            if not (head in self._again and int(head) < len(came)):
+                came.append(int(head))
+        return came
 
     def before(self, last: tuple[str, bytes]) -> list[tuple[str, bytes]]:
         """What came before the given message."""
@@ -482,14 +495,12 @@ def test_the_stated_queue_fits_the_stated_memory_and_no_more_is_kept(own: Broker
     own.server.stop()
     own.server.start()
     with Client(own, "bridge", client_id="suimon-bridge-data", clean=False) as bridge:
-        for number in range(count):
-            assert int(bridge.next()[1][:8]) == number
+        assert [n for place, n in enumerate(bridge.numbers(count)) if n != place][:3] == []
         with Client(own, DEVICE) as device:
             device.publish(f"suimon/v1/{DEVICE}/data", b"the present")
         assert bridge.next() == (f"suimon/v1/{DEVICE}/data", b"the present")
     with Client(own, "bridge", client_id="suimon-bridge-backlog", clean=False) as bridge:
-        for number in range(packs):
-            assert int(bridge.next()[1][:8]) == number
+        assert [n for place, n in enumerate(bridge.numbers(packs)) if n != place][:3] == []
     peak = max(peak, _peak_memory(own))
     assert stated["memory_bytes"] / 2 < peak < stated["memory_bytes"] * 1.5
 
