@@ -44,7 +44,8 @@ fix: $(STAMP)  ## format and mend what can be mended by machine
 	@$(BIN)/ruff format .
 
 test: check  ## everything: check, then the tests against real servers (missing ones are skipped by name)
-	@$(BIN)/python -m pytest -q tests -m "live or slow"
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests -m "slow and not live"
+	@$(BIN)/python -m pytest -q tests -m live
 
 demo: $(STAMP)  ## flood a small river for two minutes and close the account
 	@$(BIN)/suimon demo $(ARGS)
