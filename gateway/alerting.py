@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway import contacts, hindsight, plausible, revision, trend
+from gateway import contacts, hindsight, plausible, revision, surge, trend
 from gateway.channelstate import ALONE, REJECTED_JUMPS, ChannelState, Context, Step, floor_of, heal, level_of, rank_of
 from gateway.errors import FaultCode
 from gateway.judging import dismissed
@@ -168,6 +168,7 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
         _take_back(step, o, value, marks, at_once=False)
         if target > step.state.rank:
             _rise(step, o, value, marks)  # two samples, whatever their flag
+    surge.check(step, o, value, marks)
 
 
 def _believed(step: Step, o: Observation, value: float, marks: Marks) -> None:
@@ -193,6 +194,7 @@ def _next_level(step: Step, o: Observation, value: float, marks: Marks) -> None:
         quiet = revision.quiet(step, state.rank, value, marks)
         step.say(Change.RISE, state.rank, o.observed_ms, value, rings=state.rank >= 2 and not quiet)
         step.set(pending=0, pending_rank=0, level=key)
+        surge.noted(step, state.rank, o.observed_ms, value)
 
 
 def _late(step: Step, o: Observation, value: float, now_ms: int, context: Context) -> None:
@@ -298,6 +300,7 @@ def _raise_to(step: Step, rank: int, at_ms: int, value: float, marks: Marks) -> 
         step.set(unconfirmed=0, claim_ms=0)
     step.set(rank=rank, pending=0, pending_rank=0, below=0, drops=0)
     step.set(hushed=rank if hushed else 0, level=level_of(rank, value, marks))
+    surge.noted(step, rank, at_ms, value)
 
 
 def _rising(step: Step) -> bool:

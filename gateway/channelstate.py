@@ -50,7 +50,8 @@ class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     jump above it, `drops` those since an implausible fall (two: it was told). `claim_ms`: since when an unconfirmed
     rank waits to ring, 0 where it rang; `refuted_ms` when one was last taken back. `marks` is the version of the
     thresholds that an open episode goes by, `revised` the level at which they changed, `hushed` the rank that came by
-    that alone. `level` is the key of the highest threshold of the rank that was told.
+    that alone. `level` is the key of the highest threshold of the rank that was told. `tidal` is the rank that the tide
+    alone explains, `surges` counts the samples above what it explains (`surge`).
     """
 
     rank: int = 0
@@ -85,6 +86,8 @@ class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     revised: float | None = None
     hushed: int = 0
     level: str = ""
+    tidal: int = 0
+    surges: int = 0
     gap: Gap | None = None
 
 

@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from gateway import fields as f
-from gateway import schema, tidefile, units
+from gateway import schema, thresholdfile, tidefile, units
 from gateway.fields import instead
 from gateway.raingauge import ENDS_AFTER_S, SUMS, WINDOWS, Gauge, RainStep, derived_name
 from gateway.schema import LocalName, Row
+from gateway.stations import DEVIATION as OF_TIDE
 from gateway.stations import Channel, Contract, LevelTable, Limits, Threshold
 from gateway.thresholdfile import midnight
 from gateway.tide import Tide
@@ -50,6 +51,7 @@ class TideRow(Row):
     table: f.Text = _need("tide/takamatsu.csv")
     zero: f.Length | None = None
     margin: f.Amount | None = None
+    thresholds: dict[f.Text, Any] = Field(default={})
 
 
 class ContactRow(Row):
@@ -148,6 +150,22 @@ def _tide(document: Document, path: Path, folder: FilePath) -> Tide | None:
     return None if table is None or margin is None else Tide(table, margin, row.zero or 0.0)
 
 
+def _deviations(document: Document, path: Path, levels: LevelTable) -> tuple[Threshold, ...]:
+    """The levels of the deviation, which are apart from those of the water: `thresholds` of `tide`."""
+    own = {x.key: x for x in levels.levels if x.hazard == OF_TIDE}
+    for key in document.mapping((*path, "thresholds")):
+        where = (*path, "thresholds", key)
+        if str(key) not in own and levels.by_key(str(key), OF_TIDE):  # else it is unknown, which is told below
+            message = f"'{key}' is no level of deviations in level table {levels.name}"
+            document.add(where, message + instead(str(key), own), at_key=True)
+        elif "reference" in document.mapping(where):
+            message = "a deviation is measured from the tide. Leave it out"
+            document.add((*where, "reference"), message, at_key=True)
+    found = thresholdfile.rows(document, path, levels, OF_TIDE)
+    graded = [(level, row) for level, row in found if level.key in own and row.reference is None]
+    return thresholdfile.thresholds(document, path, None, OF_TIDE, graded, 0.0, None)
+
+
 def _contact(document: Document, path: Path, levels: LevelTable, hazard: str) -> Kind:
     where = (*path, "contact")
     row = validate(ContactRow, document, where)
@@ -175,8 +193,8 @@ def fitted(channel: Channel, found: Kind) -> Channel:
     return replace(channel, rain=found.rain, tide=found.tide)
 
 
-def derived(document: Document, path: Path, channels: Mapping[str, Channel]) -> dict[str, Channel]:
-    """The channels, and after them those that are derived of them."""
+def derived(document: Document, path: Path, channels: Mapping[str, Channel], levels: LevelTable) -> dict[str, Channel]:
+    """The channels, and after them those that are derived of them; the deviation of a tide may have its own levels."""
     out = dict(channels)
     for channel in channels.values():
         for name, quantity, interval_s in _made_of(channel):
@@ -185,7 +203,11 @@ def derived(document: Document, path: Path, channels: Mapping[str, Channel]) -> 
                 document.add((*path, name), message, at_key=True)
                 continue
             contract = Contract(interval_s, max(channel.contract.grace_s, interval_s))
-            out[name] = Channel(name, quantity, contract, derived=channel.name)
+            marks: tuple[Threshold, ...] = ()
+            if channel.tide is not None:
+                contract = Contract(interval_s, channel.contract.grace_s)  # it fails with what it is made of
+                marks = _deviations(document, (*path, channel.name, "tide"), levels)
+            out[name] = Channel(name, quantity, contract, thresholds=marks, derived=channel.name)
     return out
 
 
@@ -193,7 +215,7 @@ def _made_of(channel: Channel) -> list[tuple[str, str, float]]:
     """(name, quantity, interval). A gauge that reports once an hour has no sum of ten minutes."""
     interval_s = channel.contract.interval_s
     if channel.tide is not None:
-        return [(f"{channel.name}_{DEVIATION}", "tide_deviation", interval_s)]
+        return [(f"{channel.name}_{DEVIATION}", OF_TIDE, interval_s)]
     if channel.rain is None:
         return []
     sums = [name for name in SUMS if WINDOWS.get(name, interval_s) >= interval_s]

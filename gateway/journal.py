@@ -154,7 +154,7 @@ def of_transition(
     that decided it; of a common cause, what it is and whom it concerns. `station` None: such a cause, or a station that
     is no longer configured."""
     crossed = t.from_rank if t.change in _DOWN else t.to_rank
-    level = levels.by_key(t.level) or levels.by_rank(crossed)
+    level = levels.of_key(t.level) or levels.by_rank(crossed)
     channel = None
     if station is not None:
         channel = station.channels.get(t.channel) if t.channel else station.main_channel

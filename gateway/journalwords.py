@@ -87,7 +87,7 @@ def sentence(row: Row, levels: LevelTable, ja: bool = True) -> str:
 
 
 def _name(facts: dict[str, Any], levels: LevelTable, rank: int, ja: bool) -> str:
-    level = levels.by_key(str(facts.get("level") or "")) or levels.by_rank(rank)
+    level = levels.of_key(str(facts.get("level") or "")) or levels.by_rank(rank)
     level = level if level.rank == rank else levels.by_rank(rank)
     return level.ja if ja else level.en
 
@@ -185,7 +185,7 @@ def _thresholds(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
     for name, channel in (facts.get("channels") or {}).items():
         marks = []
         for x in channel["thresholds"]:
-            level = levels.by_key(x["level"])
+            level = levels.of_key(x["level"])
             label = (level.ja if ja else level.en) if level else x["level"]
             marks.append(f"{label} {x['value']:.2f}")
         parts.append(f"{name} {'、'.join(marks) if ja else ', '.join(marks)} {channel['unit']}".strip())

@@ -65,7 +65,7 @@ class LevelRow(Row):
     shape: Literal["circle", "triangle", "square", "diamond", "octagon"] = "circle"
     size: Annotated[float, Field(ge=1, le=3)] = 1.0
     ring: Literal["light", "dark"] | None = None
-    hazard: Literal["river", "tide", "underpass", "inundation", "rain"] | None = None
+    hazard: Literal["river", "tide", "underpass", "inundation", "rain", "tide_deviation"] | None = None
     basis: Literal["基準水位観測所", "危機管理型", "市の目安"] | None = None
 
 

@@ -68,7 +68,7 @@ def _station(
     channels = {channel.name: channel for channel in found if channel}
     channels = qualityfile.among(document, (*path, "channels"), channels, len(judged.neighbours or ()) if judged else 0)
     whole = len(channels) == len(names)  # of a channel with a mistake nothing more is said
-    channels = gaugefile.derived(document, (*path, "channels"), channels)
+    channels = gaugefile.derived(document, (*path, "channels"), channels, given.levels)
     steps = gaugefile.steps(document, path, channels, whole)
     if judged and whole:
         gaugefile.fits(document, path, judged, channels)

@@ -18,6 +18,7 @@ ContractKind = Literal["ordinary", "crisis", "beacon"]
 Group = tuple[tuple[str, str], ...]  # what stations share: (kind, name) of each thing; of one tenant
 DAY_S = 86_400.0
 ROUTER_GAP_S = 300.0
+DEVIATION = "tide_deviation"  # the quantity, and the hazard of its rows in a level table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class LevelTable:
     name: str
     levels: tuple[Level, ...]
 
+    def of_key(self, key: str) -> Level | None:
+        """The row of a key where the hazard is not known: keys have one rank."""
+        return self.by_key(key, "*")
+
     def by_rank(self, rank: int, hazard: str = "", basis: str = "") -> Level:
         """The principal level of a rank: of the rows that are most particular to hazard and basis, the first."""
         return max(self._fitting(hazard, basis, rank=rank), key=_particular)
@@ -66,11 +71,19 @@ class LevelTable:
         return [
             x
             for x in self.levels
-            if x.hazard in ("", hazard)
+            if (hazard == "*" or x.hazard in ("", hazard))
             and (basis == "*" or x.basis in ("", basis))
             and rank in (None, x.rank)
             and key in (None, x.key)
         ]
+
+
+def hazard_of(station: Station | None, channel: Channel | None) -> str:
+    """By which rows of a level table a channel is called: the station's hazard, but deviations of a tide have levels of
+    their own."""
+    if channel is not None and channel.quantity == DEVIATION:
+        return DEVIATION
+    return station.hazard if station else ""
 
 
 def _particular(level: Level) -> tuple[bool, bool]:
@@ -272,7 +285,7 @@ class Station:
     @property
     def main_channel(self) -> Channel | None:
         """The channel shown first: the first with thresholds, else the first water level."""
-        graded = (c for c in self.channels.values() if c.thresholds)
+        graded = (c for c in self.channels.values() if c.thresholds and not c.derived)
         levels = (c for c in self.channels.values() if c.quantity == "water_level")
         return next(graded, None) or next(levels, None)
 
@@ -326,7 +339,7 @@ class Registry:
     def level(self, station: Station | None, channel: Channel | None, rank: int, key: str = "") -> Level:
         """The level of a rank as it is called there: by the key of the threshold concerned (`Transition.level`), else
         the threshold of that rank, else the table's principal level for the station's hazard."""
-        hazard = station.hazard if station else ""
+        hazard = hazard_of(station, channel)
         thresholds = channel.thresholds if channel else ()
         own = [t for t in thresholds if t.rank == rank and key in ("", t.level)]
         basis = own[-1].basis if own else ""

@@ -28,13 +28,14 @@ def rows(document: Document, channel: Path, levels: LevelTable, hazard: str) -> 
 def thresholds(
     document: Document,
     channel: Path,
-    of: schema.Channel,
+    of: schema.Channel | None,
     quantity: str,
     graded: Graded,
     zero: float,
     span: tuple[float, float] | None,
 ) -> tuple[Threshold, ...]:
-    """In canonical unit, lowest rank first. `span` is what the sensor can see, in observations."""
+    """In canonical unit, lowest rank first. `of` is the channel as it is stated; `span` is what the sensor can see, in
+    observations."""
     found = [_threshold(document, channel, of, quantity, level, row, zero) for level, row in graded]
     good = sorted((t for t in found if t), key=lambda t: t.rank)
     _rising(document, channel, good, units.QUANTITIES[quantity].unit)
@@ -59,7 +60,7 @@ def _level(document: Document, path: Path, key: Key, levels: LevelTable, hazard:
 def _threshold(
     document: Document,
     channel: Path,
-    of: schema.Channel,
+    of: schema.Channel | None,
     quantity: str,
     level: Level,
     row: schema.Threshold,
@@ -72,7 +73,7 @@ def _threshold(
         document.add((*path, "valid_to"), f"{row.valid_to} is not after valid_from ({row.valid_from})")
     if value is None:
         return None
-    reference = of.reference or document.mapping(channel).get("reference", "gauge_height")
+    reference = (of and of.reference) or document.mapping(channel).get("reference", "gauge_height")
     if (row.reference or reference) != reference:
         moved = value + (zero if reference == "elevation" else -zero)
         message = f"{row.value} is {_words(row.reference)}, the channel's observations are {_words(reference)}. "

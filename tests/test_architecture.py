@@ -37,7 +37,7 @@ CORE = [
         "people",
         "calling",
     }
-    | {"judging", "trend", "plausible", "hindsight", "revision"},
+    | {"judging", "trend", "plausible", "hindsight", "revision", "surge"},
 ]
 LAYERS = [
     *CORE,

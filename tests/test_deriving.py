@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from gateway.episodes import Suspension
 from gateway.errors import FaultCode, NoticeCode, RejectCode
 from gateway.model import Change, ClockState, Flag, Message, Observation, Reading, Sample, Transition
 from gateway.settings import Recipient
-from gateway.stations import Registry
+from gateway.stations import Channel, Registry, Station
 from tests import world
 from tests.places import LEVELS
 
@@ -53,7 +54,12 @@ stations:
         quantity: water_level
         interval: 10min
         reference: elevation
-        tide: {table: tide.csv, margin: 0.20 m}
+        tide:
+          table: tide.csv
+          margin: 0.20 m
+          thresholds:
+            surge_caution: {value: 0.50 m, authority: 市独自, basis: 市の目安, source: 高潮対策要領}
+            surge_warning: {value: 0.80 m, authority: 市独自, basis: 市の目安, source: 高潮対策要領}
         thresholds:
           caution: {value: 1.00 m, authority: 市独自, basis: 市の目安, source: 高潮対策要領}
           evacuation: {value: 1.50 m, authority: 市独自, basis: 市の目安, source: 高潮対策要領}
@@ -270,6 +276,106 @@ def test_a_surge_rings(house: House) -> None:
     """The same level with the table at its ordinary height."""
     loud = [x for i in range(3) for x in said(house.say("harbour/tide", 180 + 10 * i, 1.10))]
     assert loud == [(Change.RISE, "caution", True)]
+
+
+def sea(house: House, *levels: float, start: float = 60) -> list[tuple[float, Change, str, bool]]:
+    """Levels of the harbour every ten minutes, and what was said: minutes after T0, change, level, whether it rings."""
+    out = []
+    for i, level in enumerate(levels):
+        at = start + 10 * i
+        out += [(at, t.change, t.level, t.rings) for t in house.say("harbour/tide", at, level).transitions]
+    return out
+
+
+# The tide stands at 0.85 m. (what the sea does, what is said)
+SURGES: list[tuple[str, tuple[float, ...], list[tuple[float, Change, str, bool]]]] = [
+    (
+        "the sea rises above what the tide explains: it rings at its second sample, without a higher level",
+        (1.01, 1.02, 1.05, 1.15, 1.20),
+        [(70, Change.RISE, "caution", False), (100, Change.RISE, "caution", True)],
+    ),
+    (
+        "once, while the rank lasts",
+        (1.01, 1.02, 1.20, 1.20, 1.05, 1.20, 1.20),
+        [(70, Change.RISE, "caution", False), (90, Change.RISE, "caution", True)],
+    ),
+    ("a single wave rings nobody", (1.01, 1.02, 1.30, 1.02, 1.30, 1.02), [(70, Change.RISE, "caution", False)]),
+    (
+        "a deviation below the level is no news, though the rank still stands by its hysteresis",
+        (1.01, 1.02, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99),
+        [(70, Change.RISE, "caution", False)],
+    ),
+    (
+        "rank 3 is told as rank 3, and no second time as a surge",
+        (1.01, 1.02, 1.30, 1.55, 1.56),
+        [(70, Change.RISE, "caution", False), (90, Change.RISE, "evacuation", True)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("levels", "wanted"), [x[1:] for x in SURGES], ids=[x[0] for x in SURGES])
+def test_a_surge_at_a_level_that_the_tide_had_reached(
+    house: House, levels: tuple[float, ...], wanted: list[tuple[float, Change, str, bool]]
+) -> None:
+    """What the tide alone explains rings nobody; what it no longer explains rings, at the same level."""
+    told = [x for x in sea(house, *levels) if not x[2].startswith("surge")]
+    assert [x for x in told if x[1] is Change.RISE] == wanted
+
+
+def test_a_surge_survives_a_restart_and_says_what_it_is(house: House) -> None:
+    """Of its two samples one came before the bridge was killed; the desk reads of the deviation, not of a new level."""
+    sea(house, 1.01, 1.02, 1.15)
+    house.restart()
+    work = house.say("harbour/tide", 90, 1.20)
+    assert said(work) == [(Change.RISE, "caution", True)]
+    (body,) = [x.body for x in work.owed if x.recipient == "desk"]
+    text = json.loads(body)["text"]["ja"]
+    assert "氾濫注意水位を超過中、潮位偏差が拡大" in text
+    assert "潮位偏差 +0.35 m" in text
+
+
+def test_a_deviation_has_levels_of_its_own(house: House) -> None:
+    """At low water a surge of half a metre reaches no level of the water, and rings all the same; it falls as a level
+    does."""
+    told = sea(house, 0.60, 0.60, start=0)
+    assert told == []
+    rows = [1.36, 1.37, 1.40]  # 0.51 m and more above 0.85 m
+    house.registry = Registry(
+        [replace(s, channels=_higher(s)) if s.id == "harbour" else s for s in house.registry.stations.values()], LEVELS
+    )
+    told = sea(house, *rows, start=180)
+    assert told == [(190, Change.RISE, "surge_caution", True)]
+    work = house.say("harbour/tide", 210, 1.66)
+    assert said(work) == [(Change.RISE, "surge_warning", True)]
+    (body,) = [x.body for x in work.owed if x.recipient == "desk"]
+    text = json.loads(body)["text"]["ja"]
+    assert text.splitlines()[0].startswith("高松港：市の目安（潮位偏差警戒値）に到達")
+    assert "潮位偏差 0.81 m" in text
+    assert "潮位偏差注意値" not in text
+    assert house.state("harbour/tide_deviation").rank == 3
+    falls = [x for x in sea(house, *[0.90] * 5, start=220) if x[1] is Change.FALL]
+    assert falls == [(250, Change.FALL, "surge_warning", True)]
+
+
+def _higher(station: Station) -> dict[str, Channel]:
+    """A quay that lies high: no level of the water is reached."""
+    tide = station.channels["tide"]
+    marks = tuple(replace(t, value=t.value + 2.0) for t in tide.thresholds)
+    return {**station.channels, "tide": replace(tide, thresholds=marks)}
+
+
+def test_a_lost_tide_gauge_rings_once_for_its_deviation_too(house: House) -> None:
+    """The deviation is held with the level it is made of: both are told, one rings."""
+    house.listening_ms = T0 - 60 * MIN
+    sea(house, 1.60, 1.60, 1.60, 1.60, 1.60)
+    assert [house.state(f"harbour/{c}").rank for c in ("tide", "tide_deviation")] == [3, 2]
+    told: list[Transition] = []
+    for minutes in range(110, 200, 2):
+        told += house.batch(now_ms=T0 + minutes * MIN).transitions
+    assert [(t.channel, t.change, t.rings) for t in told if t.station == "harbour"] == [
+        ("tide", Change.HELD, True),
+        ("tide_deviation", Change.HELD, False),
+    ]
 
 
 def test_a_table_that_ends_is_a_notice(house: House) -> None:

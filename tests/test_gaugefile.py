@@ -109,6 +109,28 @@ MISTAKES = [
         "22:54 a tide is told in elevations (T.P.). Add 'reference: elevation' to the channel",
     ),
     ("a tide in another datum", "datum: T.P.", "datum: O.P.", "17:12 tides are told in T.P., and this datum is 'O.P.'"),
+    (
+        "a level of the water for the deviation",
+        "zero: -1.00 m",
+        "zero: -1.00 m, thresholds: {caution: {value: 0.5 m, authority: 市独自, basis: 市の目安, source: x}}",
+        "22:128 'caution' is no level of deviations in level table jp-2026. Did you mean 'surge_caution'?"
+        " (one of surge_caution, surge_warning, surge_danger)",
+    ),
+    (
+        "a deviation in a reference",
+        "zero: -1.00 m",
+        "zero: -1.00 m, thresholds: {surge_caution: {value: 0.5 m, authority: 市独自, basis: 市の目安, source: x, "
+        "reference: elevation}}",
+        "22:198 a deviation is measured from the tide. Leave it out",
+    ),
+    (
+        "a deviation that falls with the rank",
+        "zero: -1.00 m",
+        "zero: -1.00 m, thresholds: {surge_caution: {value: 0.5 m, authority: 市独自, basis: 市の目安, source: x}, "
+        "surge_warning: {value: 0.4 m, authority: 市独自, basis: 市の目安, source: x}}",
+        "22:222 surge_warning (rank 3) at 0.40 m is not above surge_caution (rank 2) at 0.50 m. "
+        "Values rise with the rank",
+    ),
     ("a margin below zero", "zero: -1.00 m", "margin: -0.10 m", "22:108 -0.10 m is below zero"),
     (
         "a table that is not there",

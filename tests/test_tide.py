@@ -166,6 +166,62 @@ def test_a_text_of_the_tide_tables(tmp_path: Path) -> None:
     assert found.highs[1] == HighWater(midnight + 15 * H + 45 * 60_000, 0.98)
 
 
+# Two days as the Agency publishes them, in the layout of its readme (levels and times are made up): hours right-aligned
+# in three columns, month, day, hour and minute padded with blanks, negative levels, four high and four low waters, of
+# which those that are not predicted are 9999 and 999. https://www.data.jma.go.jp/kaiyou/db/tide/suisan/readme.html
+TRUE = (
+    " 66103138165179180166147126113112123143164181186177153117 75 35  5 -8  0" + "27 1 1TA"
+    " 4 918114 518699999999999999" + " 93611122 7 -899999999999999\r\n"
+    " 29 71112147171180175159137117107110127150174190192178147106 61 22 -4-12" + "27 1 2TA"
+    " 44018115 9193" + "9999999" * 2 + "1012106 239-1299999999999999\r\n"
+)
+
+
+def test_the_tide_tables_as_they_are_published(tmp_path: Path) -> None:
+    """Blanks before a digit are zeros, levels may be negative, and a low water is never taken for a high one."""
+    assert [len(line) for line in TRUE.splitlines()] == [136, 136]
+    found, problems = load(tmp_path, TRUE.encode("ascii"), "TA.txt")
+    assert problems == []
+    assert found is not None
+    midnight = 1_798_729_200_000  # 2027-01-01 00:00 in Japan
+    assert (found.times[0], len(found.times)) == (midnight, 48)
+    assert [found.levels[i] for i in (0, 1, 22, 23, 24)] == [0.66, 1.03, -0.08, 0.0, 0.29]
+    waters = [((h.at_ms - midnight) // 60_000, h.level) for h in found.highs]
+    assert waters == [(4 * 60 + 9, 1.81), (14 * 60 + 5, 1.86), (28 * 60 + 40, 1.81), (39 * 60 + 9, 1.93)]
+    high = found.next_high(midnight + 5 * H)
+    assert high == HighWater(midnight + (14 * 60 + 5) * 60_000, 1.86)
+    assert found.next_high(midnight + 40 * H) is None  # the falling tide of the last evening
+
+
+NO_DAY = "TA.txt: line 2: not a day of a tide table (72 columns of levels, 6 of the date, 2 of the place)"
+
+
+@pytest.mark.parametrize(("old", "new", "told"), [
+    ("171180175", "1711x0175", NO_DAY),
+    ("171180175", "1711-0175", "TA.txt: line 2: '1-0' is not a level in cm"),
+    ("27 1 2TA", "27 1 2ta", NO_DAY),
+    ("27 1 2TA", "27 1 1TA", "TA.txt: line 2: 2027-01-01 is not after the line before. Days rise"),
+    ("14 5186", "14 5 xx", "TA.txt: line 1: 'xx' is not a level in cm"),
+])  # fmt: skip
+def test_a_damaged_tide_table_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """Nothing is guessed of a line that is not what the readme says."""
+    assert TRUE.count(old) == 1
+    found, problems = load(tmp_path, TRUE.replace(old, new), "TA.txt")
+    assert (found, problems) == (None, [told])
+
+
+def test_a_day_of_which_hours_are_missing(tmp_path: Path) -> None:
+    """999 and blanks are no levels: between two hours that are near it goes on, over three hours there is none."""
+    holes = TRUE.replace("179180166147126113", "179999   147999999", 1)
+    found, problems = load(tmp_path, holes, "TA.txt")
+    assert problems == []
+    assert found is not None
+    assert len(found.times) == 44
+    at = found.times[0]
+    assert found.level(at + 5 * H) is not None
+    assert found.level(at + 9 * H) is not None
+
+
 # (sentence, file, what is told)
 BAD = [
     ("no file", None, "none.csv: cannot be read (no such file or directory)"),

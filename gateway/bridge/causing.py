@@ -138,9 +138,17 @@ class Causes:
             own = work.episode((station.tenant, station.id))
             step = Step(state, station, channel, own.id if own else None)
             context = self._around.context(station, channel)
-            reporting.announce(step, work.rules.now_ms, not rang and reporting.serious(state, context))
+            quiet = rang or self._shadowed(station, channel, state)
+            reporting.announce(step, work.rules.now_ms, not quiet and reporting.serious(state, context))
             rang = rang or step.out[-1].rings
             self._outlet.tell(step.out[-1], station, channel, self._keep(step))
+
+    def _shadowed(self, station: Station, channel: Channel, state: ChannelState) -> bool:
+        """What it is made of was lost, and rang for no lower rank: a deviation falls silent with its gauge."""
+        if not channel.derived:
+            return False
+        of = self._work.state((station.tenant, station.id, channel.derived))
+        return of.lost and of.rung_ms >= of.lost_seen_ms > 0 and of.rank >= state.rank
 
     # --- together ----------------------------------------------------------------------------------------------
 

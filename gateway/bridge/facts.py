@@ -11,7 +11,7 @@ from gateway.channelstate import ChannelState
 from gateway.episodes import Course
 from gateway.model import Change, Transition
 from gateway.raingauge import RainStep
-from gateway.stations import Channel, Level, LevelTable, Station, Threshold, threshold_version
+from gateway.stations import Channel, Level, LevelTable, Station, Threshold, hazard_of, threshold_version
 from gateway.tide import HighWater
 from gateway.trend import minutes_to, trend_per_hour
 
@@ -25,6 +25,7 @@ class Said(StrEnum):
 
     RISE = "rise"  # a level of a 基準水位観測所
     REACHED = "reached"  # a level that the city goes by: a crisis-management gauge, a pole of its own
+    SURGE = "surge"  # at a level that the tide had reached the sea stands higher than the tide explains
     WET = "wet"  # a contact
     BEACON = "beacon"  # a beacon went silent while its router is heard
     ABOVE_SPAN = "above_span"
@@ -47,7 +48,7 @@ class Said(StrEnum):
 
 LOST = (Said.HELD, Said.HELD_BELOW, Said.SILENT, Said.FAULTY)
 BY_PEOPLE = (Said.CONFIRMED, Said.REJECTED, Said.CLOSED, Said.DRILL_OVER)
-RISES = (Said.RISE, Said.REACHED, Said.WET, Said.BEACON, Said.ABOVE_SPAN)
+RISES = (Said.RISE, Said.REACHED, Said.SURGE, Said.WET, Said.BEACON, Said.ABOVE_SPAN)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class Facts:
             return Said.BEACON
         if channel.contact:
             return Said.WET
+        if channel.tide is not None and t.from_rank == t.to_rank and not channel.tide.alone(t.value, t.at_ms):
+            return Said.SURGE
         span = channel.limits.sensor
         if not t.confirmed and t.value is not None and span is not None and t.value >= span[1]:
             return Said.ABOVE_SPAN
@@ -130,9 +133,10 @@ class Facts:
         own = [x for x in self.marks if x.rank == rank]
         mark = next((x for x in own if x.level == key), own[-1] if own else None)
         basis = mark.basis if mark else ""
-        found = self.levels.by_key(mark.level if mark else key, self.station.hazard, basis)
+        hazard = hazard_of(self.station, self.channel)
+        found = self.levels.by_key(mark.level if mark else key, hazard, basis)
         known = found is not None and found.rank == rank
-        return found if found is not None and known else self.levels.by_rank(rank, self.station.hazard, basis)
+        return found if found is not None and known else self.levels.by_rank(rank, hazard, basis)
 
     @property
     def equivalent(self) -> bool:
@@ -178,7 +182,7 @@ class Facts:
     def difference(self) -> float | None:
         """How far the value lies above the threshold concerned."""
         own = self.threshold
-        told = self.said in (Said.RISE, Said.REACHED, Said.FALL, Said.HELD, Said.HELD_BELOW, Said.PAST)
+        told = self.said in (Said.RISE, Said.REACHED, Said.SURGE, Said.FALL, Said.HELD, Said.HELD_BELOW, Said.PAST)
         return self.value - own.value if told and own is not None and self.value is not None else None
 
     def next(self) -> tuple[Level, Threshold, float] | None:

@@ -68,6 +68,7 @@ def what(f: Facts) -> str:
 
 _PLAIN = {
     Said.REACHED: "the city's reference mark ({level}) is reached",
+    Said.SURGE: "above {level}, and the sea stands higher than the tide explains",
     Said.BEACON: "the beacon went silent while its router is heard, it may be under water",
     Said.ABOVE_SPAN: "above what the gauge can measure, perhaps above {level}",
     Said.REFUTED: "{level} not borne out by later observations, still watched",

@@ -76,6 +76,7 @@ def what(f: Facts) -> str:
 
 _PLAIN = {
     Said.REACHED: "市の目安（{level}）に到達",
+    Said.SURGE: "{level}を超過中、潮位偏差が拡大",
     Said.BEACON: "浸水センサの送信が停止（浸水のおそれ、中継器は受信中）",
     Said.ABOVE_SPAN: "計測上限超過、{level}を超えているおそれ",
     Said.REFUTED: "{level}超過はその後の観測値では確認できませんでした（監視継続）",

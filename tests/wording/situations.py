@@ -26,6 +26,7 @@ SOURCE = "県告示第123号 2026-05-20"
 
 def marks(basis: str, authority: str, **levels: float) -> tuple[Threshold, ...]:
     ranks = {"standby": 1, "caution": 2, "evacuation": 3, "danger": 4, "overflow": 5, "notice": 2, "closure": 4}
+    ranks |= {"surge_caution": 2}
     return tuple(Threshold(k, ranks[k], v, authority, basis, SOURCE) for k, v in levels.items())
 
 
@@ -62,6 +63,18 @@ TIDE = station(
     "高松港",
     "Takamatsu Port",
     replace(LEVEL, thresholds=marks("市の目安", "市独自", caution=1.2, danger=1.9), tide=Tide(CURVE, 0.2)),
+    hazard="tide",
+)
+DEVIATES = station(
+    "高松港",
+    "Takamatsu Port",
+    Channel(
+        "tide_deviation",
+        "tide_deviation",
+        CONTRACT,
+        thresholds=marks("市の目安", "市独自", surge_caution=0.5),
+        derived="tide",
+    ),
     hazard="tide",
 )
 RAIN = station(
@@ -164,6 +177,13 @@ STATIONS = [
         "a contact that is silent", t(Change.SILENT, 0, 0, 0.0), UNDERPASS, ChannelState(usable_ms=T0 - 20 * MINUTE)
     ),
     Situation("high tide", t(R, 0, 4, 1.95, "danger"), TIDE),
+    Situation("the sea above the tide", t(R, 2, 2, 1.55, "caution"), TIDE),
+    Situation(
+        "a deviation of its own level",
+        replace(t(R, 0, 2, 0.55, "surge_caution"), channel="tide_deviation"),
+        DEVIATES,
+        ChannelState(),
+    ),
     Situation("a step of rain", t(Change.STEP, 0, 0, 32.0, "alert1"), RAIN, ChannelState()),
     Situation("a drill", t(R, 0, 4, None, "danger", drill=True), state=ChannelState()),
     Situation("the drill ends", t(Change.CLOSED, 4, 0, None, "danger", drill=True), state=ChannelState(), rings=False),
