@@ -128,7 +128,8 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
     marks = step.channel.in_force(o.observed_ms)
     target = rank_of(value, marks)
     asserts = target >= 3 and target > state.rank
-    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, target == 0, context.support)
+    support = state.jumps > 0 and context.near.support
+    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, target == 0, support)
     recent = state.recent if rise is Rise.JUMP else trend.kept(state.recent, o.observed_ms, value)
     step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, gap=gap)
     step.set(held=False, lost=False, lost_ms=None)
@@ -136,14 +137,14 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _take_back(step, o, value, marks, at_once=False)
     else:
         _judge(step, o, value, rise, marks, context)
-    if context.support and _stands_still(o, state, context):
+    if _stands_still(o, state, context) and context.near.support:
         step.set(condition=Condition.FAULTY)
 
 
 def _stands_still(o: Observation, before: ChannelState, context: Context) -> bool:
     """A value that has not moved for hours, or that stands still while the neighbours rise: where a flood is on its way
     such a gauge is shown as faulty, not as normal. Its value counts all the same."""
-    flat = "flat_line" in o.tests and (context.raised or o.flag is Flag.FAIL)
+    flat = "flat_line" in o.tests and (o.flag is Flag.FAIL or context.near.raised)
     return flat or ("neighbour" in o.tests and o.value == before.value)
 
 
@@ -154,7 +155,7 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     believed = good and (rise is Rise.PLAUSIBLE or not asserts)
     if rise is Rise.JUMP:
         step.set(jumps=min(step.state.jumps + 1, REJECTED_JUMPS))
-    elif good and not (rise is Rise.UNKNOWN and target > 0 and context.witnessed and not context.support):
+    elif good and not (rise is Rise.UNKNOWN and target > 0 and context.near.witnessed and not context.near.support):
         step.set(anchor=(o.observed_ms, value), jumps=0)
     if believed:
         revision.moved(step, o.observed_ms, value, target)
@@ -239,15 +240,17 @@ def _supported(step: Step, o: Observation, value: float, target: int, rise: Rise
         return second
     anchor = step.state.anchor
     rises = rise is Rise.PLAUSIBLE and anchor is not None and value > anchor[1] and o.clk is not ClockState.UNSYNCED
-    return min(target, step.state.unconfirmed) if context.support and rises else 0
+    return min(target, step.state.unconfirmed) if context.near.support and rises else 0
 
 
 def _take_back(step: Step, o: Observation, value: float, marks: Marks, at_once: bool) -> None:
     """A claim that this sample does not bear out: whoever was told of it is told so. `at_once`: the sample is good and
     goes on from what was there before; another one must lie as far below as a fall must."""
     state, least = step.state, max(3, step.state.rank + 1)
+    if not state.unconfirmed:
+        return
     low = value < min((f for r in range(least, 6) if (f := floor_of(r, marks)) is not None), default=value + 1)
-    if state.unconfirmed and rank_of(value, marks) < least and (at_once or low):
+    if rank_of(value, marks) < least and (at_once or low):
         rang = not state.claim_ms
         step.say(
             Change.FALL, state.rank, o.observed_ms, value, confirmed=False, rings=rang, from_rank=state.unconfirmed

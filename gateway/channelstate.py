@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -142,22 +143,39 @@ def heal(state: ChannelState, latest_ms: int, instead_ms: int) -> ChannelState:
     return replace(state, anchor=anchor, gap=gap, claim_ms=claim_ms, refuted_ms=refuted)
 
 
+class Near(Protocol):
+    """What rain and neighbours say. `support`: one of them supports a rise now. `raised`: the contract is the raised
+    one because of them. `witnessed`: one of them is fresh, so that somebody could support a rise if there were one."""
+
+    @property
+    def support(self) -> bool: ...
+    @property
+    def raised(self) -> bool: ...
+    @property
+    def witnessed(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What is known around a channel when it is judged. `support`: rain, or a neighbour, supports a rise now.
-    `second_rank`: the highest confirmed rank of another sensor at the same site, None where there is none or it is not
-    fresh. `raised`: the contract is the raised one because of rain or a neighbour. `maintenance`: the station is under
-    work: stored and marked, excluded from alarms. `witnessed`: rain or a neighbour is fresh, so that somebody could
-    support a rise if there were one."""
+class Known:
+    """What rain and neighbours have said."""
 
     support: bool = False
-    second_rank: int | None = None
     raised: bool = False
+    witnessed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known around a channel when it is judged. `near` is asked only where it matters, because of nearly every
+    sample it does not. `second_rank`: the highest confirmed rank of another sensor at the same site, None where there
+    is none or it is not fresh. `maintenance`: the station is under work: stored and marked, excluded from alarms."""
+
+    near: Near = Known()
+    second_rank: int | None = None
     maintenance: bool = False
     gathered: bool = False
     seen: bool = False
     router_s: float | None = None
-    witnessed: bool = False
 
 
 ALONE = Context()

@@ -56,7 +56,7 @@ def tick(
         return step.state, []
     if channel.contract.kind == "beacon" and context.router_s is not None and step.state.last_ms is not None:
         _beacon(step, min(silent_s, context.router_s), context)
-    elif silent_s > channel.contract.silent_after_s(_reached(step.state), step.state.value, context.raised):
+    elif silent_s > channel.contract.silent_after_s(_reached(step.state), step.state.value, context.near.raised):
         if step.state.condition is not Condition.SILENT:
             step.set(condition=Condition.SILENT)
         at_ms = step.state.last_ms if step.state.last_ms is not None else subscribed_ms or now_ms
@@ -107,7 +107,7 @@ def _limit_s(step: Step, context: Context) -> float:
         return contract.fresh_for_s(state.value)
     if state.condition is Condition.FAULTY and contract.rests(state.value):
         return contract.late_after_s  # a heartbeat that says it is broken
-    return contract.silent_after_s(_reached(state), state.value, context.raised)
+    return contract.silent_after_s(_reached(state), state.value, context.near.raised)
 
 
 def _lose(step: Step, at_ms: int, unusable_s: float, now_ms: int, context: Context) -> None:
@@ -120,13 +120,13 @@ def _lose(step: Step, at_ms: int, unusable_s: float, now_ms: int, context: Conte
     if not step.state.lost:
         if not context.gathered:
             announce(step, now_ms, serious(step.state, context))
-    elif context.raised and not context.seen and step.state.rung_ms < step.state.lost_seen_ms:
+    elif context.near.raised and not context.seen and step.state.rung_ms < step.state.lost_seen_ms:
         _ring_of_known(step, now_ms, round(limit_s * 1000))
 
 
 def serious(state: ChannelState, context: Context) -> bool:
     """Whether the loss of this channel may hide a danger now, so that it rings."""
-    return state.held or _reached(state) >= 1 or context.raised
+    return state.held or _reached(state) >= 1 or context.near.raised
 
 
 def announce(step: Step, now_ms: int, rings: bool) -> None:
@@ -174,7 +174,7 @@ def _ring_of_known(step: Step, now_ms: int, limit_ms: int) -> None:
 def _beacon(step: Step, silent_s: float, context: Context) -> None:
     """A beacon that is silent while its router is heard: water, as far as anybody can tell."""
     state, contract = step.state, step.channel.contract
-    if silent_s <= contract.silent_after_s(state.rank, state.value, context.raised):
+    if silent_s <= contract.silent_after_s(state.rank, state.value, context.near.raised):
         if state.condition is Condition.FRESH or state.condition is Condition.UNKNOWN:
             step.set(condition=Condition.LATE)
         return

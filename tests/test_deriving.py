@@ -463,6 +463,6 @@ def test_a_step_that_was_told_is_rain_for_its_station(house: House) -> None:
     house.say("mure/rain", 0, 0.0)
     work = house.say("mure/rain", 10, 0.5)
     mure = house.registry.stations["takamatsu", "mure"]
-    assert not work.alerts.context(mure, mure.channels["rain"]).raised
+    assert not work.alerts.context(mure, mure.channels["rain"]).near.raised
     work = house.say("mure/rain", 20, 40.0)
-    assert work.alerts.context(mure, mure.channels["rain"]).raised
+    assert work.alerts.context(mure, mure.channels["rain"]).near.raised

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.channelstate import ALONE, Context, rank_of
+from gateway.channelstate import ALONE, Context, Known, rank_of
 from gateway.errors import FaultCode
 from gateway.judging import confirmed
 from gateway.model import Condition, Flag
 from tests.gauges import Gauge
 from tests.places import ALL_FIVE, AYAGAWA, thresholds
 
-STORM = Context(support=True, witnessed=True)
-CALM = Context(witnessed=True)  # rain and neighbours could support a rise, and do not
+STORM = Context(Known(support=True, witnessed=True))
+CALM = Context(Known(witnessed=True))  # rain and neighbours could support a rise, and do not
 RATE = 1.2
 
 
@@ -285,7 +285,7 @@ def test_a_stuck_gauge_is_never_confirmed(before: list[float], stuck: float, sup
     """Whatever a calm river did before, a gauge that jumps to one high value and stays there confirms no rank >= 3."""
     calm = [0.3 + v / 100 for v in before]  # within 9 cm
     gauge = site(*calm)
-    gauge.story(*[stuck] * 60, start=10, context=Context(support=support))
+    gauge.story(*[stuck] * 60, start=10, context=Context(Known(support=support)))
     assert all(not t.confirmed for t in gauge.transitions if max(t.to_rank, t.from_rank) >= 3)
     assert sum(t.rings for t in gauge.transitions) <= 1
 

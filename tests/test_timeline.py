@@ -26,7 +26,7 @@ import pytest
 
 from gateway import units
 from gateway.alerting import advance, settle
-from gateway.channelstate import ALONE, ChannelState, Context
+from gateway.channelstate import ALONE, ChannelState, Context, Known
 from gateway.errors import FaultCode
 from gateway.judging import confirmed
 from gateway.model import Condition, Flag, Observation, Transition
@@ -87,7 +87,7 @@ class Story:
 
     def context(self, minute: float) -> Context:
         storm = any(a <= minute < b for a, b in self.storms)
-        return Context(support=storm, witnessed=True) if self.storms else ALONE
+        return Context(Known(support=storm, witnessed=True)) if self.storms else ALONE
 
     def at(self, when: str, kind: str, what: str, arriving: str | None) -> None:
         made = minutes(when)

@@ -4,11 +4,12 @@ Every question costs as much as the station has neighbours, whatever the number 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway import reporting
-from gateway.channelstate import ChannelState, Context, MetresAt
+from gateway.channelstate import ChannelState, Context, Known, MetresAt
 from gateway.episodes import Episode, Suspension
 from gateway.model import Condition
 from gateway.stations import Channel, Contract, Registry, Station
@@ -49,6 +50,34 @@ class Batch(Protocol):
     def stepped(self, station: Station) -> bool: ...
 
 
+class Asked:
+    """Rain and neighbours of a station, asked when somebody wants to know: while one observation is judged they stand
+    still."""
+
+    __slots__ = ("_ask", "_known", "_station")
+
+    def __init__(self, ask: Callable[[Station], Known], station: Station) -> None:
+        self._ask, self._station = ask, station
+        self._known: Known | None = None
+
+    def _said(self) -> Known:
+        if self._known is None:
+            self._known = self._ask(self._station)
+        return self._known
+
+    @property
+    def support(self) -> bool:
+        return self._said().support
+
+    @property
+    def raised(self) -> bool:
+        return self._said().raised
+
+    @property
+    def witnessed(self) -> bool:
+        return self._said().witnessed
+
+
 class Around:
     """The surroundings of the channels in one batch."""
 
@@ -59,9 +88,8 @@ class Around:
         """For an observation, and for the passing of time."""
         if self.maintenance(station):
             return Context(maintenance=True, gathered=True)
-        support, raised, witnessed = self._near(station)
         second, router_s = self._second(station, channel), self.router_s(station.tenant, channel.contract)
-        return Context(support, second, raised, gathered=True, router_s=router_s, witnessed=witnessed)
+        return Context(Asked(self.near, station), second, gathered=True, router_s=router_s)
 
     def seen(self, station: Station, context: Context) -> Context:
         """With whether a person has acknowledged what is open at the station."""
@@ -74,10 +102,10 @@ class Around:
 
     # --- rain and neighbours -----------------------------------------------------------------------------------
 
-    def _near(self, station: Station) -> tuple[bool, bool, bool]:
-        """(support, raised, witnessed): whether rain or a neighbour supports a rise here, makes the contract the raised
-        one, and whether anybody is there to do so. A neighbour that lies above its first threshold does all, also where
-        it is held; one that clearly rises supports."""
+    def near(self, station: Station) -> Known:
+        """Whether rain or a neighbour supports a rise here, makes the contract the raised one, and whether anybody is
+        there to do so. A neighbour that lies above its first threshold does all, also where it is held; one that
+        clearly rises supports."""
         rain = self._rains(station)
         raised, rising, witnessed = rain is True, False, rain is not None
         stations = self._work.rules.registry.stations
@@ -95,7 +123,7 @@ class Around:
                 raised = raised or (state.rank >= 1 and known)
                 rising = rising or (fresh and clearly_rising(state.recent))
                 witnessed = witnessed or fresh
-        return raised or rising, raised, witnessed or raised
+        return Known(raised or rising, raised, witnessed or raised)
 
     def _rains(self, station: Station) -> bool | None:
         """Whether a rain channel of the station stands above its first threshold, or a step was told in this rain; None

@@ -205,6 +205,8 @@ class Work:
 
     def suspended(self, kind: str, tenant: str, station: str) -> Suspension | None:
         """The mute or maintenance of a station that is in force now: whatever was written, none outlasts its end."""
+        if not (self.suspensions or self.memory.suspensions):
+            return None
         key, now = (kind, tenant, station), self.rules.now_ms
         found = self.suspensions.get(key, self.memory.suspensions.get(key))
         return found if found is not None and now < found.until_ms else None

@@ -25,7 +25,7 @@ from gateway.scoring.judging import Finding, Score
 from gateway.stations import Channel, Contract, Limits, Registry, Station, Threshold
 from simulators import stormyears
 from simulators.faults import gauge as faults
-from simulators.stormyears import STEP_MS, STEPS_A_YEAR, Gauge, River
+from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
 REPORTED = range(30_001, 30_011)
@@ -59,7 +59,7 @@ class Account:
     """What came of some rivers. `worst` names what went wrong, as (seed, gauge, finding, faults at work)."""
 
     score: Score = field(default_factory=Score)
-    station_years: int = 0
+    station_years: float = 0.0
     episodes: int = 0
     river_floods: int = 0
     false_high: int = 0  # confirmed false at rank >= 3
@@ -96,6 +96,13 @@ def _measured(
 def _one(task: tuple[int, int, int, str, bool]) -> Account:
     seed, years, gauges, without, jumps = task
     return river(stormyears.river(seed, years, gauges), seed, without, jumps)
+
+
+def season(found: River, first_day: int, days: int) -> River:
+    """Some days of a river's first year, with the levels and rates of all its years: its storms for less time."""
+    begin, end = first_day * STEPS_A_DAY, (first_day + days) * STEPS_A_DAY
+    gauges = [replace(g, levels=g.levels[begin:end], second=g.second and g.second[begin:end]) for g in found.gauges]
+    return replace(found, start_ms=found.start_ms + begin * STEP_MS, gauges=gauges, rain=found.rain[begin:end])
 
 
 def river(found: River, seed: int, without: str = "", jumps: bool = False) -> Account:
@@ -173,7 +180,7 @@ def _judged(
     series = [(found.start_ms + i * STEP_MS, value) for i, value in enumerate(g.levels)]
     score, wrong = judging.judge(series, channel, player.tracks[(TENANT, station.id, channel.name)])
     account.score += score
-    account.station_years += len(series) // STEPS_A_YEAR
+    account.station_years += len(series) / STEPS_A_YEAR
     account.episodes += episodes(series, g.thresholds["caution"])
     account.false_high += sum(f.what == "false_confirmed" and f.rank >= 3 for f in wrong)
     account.false_unconfirmed += sum(f.what == "false" for f in wrong)
