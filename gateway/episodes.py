@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from gateway.model import Transition
+from gateway.model import Change, Transition
 
 CLOSES_ALONE = 2  # the highest rank whose episode ends without a person
 
@@ -52,7 +52,7 @@ class Course:
 
     `called` is the rank whose plan was called last, lowered when the level falls. `ends_ms`: a drill ends by itself.
     `peak` and `peak_ms`: the highest good value of the station's main channel since the episode began, also where
-    only backlog has shown it."""
+    only backlog has shown it. `past`: the highest rank that backlog showed to have been reached, unconfirmed too."""
 
     acknowledged_ms: int | None = None
     acknowledged_by: str = ""
@@ -70,6 +70,7 @@ class Course:
     ends_ms: int | None = None
     peak: float | None = None
     peak_ms: int | None = None
+    past: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,16 @@ class Episode:
 
     def reached(self, t: Transition) -> Episode:
         """With the highest rank that it has come to; an unconfirmed one does not count."""
-        return replace(self, max_rank=max(self.max_rank, t.to_rank if t.confirmed else 0))
+        found = replace(self, max_rank=max(self.max_rank, t.to_rank if t.confirmed else 0))
+        if t.change is Change.PAST and t.to_rank > self.course.past:
+            found = replace(found, course=replace(self.course, past=t.to_rank))
+        return found
+
+    @property
+    def highest(self) -> int:
+        """The highest rank that somebody has to answer for: what backlog showed cannot be confirmed by data any more,
+        and does not go away by itself."""
+        return max(self.max_rank, self.course.past)
 
     def with_peak(self, value: float, at_ms: int) -> Episode:
         """With a good value of its time; the very episode where that is no new peak."""

@@ -86,6 +86,7 @@ class NoticeCode(_Described):
     STORE_NEARLY_FULL = "store_nearly_full", "the store has reached 80 % of its ceiling; backlog is paused"
     STORE_FULL = "store_full", "the store has reached 95 % of its ceiling; readings are thinned"
     DISK_FULL = "disk_full", "the bridge's disk is full; the reserve was freed for alerts"
+    LONG_LOST = "long_lost", "a station has given nothing usable for a day; told in working hours"
     RAIN_UNVERIFIED = "rain_unverified", "the verification of a rain gauge ends within 60 days, or has ended"
     TIDE_TABLE_ENDS = "tide_table_ends", "a table of the astronomical tide ends within 30 days, or has ended"
     INFLUX_WAITS = "influx_waits", "InfluxDB does not take points; they wait in the store"

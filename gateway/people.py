@@ -17,6 +17,7 @@ JST = timezone(timedelta(hours=9))  # a city's days are Japan's
 WEEKDAY, HOLIDAY, NIGHT = "weekday", "holiday", "night"
 PARTS = frozenset({WEEKDAY, HOLIDAY, NIGHT})
 DAY_MS = 86_400_000
+OFFICE = (time(8, 30), time(17, 15))
 WAIT_S, WAIT_CALM_S = 180.0, 600.0  # until the next role is called: at rank >= 4, and at rank 3
 
 
@@ -82,7 +83,7 @@ class People:
     members: tuple[Member, ...]
     plans: tuple[Plan, ...]
     closed: Callable[[date], bool]
-    office: tuple[time, time] = (time(8, 30), time(17, 15))
+    office: tuple[time, time] = OFFICE
 
     def part(self, at_ms: int) -> tuple[date, str]:
         """The day in Japan, and which part of it a moment is."""
@@ -139,6 +140,14 @@ class People:
                 at_ms = int(at.timestamp()) * 1000
                 if from_ms < at_ms <= from_ms + days * DAY_MS:
                     yield at_ms
+
+
+def in_office(people: People | None, at_ms: int) -> bool:
+    """Whether it is office hours of a working day; without people.yaml of any Monday to Friday."""
+    if people is not None:
+        return people.part(at_ms)[1] == WEEKDAY
+    at = datetime.fromtimestamp(at_ms / 1000, JST)
+    return at.weekday() < 5 and OFFICE[0] <= at.time() < OFFICE[1]
 
 
 def lacking(people: People, stations: list[Station]) -> list[Station]:

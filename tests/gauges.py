@@ -7,7 +7,7 @@ from dataclasses import replace
 from gateway.alerting import advance, settle
 from gateway.channelstate import ALONE, ChannelState, Context
 from gateway.errors import FaultCode
-from gateway.model import Flag, Observation, Transition
+from gateway.model import ClockState, Flag, Observation, Transition
 from gateway.reporting import tick
 from gateway.stations import Channel, Contract, Station, Threshold
 from tests.places import MINUTE, T0, graded
@@ -63,9 +63,10 @@ class Gauge:
         arrives: float | None = None,
         context: Context = ALONE,
         fault: FaultCode = FaultCode.NO_ECHO,
+        clk: ClockState = ClockState.SYNCED,
     ) -> list[str]:
         now = T0 + round((minute if arrives is None else arrives) * MINUTE)
-        o = observation(T0 + round(minute * MINUTE), value, flag, fault)
+        o = replace(observation(T0 + round(minute * MINUTE), value, flag, fault), clk=clk)
         self.state, out = advance(self.state, o, self.station, self.channel, now, self.episode, context)
         self.transitions += out
         return [say(t) for t in out]

@@ -19,7 +19,9 @@ from gateway.channelstate import ChannelState, Context
 from gateway.episodes import Course, Episode, Suspension
 from gateway.model import Condition, Flag
 from gateway.people import Member, People, Plan, Role
+from gateway.stations import Registry
 from tests import world
+from tests.places import LEVELS
 from tests.world import STATION, T0, TENANT
 
 HOUR = 3_600_000
@@ -215,6 +217,37 @@ def test_rejecting_corrects_and_ends(room: Room) -> None:
     assert room.told() == []
 
 
+def test_what_only_backlog_showed_waits_for_a_person(room: Room) -> None:
+    """A peak that the water can hardly have had is told as unconfirmed; data cannot settle it any more, so the episode
+    stays until somebody does, and the correction names the level that was told."""
+    key = (TENANT, STATION)
+    channel = room.registry.stations[key].channels["water_level"]
+    limits = replace(channel.limits, fall_per_h=0.5)
+    station = replace(room.registry.stations[key], channels={"water_level": replace(channel, limits=limits)})
+    room.registry = Registry([station], LEVELS)
+    room.reads(0.5, 0.5)
+    gone_ms = room.now_ms
+    room.now_ms += 3 * HOUR
+    room.reads(0.6)
+    work = Work(room.memory, room.rules())
+    late = [(100 + i, v, gone_ms + HOUR + i * 60_000) for i, v in enumerate((3.2, 3.3, 3.3))]
+    work.observe([world.observation(seq, v, observed_ms=at_ms) for seq, v, at_ms in late])
+    room.write(work)
+    room._seq = 200
+    room.told()
+    room.reads(*[0.6] * 60)
+    assert [x for x in room.told() if "past" in x] == ["ring desk past"]
+    assert room.episode is not None
+    assert (room.episode.max_rank, room.episode.highest) == (0, 4)
+    room.restart()
+    assert room.ask("alert.reject", episode=STATION, basis="patrol")["state"] == "done"
+    (body,) = storefile.rows(
+        room.settings.store, "SELECT body FROM outbox WHERE key LIKE '%rejected%' AND recipient = 'desk'"
+    )
+    assert "氾濫危険水位超過は誤報でした" in json.loads(body[0])["subject"]["ja"]
+    assert room.episode is None
+
+
 def test_a_rejected_gauge_stays_quiet_until_it_is_below(room: Room) -> None:
     """A stuck gauge rings at none of its next samples, after a restart neither; below, and up again, it rings."""
     room.reads(3.2)
@@ -327,6 +360,21 @@ def test_a_mute_at_a_rank_lasts_at_that_rank(room: Room) -> None:
     assert room.told() == []
     room.reads(3.2)
     assert room.told() == ["ring desk rise"]
+
+
+def test_a_gauge_lost_at_its_crest_ends_a_mute(room: Room) -> None:
+    """Who muted rank 3 knows the water, not that nobody sees it any more."""
+    room.reads(2.6)
+    room.ask("alert.mute", station=STATION, for_s=7200)
+    room.told()
+    for _ in range(10):
+        room.now_ms += 60_000
+        work = Work(room.memory, room.rules())
+        work.tick()
+        room.write(work)
+    assert room.state.held
+    assert [x for x in room.told() if "held" in x][:1] == ["ring desk held"]
+    assert room.memory.suspensions == {}
 
 
 def test_a_mute_ends_by_itself(room: Room) -> None:

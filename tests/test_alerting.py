@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway import channelstate, qc
 from gateway.alerting import advance
 from gateway.channelstate import ChannelState, floor_of, rank_of
-from gateway.model import Change, Condition, Flag
+from gateway.model import Change, ClockState, Condition, Flag
 from gateway.reporting import tick
 from gateway.stations import Contract, Limits, Threshold
 from gateway.trend import RECENT
@@ -263,6 +263,14 @@ def test_suspect_values(value: float, first: list[str], second: list[str]) -> No
     assert gauge.observe(0, value, Flag.SUSPECT) == first
     assert gauge.observe(10, value, Flag.SUSPECT) == second
     assert gauge.state.rank == (rank_of(value, ALL_FIVE) if value < 3 else 0)
+
+
+def test_a_clock_that_was_never_set_claims_and_confirms_nothing() -> None:
+    """Whatever its flag says: when it was is not known. It claims, and the next dated sample decides."""
+    gauge = Gauge(*ALL_FIVE)
+    assert gauge.observe(0, 4.5, clk=ClockState.UNSYNCED) == ["rise 0->4 unconfirmed"]
+    assert gauge.observe(10, 4.5, clk=ClockState.UNSYNCED) == []
+    assert gauge.observe(20, 4.5) == ["rise 0->4"]
 
 
 def test_a_higher_suspicion_is_told() -> None:

@@ -80,6 +80,7 @@ PURE_IN_BRIDGE = [
             "alerts",
             "around",
             "causing",
+            "longlost",
             "causewords",
             "capping",
             "inforce",

@@ -135,6 +135,15 @@ def test_the_plan_is_called_role_by_role() -> None:
     assert (desk.course.calling.turn, desk.course.calling.round) == (0, 1)
 
 
+def test_deputies_are_called_after_the_roles_of_the_plan() -> None:
+    """Where the plan names the duty officer alone, who stands in for that role is called in the same round."""
+    desk = Desk(people=replace(PEOPLE, plans=(Plan(2, ("duty",)),)))
+    desk.tell(transition(4))
+    assert desk.wait(3 * MINUTE) == ["ring mail:yamada", "ring voice:yamada"]
+    assert desk.course.calling is not None
+    assert desk.course.calling.round == 0
+
+
 def test_a_phone_rings_again_once_it_may() -> None:
     """A second call of a phone that rang a minute ago is told at once and rings once, later."""
     desk = Desk()

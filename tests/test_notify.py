@@ -473,6 +473,33 @@ def test_a_hanging_recipient_delays_no_other(bridge: Bridge) -> None:
     assert keys(server.requests) == ["a/mayor", "b/mayor", "c/mayor"]
 
 
+class Hanging:
+    """A medium that takes what it is given and does not come back until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def send(self, key: str, body: str) -> None:
+        self.asked.set()
+        self.let_go.wait(60)
+
+
+def test_a_medium_that_hangs_keeps_no_other_medium_waiting(bridge: Bridge) -> None:
+    """Whatever a driver does: while it hangs for ever, others get all of theirs."""
+    bridge.owe("a")
+    bridge.owe("a", "b", to="mayor")
+    hanging = Hanging()
+    with http_server(lambda _: OK) as server, delivering(bridge, hanging):
+        wait_for("the question", hanging.asked.is_set)
+        try:
+            with delivering(bridge, Webhook(recipient("mayor", server.url)), "mayor"):
+                wait_for("two outcomes", lambda: len(bridge.outcomes) == 2, timeout_s=10)
+        finally:
+            hanging.let_go.set()
+        wait_for("its own", lambda: len(bridge.outcomes) == 3)
+        assert keys(server.requests) == ["a/mayor", "b/mayor"]
+
+
 def test_a_recipient_that_never_answers_is_asked_again(bridge: Bridge) -> None:
     """A time-out may pass: the same key again."""
     bridge.owe("rise")

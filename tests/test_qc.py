@@ -129,6 +129,7 @@ def test_climatology(what: str, value: float, at: int, seasons: tuple[Season, ..
         ("downwards", 1.0, -0.5, 1.0, FAIL),
         ("on the threshold", 1.0, 1.25, 1.0, GOOD),
         ("a true rise 0, 1.0, 1.5", 0.0, 1.0, 1.5, GOOD),
+        ("a rise that slows down", 0.0, 3.0, 4.0, GOOD),
         ("the foot of a rise", 0.0, 0.0, 2.0, GOOD),
         ("the shoulder of a rise", 0.0, 2.0, 2.0, GOOD),
         ("a rise that settles", 0.0, 2.0, 1.9, GOOD),

@@ -157,7 +157,7 @@ def reject(act: Act) -> Done:
     found = act.channels(station) if station else []
     worst = max(found, key=lambda x: judging.claim_of(x[1]), default=None)
     claim = judging.claim_of(worst[1]) if worst else 0
-    from_rank = max(claim, e.max_rank, e.course.called)
+    from_rank = max(claim, e.highest, e.course.called)
     if from_rank == 0:
         raise Refused(f"{e.id} claims no level. Close it instead")
     for channel, state in found:

@@ -4,12 +4,12 @@ is owed to recipients. It writes into the `Work` of the batch; nothing here is d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
 from gateway import alerting, channelstate, episodes, reporting, tide
-from gateway.bridge import around, causing, notify, telling
+from gateway.bridge import around, causing, longlost, notify, telling
 from gateway.bridge.around import Around
 from gateway.bridge.causing import Causes
 from gateway.bridge.telling import Telling
@@ -51,6 +51,8 @@ class Batch(telling.Batch, Protocol):
     def rules(self) -> Rules: ...
     def episode(self, place: tuple[str, str]) -> Episode | None: ...
     def lasts(self, code: NoticeCode) -> bool: ...
+    def told_of(self, code: NoticeCode) -> Iterable[tuple[str, str]]: ...
+    def notice(self, code: NoticeCode, on: bool, tenant: str = "", device: str = "", detail: str = "") -> None: ...
     def stepped(self, station: Station) -> bool: ...
 
 
@@ -90,7 +92,7 @@ class Alerts:
     def tick(self) -> None:
         """Let time pass for every watched channel, then see which losses have a common cause."""
         rules = self._work.rules
-        waiting = []
+        waiting, long = [], []
         for station, channel in rules.registry.watched:
             state = self._settled(station, channel)
             if not self._speaks(state, station, channel) and not self._told(state, station, channel):
@@ -107,6 +109,9 @@ class Alerts:
                 state = self._step(station, channel, judge)
             if state.lost_ms is not None and not state.lost:
                 waiting.append(station)
+            if longlost.long(state, rules.now_ms) and self.causes.of(station) is None:
+                long.append((station, state))
+        longlost.tell(self._work, long)
         self.causes.tick(waiting)
         self.telling.tick()
 
@@ -222,10 +227,11 @@ class Alerts:
                 work.episodes[place] = new
 
     def _close_if_over(self, station: Station) -> None:
-        """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person."""
+        """An episode that never passed rank 2 ends when nothing is left of it; a higher one is closed by a person, also
+        where only backlog showed it, unconfirmed."""
         work, place = self._work, (station.tenant, station.id)
         current = work.episode(place)
-        if current is None or current.max_rank > CLOSES_ALONE or work.stepped(station):
+        if current is None or current.highest > CLOSES_ALONE or work.stepped(station):
             return
         states = [work.state((*place, c.name)) for c in station.watched]
         if all(s.rank == 0 and not s.lost and s.unconfirmed == 0 for s in states):

@@ -44,6 +44,7 @@ TELLING: dict[NoticeCode, Telling] = {
     NoticeCode.STORE_NEARLY_FULL: Telling(0, 600, False),
     NoticeCode.STORE_FULL: Telling(0, 600, True),
     NoticeCode.DISK_FULL: Telling(0, 60, True),
+    NoticeCode.LONG_LOST: Telling(0, 0, False),
     NoticeCode.RAIN_UNVERIFIED: Telling(0, 0, False),
     NoticeCode.TIDE_TABLE_ENDS: Telling(0, 0, False),
     NoticeCode.INFLUX_WAITS: Telling(600, 60, False),

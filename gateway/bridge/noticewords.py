@@ -100,6 +100,11 @@ JA: dict[NoticeCode, Words] = {
         "至急、ディスクの空きを作ってください。観測データは観測装置に残ります。",
         "ディスクに空きが戻りました",
     ),
+    NoticeCode.LONG_LOST: Words(
+        "1日以上、使える観測値が届いていません。その間の水位などは不明です",
+        "電源・通信回線・計器の点検と復旧を手配してください。点検中は suimon alert maintenance begin で登録できます。",
+        "1日以上続いた欠測は終わりました（観測の再開、点検の登録、または担当者の終了）",
+    ),
     NoticeCode.RAIN_UNVERIFIED: Words(
         "雨量計の検定の有効期限が60日以内に切れるか、すでに切れています",
         "検定の受検または検定済みの雨量計への交換を手配し、stations.yaml の verified_until を改めてください。",
@@ -197,6 +202,11 @@ EN: dict[NoticeCode, Words] = {
         "the disk is full; alerts run on the space kept in reserve",
         "Make room on the disk, now. Readings stay on the devices.",
         "the disk has room again",
+    ),
+    NoticeCode.LONG_LOST: Words(
+        "nothing usable has come for a day or more; what it would measure is unknown",
+        "Have power, line and gauge looked at. While somebody works there: suimon alert maintenance begin.",
+        "the loss that lasted for a day is over (data again, maintenance, or closed by staff)",
     ),
     NoticeCode.RAIN_UNVERIFIED: Words(
         "the verification of a rain gauge ends within 60 days, or has ended",

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.crash.mutation import Mutation as Mutation
+from tests.crash.mutations_alarm import ALARM
 
 ROOT = Path(__file__).parents[2]
 COPIED = ["gateway", "simulators", "tests", "device_profiles", "pyproject.toml", "README.md"]
@@ -43,17 +45,6 @@ STOREFILE, BRIDGE, WORK, LEDGER = (
     "gateway/bridge/work.py",
     "gateway/bridge/ledger.py",
 )
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """`old` stands once in `file` and becomes `new`; each of `told_by` must fail then."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    told_by: tuple[str, ...]
 
 
 def plain_ids(table: str, columns: str) -> Mutation:
@@ -222,6 +213,7 @@ MUTATIONS = [
     Mutation("CAP: a restricted document is for everybody", "gateway/bridge/capfeed.py",
              'return 0o644 if self.scope == "Public" else 0o640', "return 0o644",
              ("tests/test_capfeed.py::test_what_is_restricted_is_not_for_everybody",)),
+    *ALARM,
 ]  # fmt: skip
 
 
