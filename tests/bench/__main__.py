@@ -158,9 +158,9 @@ def scoring(rivers: int = len(storms.REPORTED)) -> list[Figure]:
     years = found.station_years
     asked = 300 * rivers / len(storms.REPORTED)
     bound = storms.upper_bound(found.false_unconfirmed, years)
-    losses = storms.ablations(storms.REPORTED[: min(2, rivers)], 1, gauges=5)
+    losses = storms.ablations(storms.REPORTED[: min(2, rivers)], years=1, gauges=5)
     return [
-        Figure("score.station_years", years, asked),
+        Figure("score.station_years", round(years), asked),
         Figure("score.flood_episodes", found.episodes, asked * 2 / 3),
         Figure("score.floods_of_a_river", found.river_floods),
         Figure("score.crossings", found.score.crossings or 0),

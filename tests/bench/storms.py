@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
+from typing import Any
 
 from gateway import config, qualitylimits
 from gateway.bridge.work import Work
@@ -76,26 +77,36 @@ class Account:
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
 
-def measure(seeds: Sequence[int], years: int = YEARS, gauges: int = GAUGES, processes: int = 2) -> Account:
-    """The account of these rivers together."""
-    return _measured(seeds, years, gauges, ("",), processes)[""]
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A river and how it is played. `days`: first and number of days of its first year, None for all of its years."""
+
+    seed: int
+    years: int = YEARS
+    gauges: int = GAUGES
+    without: str = ""  # the quality test that is switched off
+    jumps: bool = False
+    days: tuple[int, int] | None = None
 
 
-def _measured(
-    seeds: Sequence[int], years: int, gauges: int, without: Sequence[str], processes: int = 2, jumps: bool = False
-) -> dict[str, Account]:
+def measure(seeds: Sequence[int], processes: int = 2, **how: Any) -> Account:
+    """The account of these rivers together; `how` as in `Task`."""
+    return _measured(seeds, ("",), processes, **how)[""]
+
+
+def _measured(seeds: Sequence[int], without: Sequence[str], processes: int = 2, **how: Any) -> dict[str, Account]:
     """The account of these rivers for each quality test that is switched off, "" for none."""
     total = {test: Account() for test in without}
-    tasks = [(seed, years, gauges, test, jumps) for test in without for seed in seeds]
+    tasks = [Task(seed, without=test, **how) for test in without for seed in seeds]
     with ProcessPoolExecutor(processes) as pool:
-        for (*_, test, _), part in zip(tasks, pool.map(_one, tasks), strict=True):
-            total[test].add(part)
+        for task, part in zip(tasks, pool.map(_one, tasks), strict=True):
+            total[task.without].add(part)
     return total
 
 
-def _one(task: tuple[int, int, int, str, bool]) -> Account:
-    seed, years, gauges, without, jumps = task
-    return river(stormyears.river(seed, years, gauges), seed, without, jumps)
+def _one(task: Task) -> Account:
+    found = stormyears.river(task.seed, task.years, task.gauges)
+    return river(season(found, *task.days) if task.days else found, task.seed, task.without, task.jumps)
 
 
 def season(found: River, first_day: int, days: int) -> River:
@@ -357,9 +368,9 @@ class Loss:
         return sum(x > 0 for x in (self.wrong_as_good, self.missed, self.false_high, self.false))
 
 
-def ablations(seeds: Sequence[int], years: int, gauges: int = GAUGES) -> list[Loss]:
-    """The same rivers with each quality test switched off, one at a time."""
-    measured = _measured(seeds, years, gauges, ("", *TESTS), jumps=True)
+def ablations(seeds: Sequence[int], **how: Any) -> list[Loss]:
+    """The same rivers with each quality test switched off, one at a time; `how` as in `Task`."""
+    measured = _measured(seeds, ("", *TESTS), jumps=True, **how)
     whole, out = measured[""], []
     for test in TESTS:
         part = measured[test]
