@@ -179,7 +179,8 @@ def render(message: Message, chain: tuple[Reference, ...] = ()) -> str:
 
 
 def _info(m: Message, text: Text) -> str:
-    drill, parameters = m.status == "Exercise", "".join(_pair("parameter", *x) for x in m.parameters)
+    drill = m.status == "Exercise"
+    parameters = "".join(_pair("parameter", *x) for x in m.parameters if x[1])  # without a value it were not valid
     said = [
         ("language", text.language),
         ("category", "Met"),

@@ -65,9 +65,11 @@ def test_a_suspension_is_kept_until_it_ends(tmp_path: Path) -> None:
 class Room:
     """A bridge's store and requests, and a gauge at its station; the clock stands where the test puts it."""
 
-    def __init__(self, folder: Path, people: People | None = PEOPLE, **more: Any) -> None:
+    def __init__(
+        self, folder: Path, people: People | None = PEOPLE, phone: settings.Recipient | None = None, **more: Any
+    ) -> None:
         desk = settings.Recipient("desk", "console")
-        phone = settings.Recipient("voice:yamada", "console")
+        phone = phone or settings.Recipient("voice:yamada", "console")
         self.settings = world.bridge(
             folder / "store.db", recipients=(desk, phone), people=people, alert_topic=False, **more
         )
@@ -152,6 +154,20 @@ def test_seen(room: Room) -> None:
     assert (again["already"], again["by"]) == (True, "tanaka")
     room.passes(30 * 60_000)
     assert room.told() == []
+
+
+def test_a_phone_is_owed_nothing_that_it_cannot_be_told(tmp_path: Path) -> None:
+    """What does not ring is not owed to a dialled phone, so nobody reads that it was sent; what rings is."""
+    phone = settings.Recipient("voice:yamada", "voice", url="http://127.0.0.1:9/", to="+81878390001")
+    room = Room(tmp_path, phone=phone)
+    room.reads(3.2)
+    room.passes(4 * 60_000)
+    assert room.told() == ["ring desk rise", "ring voice:yamada rise"]
+    assert room.ask("alert.acknowledge", episode=STATION)["state"] == "done"
+    room.reads(*[0.4] * 40)
+    assert room.ask("alert.close", episode=STATION)["state"] == "done"
+    assert room.told() == ["told desk fall", "told desk closed"]
+    room.store.close()
 
 
 def test_unseen_the_next_role_is_called_also_after_a_restart(room: Room) -> None:

@@ -87,6 +87,7 @@ def test_a_document() -> None:
         ("an outline that is closed", {"polygon": ((34.0, 134.0), (34.1, 134.0), (34.1, 134.1), (34.0, 134.0))}),
         ("public", {"scope": "Public"}),
         ("where to ask", {"contact": "087-000-0000", "web": "https://flood.example/cap/"}),
+        ("a station without a datum", {"parameters": (("datum", ""), ("value", "1"))}),
         ("a drill", {"status": "Exercise", "note": cap.NOTE_DRILL}),
         ("no whole second", {"sent_ms": T0 + 999, "onset_ms": T0 + 1}),
         ("before 1970 ended in Japan", {"sent_ms": 0, "onset_ms": -1}),

@@ -162,7 +162,10 @@ def test_a_bulletin_that_was_received_is_entered_as_one(house: House) -> None:
         ({"kind": "call", "text": "  "}, "an entry without a text says nothing"),
         ({"kind": "call", "text": "x" * 4001}, "the text has 4001 characters"),
         ({"kind": "call", "text": "a\u0007b"}, "control characters"),
-        ({"kind": "call", "text": "a", "at_ms": T0 + 2 * MINUTE}, "lies in the future"),
+        (
+            {"kind": "call", "text": "a", "at_ms": T0 + 2 * MINUTE},
+            "25 Nov 01:02 JST lies in the future, it is 25 Nov 01:00",
+        ),
         ({"kind": "call", "text": "a", "station": "nowhere"}, "there is no station 'nowhere'"),
         ({"kind": "call", "text": "a", "episode": "none"}, "there is no open episode 'none'"),
         ({"kind": "call", "text": "a", "corrects": 7}, "the journal has no row 7; its last is 0"),
@@ -456,6 +459,17 @@ def test_what_may_not_be_released_is_refused(house: House, said: dict[str, Any],
         answer = house.asks(26, "cap.release", **(given | said))
         assert (answer["state"], reason in answer["reason"]) == ("refused", True), answer
         assert (len(house.rows()), len(capxml.stored(house.bridge.store))) == before
+
+
+def test_a_real_order_is_never_released_as_an_exercise(house: House) -> None:
+    """Where only a drill is open its station's name is not enough: an exercise is released by the drill's own name."""
+    with house:
+        drill = str(house.asks(2, "drill.begin", station=STATION, rank=4, by="a")["episode"])
+        given = {"order": ordered(house), "by": "山田", "response": "Evacuate", "text": "避難"}
+        answer = house.asks(26, "cap.release", episode=STATION, **given)
+        assert (answer["state"], drill in answer["reason"]) == ("refused", True), answer
+        assert house.asks(27, "cap.release", episode=drill, **given)["state"] == "done"
+    assert {d.one("status") for d in capxml.stored(house.bridge.store)} == {"Exercise"}
 
 
 def test_documents_on_the_command_line(house: House) -> None:

@@ -24,7 +24,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from gateway import settings
 from gateway.bridge.media import Keeper, Lamp, Refused, Unreached, medium_of
 from gateway.bridge.media.line import PUSH
-from gateway.bridge.media.mail import message_id
+from gateway.bridge.media.mail import composed, message_id
 from gateway.bridge.media.spoken import ALONE, CLOSING, PART, PARTS, short, spoken
 from gateway.bridge.media.webhook import SIGNATURE, TIMESTAMP
 from gateway.bridge.store import Store
@@ -398,6 +398,16 @@ def test_a_mail() -> None:
     assert text.startswith(TEXT_JA)
     assert "flood danger level exceeded" in text
     assert "http" not in text
+
+
+def test_a_subject_keeps_its_spaces_wherever_it_is_folded() -> None:
+    """A place and what happened there stay apart, for names of every length; each line is as short as it must be."""
+    for n in range(40):
+        subject = f"【水位情報】高松市 {'あ' * n}橋 氾濫危険水位を超過［警戒レベル4相当］／2.65 m ↑ 14:26観測"
+        about = json.dumps(ABOUT | {"subject": {"ja": subject, "en": ""}})
+        raw = composed("k", about, settings.Mail("mail.example", "a@city.example"), "b@city.example").as_bytes()
+        assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == subject
+        assert max(len(line) for line in raw.split(b"\r\n\r\n")[0].split(b"\r\n")) <= 76
 
 
 def test_a_line_break_in_a_name_makes_no_header() -> None:

@@ -250,7 +250,7 @@ def _suspend(
 ) -> Done:
     length_ms = round(said.for_s * 1000)
     if not 0 < length_ms <= most_ms:
-        raise Refused(f"{said.for_s:g} s is not between 0 and {most_ms // HOUR_MS} h, the longest {kind}")
+        raise Refused(f"{said.for_s / 3600:g} h is not between 0 and {most_ms // HOUR_MS} h, the longest {kind}")
     key = (kind, station.tenant, station.id)
     until_ms, before = act.now_ms + length_ms, act.work.suspended(*key)
     since_ms = before.since_ms if before else act.now_ms
@@ -289,7 +289,7 @@ def begin_drill(act: Act) -> Done:
     if not 2 <= said.rank <= 5:
         raise Refused(f"rank {said.rank} calls nobody. A drill is of rank 2 to 5")
     if not 0 < said.for_s * 1000 <= DRILL_MS:
-        raise Refused(f"{said.for_s:g} s is not between 0 and {DRILL_MS // HOUR_MS} h, the longest drill")
+        raise Refused(f"{said.for_s / 3600:g} h is not between 0 and {DRILL_MS // HOUR_MS} h, the longest drill")
     name = f"drill.{channelstate.episode_id(station.id, act.now_ms)}"
     course = episodes.Course(ends_ms=act.now_ms + round(said.for_s * 1000))
     e = Episode(station.tenant, station.id, name, act.now_ms, said.rank, kind="drill", course=course)
@@ -339,7 +339,9 @@ def test(act: Act) -> Done:
         key = f"test/{name}/{recipient}"
         to = {"to": known[recipient].to} if known[recipient].to else {}
         body = json.dumps({"key": key, **to, **testwords.body(name, recipient, act.now_ms)}, ensure_ascii=False)
-        act.work.owed.append(Owed(key, known[recipient].medium, recipient, body, act.now_ms, True))
+        act.work.owed.append(
+            Owed(key, known[recipient].via or known[recipient].medium, recipient, body, act.now_ms, True)
+        )
         act.work.tests.append(Asked(name, recipient))
     act.note(journal.Kind.DRILL, None, "", "", action="test", test=name, recipients=len(said.recipients or known))
     return {"test": name, "recipients": list(said.recipients or known)}

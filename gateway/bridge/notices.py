@@ -117,6 +117,7 @@ def owed(notice: Notice, registry: Registry, bridge: settings.Bridge, now_ms: in
     """What its beginning, or its end, owes to the recipients who want notices. The alert topic gets none: it is for
     the world."""
     state = "begins" if notice.ended_ms is None else "ends"
+    rings = notice.ended_ms is None and TELLING[notice.code].rings
     told = said(notice, registry)
     (subject_ja, text_ja), (subject_en, text_en) = noticewords.japanese(told), noticewords.english(told)
     body = {
@@ -128,11 +129,13 @@ def owed(notice: Notice, registry: Registry, bridge: settings.Bridge, now_ms: in
         "detail": notice.detail,
         "since_ms": notice.since_ms,
         "ended_ms": notice.ended_ms,
-        "rings": notice.ended_ms is None and TELLING[notice.code].rings,
+        "rings": rings,
         "subject": {"ja": subject_ja, "en": subject_en},
         "text": {"ja": text_ja, "en": text_en},
     }
     text = json.dumps(body, ensure_ascii=False)
     return [
-        Owed(f"{notice.key}/{state}/{r.name}", r.medium, r.name, text, now_ms) for r in bridge.recipients if r.notices
+        Owed(f"{notice.key}/{state}/{r.name}", r.via or r.medium, r.name, text, now_ms, rings, r.medium == "voice")
+        for r in bridge.recipients
+        if r.notices
     ]

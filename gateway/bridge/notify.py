@@ -22,7 +22,8 @@ ALERT_TOPIC = "_alerts"  # the recipient that is the retained MQTT topic
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A row of the outbox."""
+    """A row of the outbox. `dialled`: of a phone, which cannot be told quietly: without a ring nothing is owed to it,
+    so that no journal says of a call that was never made that it was sent."""
 
     key: str
     medium: str
@@ -30,6 +31,11 @@ class Owed:
     body: str
     owed_ms: int
     rings: bool = False
+    dialled: bool = False
+
+    @property
+    def stands(self) -> bool:
+        return self.rings or not self.dialled
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ def addressed(
             if call.more:
                 own["text"] = _with_more({**body, **own}, call)
             text = json.dumps({**body, **own}, ensure_ascii=False)
-            out.append(Owed(call.key, to.via or to.medium, to.name, text, now_ms, call.rings))
+            out.append(Owed(call.key, to.via or to.medium, to.name, text, now_ms, call.rings, to.medium == "voice"))
     return out
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.bridge import capping
+from gateway.bridge import capping, wording
 from gateway.bridge.act import Act, Refused, Said
 from gateway.journal import Entry, Kind, Manual, Row
 
@@ -53,7 +53,8 @@ def add(act: Act, known: Journal) -> Done:
     text = _text(said.text)
     at_ms = act.now_ms if said.at_ms is None else said.at_ms
     if at_ms > act.now_ms + MINUTE_MS:
-        raise Refused("that lies in the future. An entry says what has happened")
+        now, said_at = wording.time_en(act.now_ms), wording.time_en(at_ms)
+        raise Refused(f"{said_at} lies in the future, it is {now} now. An entry says what has happened")
     corrected = _row(known, said.corrects) if said.corrects is not None else None
     tenant, station, episode = _where(act, said, corrected)
     body: dict[str, object] = {"what": said.kind.value, "text": text}
@@ -114,6 +115,9 @@ def release(act: Act, known: Journal) -> Done:
         e = act.past(said.episode)
     if e is None:
         raise Refused(f"there is no open episode '{said.episode}'. 'suimon alert list' shows those there are")
+    if e.kind == "drill" and said.episode != e.id:
+        # A real order must never go out as an exercise because the real episode was closed.
+        raise Refused(f"nothing real is open at '{e.station}', only a drill. To release an exercise name it: {e.id}")
     station = act.station_of(e)
     if station is None:
         raise Refused(f"{e.id} is of no station")

@@ -267,7 +267,7 @@ class Store:
         )  # fmt: skip
         self._db.executemany(
             "INSERT OR IGNORE INTO outbox (key, medium, recipient, body, state, owed_ms) VALUES (?,?,?,?,'owed',?)",
-            [(x.key, x.medium, x.recipient, x.body, x.owed_ms) for x in work.owed],
+            [(x.key, x.medium, x.recipient, x.body, x.owed_ms) for x in work.owed if x.stands],
         )
 
     def _write_devices(self, work: Work) -> None:

@@ -56,7 +56,7 @@ class Sms(Webhook):
 
 class Voice(Webhook):
     """A service that dials: whom, and what is to be spoken. A phone cannot be told quietly: what does not ring reaches
-    the same person by their other media, and is not dialled."""
+    the same person by their other media, and is neither owed nor dialled."""
 
     def send(self, key: str, body: str) -> None:
         if json.loads(body).get("rings"):
