@@ -18,7 +18,7 @@ from gateway.errors import Unavailable
 
 _STATES = storefile.LATEST
 _SUSPENDED = "SELECT kind, tenant, station, since_ms, until_ms, by, note, rank FROM suspensions WHERE until_ms > ?"
-_TRANSITIONS = """SELECT channel, change, from_rank, to_rank, at_ms, value, confirmed, rings, decided_ms, key
+_TRANSITIONS = """SELECT channel, change, from_rank, to_rank, at_ms, value, confirmed, rings, decided_ms, key, level
  FROM transitions WHERE tenant = ? AND episode = ? ORDER BY id"""
 _NOTIFIED = """SELECT key, medium, recipient, state, attempts, reason, owed_ms, done_ms FROM outbox
  WHERE key >= ? AND key < ? ORDER BY id"""
@@ -53,6 +53,7 @@ class Change:
     rings: bool
     decided_ms: int
     key: str
+    level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ def now(path: Path, now_ms: int, disk: Disk = DISK) -> Now:
 def changes(path: Path, e: Episode, disk: Disk = DISK) -> list[Change]:
     rows = storefile.rows(path, _TRANSITIONS, (e.tenant, e.id), disk)
     return [
-        Change(channel, change, a, b, at_ms, value, bool(confirmed), bool(rings), decided_ms, key)
-        for channel, change, a, b, at_ms, value, confirmed, rings, decided_ms, key in rows
+        Change(channel, change, a, b, at_ms, value, bool(confirmed), bool(rings), decided_ms, key, level)
+        for channel, change, a, b, at_ms, value, confirmed, rings, decided_ms, key, level in rows
     ]
 
 

@@ -104,7 +104,8 @@ def _apply(station: StationThen, row: Row, facts: dict[str, Any]) -> None:
 def _transition(station: StationThen, row: Row, facts: dict[str, Any]) -> None:
     change, to_rank, confirmed = facts["change"], int(facts["to_rank"]), bool(facts["confirmed"])
     over = change in (Change.REJECTED, Change.CLOSED)
-    if row.episode and not over and (row.episode in station.episodes or change not in _OPENS_NONE):
+    member = row.station != "" and bool(facts.get("stations"))  # of a common cause: that is opened and ended elsewhere
+    if row.episode and not over and not member and (row.episode in station.episodes or change not in _OPENS_NONE):
         e = station.episodes.setdefault(row.episode, EpisodeThen(row.episode, row.station, row.at_ms))
         e.drill = bool(facts.get("drill"))
         e.max_rank = max(e.max_rank, to_rank if confirmed else 0)

@@ -44,6 +44,19 @@ stations:
     device: koto-01
     river: 香東川
     channels: {water_level: {interval: 10min, thresholds: {caution: {value: 2.00 m, authority: 県, basis: 基準水位観測所, source: test}}}}
+  mure:
+    name: {ja: 牟礼, en: Mure}
+    position: {latitude: 34.33, longitude: 134.14}
+    device: mure-01
+    hazard: rain
+    channels: {rain: {interval: 10min, rain: amount}}
+    steps:
+      first:
+        name: {ja: 第1配備, en: first stage}
+        channel: rain_1h
+        value: 30 mm
+        authority: 市独自
+        source: test
 """  # noqa: E501
 BRIDGE = """version: 1
 broker: {host: 127.0.0.1}
@@ -124,8 +137,26 @@ def test_the_worst_comes_first(house: House) -> None:
     assert (second["station"], second["rank"], second["acknowledged"]) == ("koto-bridge", 2, None)
     assert first["calling"]["role"]["id"] == "duty"
     text = house("list")
-    assert text.index("[4] 氾濫危険水位超過  春日橋 Kasuga Bridge  3.02") < text.index("[2] 氾濫注意水位超過")
+    assert text.index("[4] 氾濫危険水位超過  春日橋 Kasuga Bridge  3.02 m") < text.index("[2] 氾濫注意水位超過")
     assert "NOT SEEN 未応答: calling 当直 Duty" in text
+
+
+def test_heavy_rain_is_listed_by_its_steps(house: House) -> None:
+    """Rain has no rank: the list names the step that was reached, never an ordinary level."""
+    store = Store(house.bridge.store)
+    memory, now = store.load(), SystemClock().now_ms()
+    for n in range(6):
+        at = now - (6 - n) * 600_000
+        work = Work(memory, Rules(house.registry, house.bridge, at, None, now - 86_400_000))
+        work.observe([world.observation(n + 1, 12.0, station="mure", device="mure-01", channel="rain", observed_ms=at)])
+        store.commit(work)
+        work.swap_in()
+    store.close()
+    (episode,) = house.json("list")["episodes"]
+    assert [(s["key"], s["ja"], s["unit"]) for s in episode["steps"]] == [("first", "第1配備", "mm")]
+    text = house("list")
+    assert "雨量の基準に到達 第1配備 first stage" in text
+    assert "平常" not in text
 
 
 def test_seen_confirmed_and_closed(house: House) -> None:
@@ -147,7 +178,10 @@ def test_seen_confirmed_and_closed(house: House) -> None:
     assert [n["recipient"] for n in shown["notified"]] == ["desk", "desk"]
     house("close", "kasuga-bridge", "--force", "--note", "測器交換")
     assert house.json("list")["episodes"] == []
-    assert "closed at" in house("show", episode["episode"])
+    text = house("show", episode["episode"])
+    assert "closed at" in text
+    assert "water_level  rise 0 to 4 unconfirmed  3.20 m  rings" in text
+    assert "desk (当直)  water_level/rise-0-4-unconfirmed: owed" in text
 
 
 def test_a_false_alarm(house: House) -> None:
@@ -174,7 +208,7 @@ def test_mutes_and_maintenance(house: House) -> None:
     assert house.json("list")["suspensions"] == []
     assert "there was no mute" in house("unmute", "koto-bridge")
     house("mute", "koto-bridge", "--for", "ever", expect=2)
-    assert "the longest mute" in house("mute", "koto-bridge", "--for", "13h", expect=4)
+    assert "13 h is not between 0 and 12 h, the longest mute" in house("mute", "koto-bridge", "--for", "13h", expect=4)
 
 
 def test_a_drill_cannot_be_mistaken(house: House) -> None:
@@ -185,6 +219,7 @@ def test_a_drill_cannot_be_mistaken(house: House) -> None:
     (line,) = [x for x in text.splitlines() if "香東川橋" in x]
     assert line.startswith("【訓練】")
     assert line.endswith("【訓練】")
+    assert text.index("春日橋") < text.index("香東川橋")
     assert "the drill has ended" in house("drill", "end", "--station", "koto-bridge")
 
 
@@ -195,7 +230,7 @@ def test_a_test_of_the_call(house: House) -> None:
     assert "has answered test" in house("acknowledge", "--test", document["test"], "--recipient", "desk")
     shown = house.json("test", "--show", "last")
     assert shown["totals"]["answered"] == 1
-    assert "voice:+81: owed; NO ANSWER" in house("test", "--show", document["test"])
+    assert "voice:+81 (山田): owed; NO ANSWER" in house("test", "--show", document["test"])
     house("test", expect=2)
     assert "there is no test 'x'" in house("test", "--show", "x", expect=4)
 

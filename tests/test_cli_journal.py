@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway import config, journalfile
+from gateway import config, journalfile, knownat
 from gateway.bridge.notify import Outcome
 from gateway.bridge.requests import Requests
 from gateway.bridge.store import Store
 from gateway.bridge.work import Memory, Rules, Work
 from gateway.cli.main import app
-from gateway.journal import Entry, Kind
+from gateway.journal import Entry, Kind, Row
 from gateway.model import Flag
 from tests import capxml, world
 from tests.test_cli_alert import BRIDGE, STATIONS
@@ -504,3 +504,22 @@ def test_without_cap_nothing_is_released(tmp_path: Path) -> None:
         house.reads(10, 3.5)
         given = {"episode": STATION, "order": 1, "by": "a", "response": "Evacuate", "text": "a"}
         assert "has no 'cap'" in house.asks(26, "cap.release", **given)["reason"]
+
+
+def test_a_common_cause_that_is_over_is_open_at_none_of_its_stations() -> None:
+    """Its stations' rows name the loss; the cause itself is opened, and ended, where it belongs to no station."""
+    silent = {"change": "silent", "from_rank": 0, "to_rank": 0, "confirmed": True, "stations": [STATION, "koto-bridge"]}
+    ended = {"max_rank": 0, "kind": "cause"}
+    rows = [
+        Row(i, T0 + i, T0 + i, kind.value, "takamatsu", station, "area-1", "", json.dumps(body | {"channel": channel}))
+        for i, kind, station, channel, body in (
+            (1, Kind.TRANSITION, "", "", silent),
+            (2, Kind.TRANSITION, STATION, "water_level", silent),
+            (3, Kind.TRANSITION, STATION, "water_level", silent | {"change": "restored"}),
+            (4, Kind.ENDED, "", "", ended),
+        )
+    ]
+    during, after = knownat.fold(rows, T0 + 2), knownat.fold(rows, T0 + 4)
+    assert list(during[("takamatsu", "")].episodes) == ["area-1"]
+    assert during[("takamatsu", STATION)].channels["water_level"].lost == "silent"
+    assert [x for place in after.values() for x in place.episodes] == []

@@ -53,7 +53,7 @@ def listed(at: Place) -> dict[str, Any]:
     now = alertfile.now(at.store, now_ms)
     episodes = [_described(at, now, e) for e in now.episodes]
     episodes.sort(
-        key=lambda x: (-max(x["rank"], x["unconfirmed"]), x["drill"], x["acknowledged"] is not None, x["since"])
+        key=lambda x: (x["drill"], -max(x["rank"], x["unconfirmed"]), x["acknowledged"] is not None, x["since"])
     )
     return {
         "version": 1,
@@ -101,8 +101,10 @@ def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
         "unconfirmed": claim,
         "highest": e.max_rank,
         "level": {"key": level.key, "ja": level.ja, "en": level.en, "exceeded_ja": level.exceeded_ja or level.ja},
+        "steps": _steps(at, e, station),
         "channel": worst[0] if worst and not drill else None,
         "value": state.value if state else None,
+        "unit": channel.unit if channel else None,
         "measured": times.iso(state.usable_ms) if state else None,
         "condition": state.condition.value if state else None,
         "held": bool(state and state.held),
@@ -114,6 +116,27 @@ def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
         "told": len(course.told),
         "muted_until": times.iso(mute.until_ms) if mute and not drill else None,
     }  # fmt: skip
+
+
+def _steps(at: Place, e: Episode, station: Station | None) -> list[dict[str, Any]]:
+    """The steps of rain that were reached in an episode; they have no rank."""
+    from gateway import alertfile
+
+    if station is None or not station.steps or e.kind == "drill":
+        return []
+    told = [(c, station.step(c.level)) for c in alertfile.changes(at.store, e) if c.change == "step"]
+    return [
+        {
+            "key": c.level,
+            "ja": step.name_ja,
+            "en": step.name_en,
+            "value": c.value,
+            "unit": "mm",
+            "at": times.iso(c.at_ms),
+        }
+        for c, step in told
+        if step is not None
+    ]
 
 
 def _states(now: Now, e: Episode, station: Station | None) -> list[tuple[str, ChannelState]]:
@@ -149,7 +172,7 @@ def _plan(at: Place, rank: int, station: Station | None) -> Plan | None:
 
 def list_lines(x: dict[str, Any]) -> list[str]:
     runs = {True: "", False: "; NO BRIDGE RUNS: nothing is judged or told", None: ""}[x["running"]]
-    lines = [f"{_clock(x['now'])}, times are local ({times.zone()}){runs}"]
+    lines = [f"{_clock(x['now'])}, times are local, {times.zone()}{runs}"]
     for e in x["episodes"]:
         lines += _episode_lines(e)
     if not x["episodes"]:
@@ -170,13 +193,15 @@ def _episode_lines(e: dict[str, Any]) -> list[str]:
     if e["cause"]:
         name = f"{e['cause']['group']}: {len(e['cause']['stations'])} stations"
     level = e["level"]["exceeded_ja"] if rank else "平常の水位"
+    if e["steps"] and not rank:
+        level = "雨量の基準に到達 " + "・".join(f"{s['ja']} {s['en']} {s['value']:g} {s['unit']}" for s in e["steps"])
     words = [
         f"{mark}[{rank}] {level}",
         *(["未確認 UNCONFIRMED"] if e["unconfirmed"] else []),
         *(["観測不能 HELD"] if e["held"] else []),
         *([e["contact"]] if e["contact"] else []),
         name,
-        *([f"{e['value']:.2f}"] if e["value"] is not None else []),
+        *([_value(e["value"], e["unit"])] if e["value"] is not None and not e["steps"] else []),
         *([e["condition"]] if e["condition"] not in (None, "fresh") and not e["held"] else []),
         f"since {_clock(e['since'])}",
         *([f"highest {e['highest']}"] if e["highest"] > rank else []),
@@ -207,6 +232,12 @@ def _seen(e: dict[str, Any]) -> str:
     return f"NOT SEEN 未応答; {e['told']} were told"
 
 
+def _value(value: float, unit: str | None) -> str:
+    if unit == "/":  # a contact
+        return "浸水を検知 wet" if value else "乾 dry"
+    return f"{value:.2f} {unit or ''}".rstrip()
+
+
 def _clock(iso: str | None) -> str:
     """'11-24 02:10', of what JSON has."""
     return "-" if iso is None else f"{datetime.fromisoformat(iso):%m-%d %H:%M}"
@@ -230,14 +261,34 @@ def shown(at: Place, name: str, tenant: str | None) -> dict[str, Any]:
     return {
         "version": 1,
         "episode": _described(at, now, e) | {"closed": times.iso(e.closed_ms)},
-        "changes": [_timed(asdict(c)) for c in alertfile.changes(at.store, e)],
-        "notified": [_timed(asdict(n)) for n in alertfile.notified(at.store, e)],
-        "told": _told(e.course),
+        "changes": [_timed(asdict(c)) | {"unit": _unit(at, e, c.channel)} for c in alertfile.changes(at.store, e)],
+        "notified": [_timed(asdict(n)) | {"name": _name(at, n.recipient)} for n in alertfile.notified(at.store, e)],
+        "told": _told(at, e.course),
     }
 
 
-def _told(course: Course) -> list[dict[str, Any]]:
-    return [{"recipient": x.recipient, "rang": x.rang} for x in course.told]
+def _told(at: Place, course: Course) -> list[dict[str, Any]]:
+    return [{"recipient": x.recipient, "name": _name(at, x.recipient), "rang": x.rang} for x in course.told]
+
+
+def _unit(at: Place, e: Episode, name: str) -> str | None:
+    station = at.registry.station(e.tenant, e.station)
+    channel = station.channels.get(name) if station else None
+    return channel.unit if channel else None
+
+
+def _name(at: Place, recipient: str) -> str | None:
+    """Whose address it is, by people.yaml; None of a lamp, a screen, and who is no member any more."""
+    found = dict.fromkeys(
+        m.name for m in (at.bridge.people.members if at.bridge.people else ()) if recipient in m.recipients
+    )
+    return "・".join(found) or None
+
+
+def _who(x: dict[str, Any]) -> str:
+    """'voice:+8187… (山田)'; the retained topic is nobody."""
+    recipient = "topic (MQTT)" if x["recipient"] == "_alerts" else x["recipient"]
+    return f"{recipient} ({x['name']})" if x["name"] else recipient
 
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:
@@ -252,16 +303,22 @@ def show_lines(x: dict[str, Any]) -> list[str]:
         lines.append(f"      closed at {_clock(e['closed'])}")
     lines.append(f"what changed (times are local, {times.zone()})")
     for c in x["changes"]:
-        value = "" if c["value"] is None else f" {c['value']:.2f}"
+        value = "" if c["value"] is None else f"  {_value(c['value'], c['unit'])}"
         sure = "" if c["confirmed"] else " unconfirmed"
         what = f"{c['change']} {c['from_rank']} to {c['to_rank']}{sure}"
         lines.append(f"  {_clock(c['at'])}  {c['channel'] or 'station'}  {what}{value}{'  rings' * c['rings']}")
-    lines.append(f"who was told: {', '.join(t['recipient'] + ' (rang)' * t['rang'] for t in x['told']) or 'nobody'}")
+    lines.append(f"who was told: {', '.join(_who(t) + ' rang' * t['rang'] for t in x['told']) or 'nobody'}")
     for n in x["notified"]:
-        done = f" at {_clock(n['done'])}" if n["done"] else ""
+        about = n["key"].removeprefix(f"{e['tenant']}/{e['episode']}/").split("/")  # channel/change/time/recipient …
+        done = f" at {_second(n['done'])}" if n["done"] else ""
         why = f", {n['reason']}" if n["reason"] else ""
-        lines.append(f"  {_clock(n['owed'])}  {n['recipient']}  {n['state'].replace('_', ' ')}{done}{why}")
+        how = f"{n['state'].replace('_', ' ')}{done}{why}"
+        lines.append(f"  {_clock(n['owed'])}  {_who(n)}  {'/'.join(x for x in about[:2] if x)}: {how}")
     return lines
+
+
+def _second(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%H:%M:%S}"
 
 
 # --- plan --------------------------------------------------------------------------------------------------------
@@ -314,7 +371,7 @@ def plan_lines(x: dict[str, Any]) -> list[str]:
             who = "; ".join(f"{m['name']} ({', '.join(m['recipients'])})" for m in members)
             stands_in = " (deputies)" if members and members[0]["role"] != turn["role"] else ""
             if members:
-                lines.append(f"  +{after_s / 60:.0f} min  {turn['ja']} {turn['en']}{stands_in}: {who}")
+                lines.append(f"  +{after_s / 60:g} min  {turn['ja']} {turn['en']}{stands_in}: {who}")
                 after_s += turn["wait_s"] or 0.0
             elif n == 0:
                 lines.append(f"  -        {turn['ja']} {turn['en']}: NOBODY can be reached then")
@@ -341,7 +398,7 @@ def tested(at: Place, test: str) -> dict[str, Any]:
     return {
         "version": 1,
         "test": test,
-        "recipients": [_timed(asdict(x)) for x in asked],
+        "recipients": [_timed(asdict(x)) | {"name": _name(at, x.recipient)} for x in asked],
         "totals": {
             "asked": len(asked),
             "sent": sum(x.state == "sent" for x in asked),
@@ -357,7 +414,7 @@ def test_lines(x: dict[str, Any]) -> list[str]:
         how = (r["state"] or "no longer known").replace("_", " ")
         why = f" ({r['reason']})" if r["reason"] else ""
         answer = f"answered at {_clock(r['answered'])}, noted by {r['answered_by']}" if r["answered"] else "NO ANSWER"
-        lines.append(f"  {r['recipient']}: {how}{why}; {answer}")
+        lines.append(f"  {_who(r)}: {how}{why}; {answer}")
     t = x["totals"]
     lines.append(f"{t['asked']} asked, {t['sent']} sent, {t['given_up']} given up, {t['answered']} answered")
     lines.append(f"Note an answer: suimon alert acknowledge --test {x['test']} --recipient NAME")

@@ -52,13 +52,16 @@ def list_(
         rows = storefile.rows(alertview.place(folder).store, _LIST, (limit,))
     names = [x.strip() for x in _COLUMNS.split(",")]
     found: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows]
+    sent = [x["sent_ms"] for x in found]
     for x in found:
         x |= {"sent": times.iso(x.pop("sent_ms")), "expires": times.iso(x.pop("expires_ms")), "ends": bool(x["ends"])}
     if json_output:
         typer.echo(json.dumps({"version": 1, "documents": found}, ensure_ascii=False))
         return
-    for x in found:
-        typer.echo(f"{x['sent']}  {x['status']} {x['msg_type']} {x['scope']}  {x['headline']}\n    {x['identifier']}")
+    for x, at in zip(found, sent, strict=True):
+        typer.echo(
+            f"{times.local(at)}  {x['status']} {x['msg_type']} {x['scope']}  {x['headline']}\n    {x['identifier']}"
+        )
     if not found:
         typer.echo("no CAP documents")
 

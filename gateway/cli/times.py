@@ -41,7 +41,7 @@ def iso(ms: int | None) -> str | None:
 def zone() -> str:
     """The local time zone, as people name it."""
     now = datetime.now().astimezone()
-    return f"{now:%Z} (UTC{now:%z})"
+    return f"{now:%Z} (UTC{now:%z})" if f"{now:%Z}" != "UTC" else "UTC"
 
 
 def _at(ms: int) -> datetime:
