@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gateway.episodes import Calling, Course, Told, Waiting
+from gateway.episodes import Calling, Course, Original, Told, Waiting
 from gateway.model import Change, Transition
 from gateway.people import People, Plan
 from gateway.stations import Hazard
@@ -29,6 +29,7 @@ WAITING_KEPT = 8
 
 _ABOUT_DATA = (Change.HELD, Change.SILENT, Change.FAULTY, Change.RESTORED)
 _FOR_THE_DESK = (Change.SILENT, Change.FAULTY, Change.STEP, Change.PAST)
+_CLAIMS = (Change.RISE, Change.HELD, Change.PAST, Change.CONFIRMED)
 _ANEW = (Change.HELD, Change.FAST_FALL)
 _QUIET = (Change.FALL, Change.RESTORED, Change.THRESHOLDS, Change.CLOSED)
 
@@ -179,7 +180,17 @@ def tell(t: Transition, course: Course, at: Moment, phones: Phones) -> tuple[Cou
         course = replace(course, called=max(course.called, rank), calling=calling, waiting=())
     course, calls = _dispatch(t, course, rank, list(ring), at, phones)
     told_quietly = [name for name in quiet if name not in ring]
+    if calls or told_quietly:
+        course = _originally(course, t, at.now_ms)
     return _noted(course, told_quietly, False), calls + [Call(name, t, False) for name in told_quietly]
+
+
+def _originally(course: Course, t: Transition, now_ms: int) -> Course:
+    """What is told of a level for the first time is what a correction would take back."""
+    known = course.original.rank if course.original is not None else 0
+    if t.change not in _CLAIMS or t.to_rank <= known:
+        return course
+    return replace(course, original=Original(t.to_rank, t.level, t.value, t.at_ms, now_ms, t.confirmed))
 
 
 def urgency(t: Transition) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from gateway.model import Change, Transition
 
+EVER = 12
 CLOSES_ALONE = 2  # the highest rank whose episode ends without a person
 
 
@@ -47,10 +48,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """What an alert said, for whoever has to take it back: which level of which rank, the value and when it was
+    measured, and when people were told."""
+
+    rank: int
+    level: str
+    value: float | None
+    at_ms: int
+    told_ms: int
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """What people were told about an episode, and what they have done. JSON in the store, so fields need defaults.
 
     `called` is the rank whose plan was called last, lowered when the level falls. `ends_ms`: a drill ends by itself.
+    Of a common cause `ever` are the first EVER stations that it took, `most` how many it took at the most.
+    `original`: the first notification of the highest rank that people were told of.
     `peak` and `peak_ms`: the highest good value of the station's main channel since the episode began, also where
     only backlog has shown it. `past`: the highest rank that backlog showed to have been reached, unconfirmed too."""
 
@@ -59,6 +75,8 @@ class Course:
     judgement: Literal["", "confirmed", "rejected"] = ""
     group: str = ""  # of a common cause: what failed, and its stations
     stations: tuple[str, ...] = ()
+    ever: tuple[str, ...] = ()
+    most: int = 0
     judged_ms: int | None = None
     judged_by: str = ""
     basis: str = ""
@@ -70,6 +88,7 @@ class Course:
     ends_ms: int | None = None
     peak: float | None = None
     peak_ms: int | None = None
+    original: Original | None = None
     past: int = 0
 
 
@@ -86,6 +105,12 @@ class Episode:
     closed_ms: int | None = None
     kind: Literal["station", "cause", "drill"] = "station"
     course: Course = Course()
+
+    def taking(self, stations: tuple[str, ...]) -> Episode:
+        """A common cause that takes these stations now."""
+        ever = tuple(dict.fromkeys((*self.course.ever, *stations)))[:EVER]
+        most = max(self.course.most, len(stations))
+        return replace(self, course=replace(self.course, stations=stations, ever=ever, most=most))
 
     @property
     def slot(self) -> tuple[str, str]:

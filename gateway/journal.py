@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.episodes import Episode
 from gateway.model import Change, Observation, Transition
-from gateway.stations import LevelTable, Station, Threshold, threshold_version
+from gateway.stations import LevelTable, Station, Threshold, level_at, threshold_version
 
 GENESIS = "0" * 64  # the hash before the first row
 
@@ -148,16 +148,20 @@ _DOWN = (Change.FALL, Change.FAST_FALL, Change.REJECTED, Change.CLOSED)
 
 
 def of_transition(
-    t: Transition, station: Station | None, levels: LevelTable, o: Observation | None, cause: Episode | None = None
+    t: Transition,
+    station: Station | None,
+    levels: LevelTable,
+    o: Observation | None,
+    cause: Episode | None = None,
+    names: Mapping[str, tuple[str, str]] | None = None,
 ) -> Entry:
     """A change of a channel, with the level and the threshold that it was judged by, and the flag of the observation
-    that decided it; of a common cause, what it is and whom it concerns. `station` None: such a cause, or a station that
+    that decided it; of a common cause, what it is and whom it concerns, by the `names` (Japanese, English) that they
+    had. `station` None: such a cause, or a station that
     is no longer configured."""
     crossed = t.from_rank if t.change in _DOWN else t.to_rank
-    level = levels.of_key(t.level) or levels.by_rank(crossed)
-    channel = None
-    if station is not None:
-        channel = station.channels.get(t.channel) if t.channel else station.main_channel
+    channel = station.about(t.channel, t.level) if station is not None else None
+    level = level_at(levels, station, channel, crossed, t.level)
     marks = [x for x in channel.in_force(t.at_ms) if x.level == level.key] if channel else []
     body: dict[str, object] = {
         "key": t.key,
@@ -170,8 +174,13 @@ def of_transition(
         "confirmed": t.confirmed,
         "rings": t.rings,
         "level": level.key,
+        "name": {"ja": level.ja, "en": level.en},  # as it was called there then
         "table": levels.name,
     }
+    if channel and channel.contact:
+        body["contact"] = True
+    if t.change is Change.STEP and station is not None and (step := station.step(t.level)) is not None:
+        body["name"] = {"ja": step.name_ja, "en": step.name_en}
     if marks:
         body["threshold"] = described(marks[0])
     if channel:
@@ -180,7 +189,9 @@ def of_transition(
         body |= {"flag": int(o.flag), "tests": list(o.tests), "received_ms": o.received_ms}
         body |= {"fault": o.fault.value} if o.fault else {}
     if cause is not None:
-        body |= {"group": cause.course.group, "stations": list(cause.course.stations)}
+        listed = cause.course.stations
+        body |= {"group": cause.course.group, "stations": list(listed)}
+        body["names"] = [list((names or {}).get(x, (x, x))) for x in listed]
     if t.drill:
         body["drill"] = True
     return Entry(t.at_ms, Kind.TRANSITION, t.tenant, t.station, t.episode, body=body)

@@ -24,14 +24,31 @@ _KINDS = {
     Kind.RELEASE: ("発信", "release"),
     Kind.STORE: ("システム", "system"),
 }
+CONTACT = "/"  # the unit of what is wet or dry
+OFFICIAL = "基準水位観測所"
 _PLAIN = {
+    Change.RISE: ("{level}を超過", "{level} exceeded"),
+    Change.FALL: ("{level}を下回りました（監視継続）", "below {level}, still watched"),
+    Change.HELD: ("{level}超過のまま観測不能", "lost while above {level}"),
+    Change.PAST: ("欠測中に{level}を超過していました", "{level} was exceeded while data were missing"),
+    Change.CONFIRMED: ("{level}超過を確認", "{level} exceeded, confirmed by a person"),
+    Change.REJECTED: ("訂正：{level}超過は誤報", "correction: '{level} exceeded' was a false alarm"),
     Change.SILENT: ("未着（データが届いていません）", "silent, no data arrive"),
     Change.FAULTY: ("故障（計器が値を出していません）", "faulty, the gauge gives no value"),
     Change.RESTORED: ("観測を再開", "observations resumed"),
     Change.FAST_FALL: ("急低下：決壊または計器異常の可能性", "falling too fast: a breach, or the gauge"),
-    Change.STEP: ("雨量の基準に到達", "a step of rain reached"),
+    Change.STEP: ("雨量の基準「{level}」に到達", "step of rain '{level}' reached"),
     Change.THRESHOLDS: ("基準水位が改定（監視継続）", "thresholds revised, still watched"),
     Change.CLOSED: ("対応を終了", "closed"),
+}
+_REFUTED = ("{level}超過は確認されず（監視継続）", "{level} not borne out, still watched")
+_BEACON = ("浸水センサの送信が停止（浸水のおそれ）", "the beacon went silent, it may be under water")
+_CONTACT = {
+    Change.RISE: ("浸水を検知（{level}）", "water detected ({level})"),
+    Change.HELD: ("浸水を検知したまま観測不能（{level}）", "lost while wet ({level})"),
+    Change.PAST: ("欠測中に浸水を検知していました（{level}）", "water was detected while data were missing ({level})"),
+    Change.CONFIRMED: ("浸水を確認（{level}）", "water confirmed by a person ({level})"),
+    Change.REJECTED: ("訂正：浸水の検知（{level}）は誤報", "correction: 'water detected ({level})' was a false alarm"),
 }
 _OUTCOMES = {"sent": ("送信済み", "sent"), "given_up": ("送信できず", "given up")}
 _JUDGED = {
@@ -87,42 +104,48 @@ def sentence(row: Row, levels: LevelTable, ja: bool = True) -> str:
 
 
 def _name(facts: dict[str, Any], levels: LevelTable, rank: int, ja: bool) -> str:
+    """The level as it was called at its place. Rows of before that was written down are named by the table."""
+    if isinstance(name := facts.get("name"), dict):
+        return str(name.get("ja" if ja else "en") or "")
     level = levels.of_key(str(facts.get("level") or "")) or levels.by_rank(rank)
     level = level if level.rank == rank else levels.by_rank(rank)
     return level.ja if ja else level.en
 
 
 def _transition(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
-    change, from_rank, to_rank = facts["change"], int(facts["from_rank"]), int(facts["to_rank"])
+    change = Change(facts["change"])
+    down = change in (Change.FALL, Change.REJECTED)
+    name = _name(facts, levels, int(facts["from_rank" if down else "to_rank"]), ja)
+    basis = (facts.get("threshold") or {}).get("basis", OFFICIAL)
+    if basis != OFFICIAL and not facts.get("contact"):
+        name = f"市の目安（{name}）" if ja else f"the city's mark ({name})"
     unsure = not facts.get("confirmed", True)
-    to, left = _name(facts, levels, to_rank, ja), _name(facts, levels, from_rank, ja)
-    match change:
-        case Change.RISE:
-            text = f"{to}を超過" if ja else f"{to} exceeded"
-        case Change.FALL if unsure:
-            text = f"{left}超過は確認されず（監視継続）" if ja else f"{left} not borne out, still watched"
-        case Change.FALL:
-            text = f"{left}を下回りました（監視継続）" if ja else f"below {left}, still watched"
-        case Change.HELD:
-            text = f"{to}超過のまま観測不能" if ja else f"lost while above {to}"
-        case Change.PAST:
-            text = f"欠測中に{to}を超過していました" if ja else f"{to} was exceeded while data were missing"
-        case Change.CONFIRMED:
-            text = f"{to}超過を確認" if ja else f"{to} exceeded, confirmed by a person"
-        case Change.REJECTED:
-            text = f"訂正：{left}超過は誤報" if ja else f"correction: {left} was a false alarm"
-        case _:
-            text = _PLAIN[Change(change)][not ja]
-    head = ("【未確認】" if ja else "UNCONFIRMED: ") if unsure and change != Change.FALL else ""
-    stations = facts.get("stations") or []
-    listed = f"：{'、'.join(stations)}" if stations and ja else f": {', '.join(stations)}" if stations else ""
-    return f"{head}{text}{listed}{_measured(facts, ja)}"
+    words = _PLAIN.get(change)
+    if facts.get("contact"):
+        words = _CONTACT.get(change, words)
+        words = _BEACON if change is Change.RISE and facts.get("value") is None else words
+    if change is Change.FALL and unsure:
+        words = _REFUTED
+    assert words is not None
+    text = words[not ja].format(level=name)
+    head = ("【未確認】" if ja else "UNCONFIRMED: ") if unsure and change is not Change.FALL else ""
+    return f"{head}{text}{_listed(facts, ja)}{_measured(facts, ja)}"
+
+
+def _listed(facts: dict[str, Any], ja: bool) -> str:
+    """The stations of a common cause."""
+    names = [x[not ja] for x in facts.get("names") or []] or [str(x) for x in facts.get("stations") or []]
+    if not names:
+        return ""
+    return f"：{'、'.join(names)}" if ja else f": {', '.join(names)}"
 
 
 def _measured(facts: dict[str, Any], ja: bool) -> str:
     value, mark = facts.get("value"), facts.get("threshold")
     if value is None:
         return ""
+    if facts.get("contact"):
+        return ("  接点は湿" if value else "  接点は乾") if ja else ("  reads wet" if value else "  reads dry")
     unit = str(facts.get("unit") or "")
     said = f"{value:.2f} {unit}" if unit == "m" else f"{value:g} {unit}"
     if not isinstance(mark, dict):
@@ -175,7 +198,8 @@ def _drill(facts: dict[str, Any], action: str, levels: LevelTable, ja: bool) -> 
         )
         return f"{done[not ja]}：{whose}" if ja else f"{done[1]}: {whose}"
     rank = int(facts.get("rank") or 0)
-    level = f"（{levels.by_rank(rank).ja}）" if ja else f" ({levels.by_rank(rank).en})"
+    called = _name(facts, levels, rank, ja)
+    level = f"（{called}）" if ja else f" ({called})"
     name = "訓練" if ja else "drill "
     return f"{name}{_ACTIONS.get(action, (action, action))[not ja]}{level if rank else ''}"
 
@@ -185,10 +209,11 @@ def _thresholds(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
     for name, channel in (facts.get("channels") or {}).items():
         marks = []
         for x in channel["thresholds"]:
-            level = levels.of_key(x["level"])
+            level = levels.by_key(x["level"], "*", x.get("basis", ""))
             label = (level.ja if ja else level.en) if level else x["level"]
-            marks.append(f"{label} {x['value']:.2f}")
-        parts.append(f"{name} {'、'.join(marks) if ja else ', '.join(marks)} {channel['unit']}".strip())
+            marks.append(label if channel["unit"] == CONTACT else f"{label} {x['value']:.2f}")
+        unit = "" if channel["unit"] == CONTACT else channel["unit"]
+        parts.append(f"{name} {'、'.join(marks) if ja else ', '.join(marks)} {unit}".strip())
     none = "基準水位なし" if ja else "none"
     return ("有効な基準水位：" if ja else "in force: ") + ("／".join(parts) if parts else none)
 

@@ -86,6 +86,17 @@ def hazard_of(station: Station | None, channel: Channel | None) -> str:
     return station.hazard if station else ""
 
 
+def level_at(levels: LevelTable, station: Station | None, channel: Channel | None, rank: int, key: str = "") -> Level:
+    """The level of a rank as it is called there: by the key of the threshold concerned (`Transition.level`), else the
+    threshold of that rank, else the table's principal level for the station's hazard."""
+    hazard = hazard_of(station, channel)
+    thresholds = channel.thresholds if channel else ()
+    own = [t for t in thresholds if t.rank == rank and key in ("", t.level)]
+    basis = own[-1].basis if own else ""
+    found = levels.by_key(key or own[-1].level, hazard, basis) if key or own else None
+    return found if found and found.rank == rank else levels.by_rank(rank, hazard, basis)
+
+
 def _particular(level: Level) -> tuple[bool, bool]:
     """`max` takes the first of equals, so that the order of the table decides among them."""
     return bool(level.hazard), bool(level.basis)
@@ -282,6 +293,20 @@ class Station:
         ]
         return (*((("device", x),) for x in routers), *(g for g in shared if all(value for _, value in g)))
 
+    def about(self, channel: str, level: str = "") -> Channel | None:
+        """The channel that a transition is about: the one it names, None where there is none; where a person spoke of
+        the whole station (it names none) the main one, or the first whose thresholds have that level."""
+        if channel:
+            return self.channels.get(channel)
+        main = self.main_channel
+        having = (c for c in (main, *self.watched) if c is not None and any(t.level == level for t in c.thresholds))
+        return next(having, None) or main
+
+    def having(self, rank: int, at_ms: int) -> Channel | None:
+        """The channel that has a level of that rank: the main one where it has, and where none has."""
+        own = (c for c in (self.main_channel, *self.watched) if c is not None)
+        return next((c for c in own if any(t.rank == rank for t in c.in_force(at_ms))), None) or self.main_channel
+
     @property
     def main_channel(self) -> Channel | None:
         """The channel shown first: the first with thresholds, else the first water level."""
@@ -337,14 +362,8 @@ class Registry:
         return (tenant, device) in self.devices
 
     def level(self, station: Station | None, channel: Channel | None, rank: int, key: str = "") -> Level:
-        """The level of a rank as it is called there: by the key of the threshold concerned (`Transition.level`), else
-        the threshold of that rank, else the table's principal level for the station's hazard."""
-        hazard = hazard_of(station, channel)
-        thresholds = channel.thresholds if channel else ()
-        own = [t for t in thresholds if t.rank == rank and key in ("", t.level)]
-        basis = own[-1].basis if own else ""
-        found = self.levels.by_key(key or own[-1].level, hazard, basis) if key or own else None
-        return found if found and found.rank == rank else self.levels.by_rank(rank, hazard, basis)
+        """As `level_at`."""
+        return level_at(self.levels, station, channel, rank, key)
 
     def channel(self, tenant: str, station: str, channel: str) -> Channel | None:
         """A station's channel, or a device's health channel where `station` names a device."""

@@ -30,6 +30,8 @@ WORDS: dict[str, str] = {
     "time": "when it was measured",
     "brief": "value and time for a subject: 3.06 m 02:10観測",
     "todo": "what it means for whoever reads it",
+    "withdrawn": "of a correction: what is taken back, and when it was sent",
+    "now": "what is measured now, where an alert is told later than it came about",
     "by": "who judged, on what, when",
     "threshold": "the level and its value",
     "difference": "how far the value is above it",
@@ -125,9 +127,10 @@ DEFAULTS: dict[Language, Template] = {
     "ja": parse(
         """{place} {what}[［{rank}］][／{brief}]
 {place}：{what}[［{rank}］]
+[取り消す通報 {withdrawn}]
 [判断 {by}]
 [{quantity} {value}][（{trend}）]
-[{measured} {time}]
+[{measured} {time}][。現在 {now}]
 [{todo}]
 [基準値 {threshold}][（差 {difference}）]
 [次の水位 {next}（目安・庁内限り）]
@@ -138,9 +141,10 @@ DEFAULTS: dict[Language, Template] = {
     "en": parse(
         """{place}: {what}[ ({rank})][; {brief}]
 {place}: {what}[ ({rank})]
+[Withdrawn: the message {withdrawn}]
 [Judged by {by}]
 [{quantity} {value}][ ({trend})]
-[{measured} {time}]
+[{measured} {time}][. Now {now}]
 [{todo}]
 [Threshold {threshold}][ (difference {difference})]
 [Next: {next} (an aid for staff only)]

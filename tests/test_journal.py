@@ -218,7 +218,9 @@ def test_readings_that_change_a_rank_are_told_with_what_they_were_judged_by(desk
     assert len(str(facts.pop("thresholds"))) == 8
     assert facts == {
         "channel": "water_level", "change": "rise", "from_rank": 0, "to_rank": 3, "value": 2.6, "unit": "m",
-        "confirmed": True, "rings": True, "level": "evacuation", "table": "jp-2026", "flag": facts["flag"],
+        "confirmed": True, "rings": True, "level": "evacuation",
+            "name": {"ja": "避難判断水位", "en": "evacuation-judgement level"},
+            "table": "jp-2026", "flag": facts["flag"],
         "tests": facts["tests"], "received_ms": at + 500,
     }  # fmt: skip
     assert desk.rows() == [row]

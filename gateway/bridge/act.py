@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway import journal
+from gateway.bridge.telling import called
 from gateway.bridge.work import Work
 from gateway.channelstate import ChannelState
 from gateway.episodes import Episode
@@ -98,7 +99,7 @@ class Act:
         return told
 
     def transition(self, e: Episode, change: Change, from_rank: int, to_rank: int, **more: Any) -> Transition:
-        level = self.work.rules.registry.levels.by_rank(to_rank or from_rank).key
+        level = called(self.work.rules.registry, self.station_of(e), to_rank or from_rank, self.now_ms)
         base = Transition(e.tenant, e.station, "", e.id, change, from_rank, to_rank, self.now_ms, None)
         return replace(base, level=level, drill=e.kind == "drill", **more)
 

@@ -165,8 +165,11 @@ def reject(act: Act) -> Done:
             assert station is not None
             act.set_state(station, channel, judging.rejected(state))
     e = _judged(act, e, said, "rejected")
-    t = act.transition(e, Change.REJECTED, from_rank, 0, rings=True)
-    e = act.tell(replace(t, value=worst[1].value if worst else None), e)
+    t = act.transition(e, Change.REJECTED, from_rank, 0, rings=True, value=worst[1].value if worst else None)
+    original = e.course.original
+    if original is not None and original.rank == from_rank:
+        t = replace(t, value=original.value, level=original.level or t.level)
+    e = act.tell(t, e)
     act.put(replace(e, closed_ms=act.now_ms))
     _note_judgement(act, e, said, "rejected", from_rank)
     return {"episode": e.id, "station": e.station, "already": False, "corrected": len(e.course.told)}
@@ -205,17 +208,27 @@ def _value(found: list[tuple[Channel, ChannelState]]) -> float | None:
 
 
 def _may_close(act: Act, e: Episode, said: Judge, found: list[tuple[Channel, ChannelState]]) -> None:
-    levels = act.work.rules.registry.levels
     for channel, state in found:
         shown = judging.fresh_rank(state, channel.in_force(act.now_ms))
         rank = max(shown, state.unconfirmed)
         if rank > CLOSES_FREELY and not (said.force and said.note):
-            value = "" if state.value is None else f", {state.value:.2f} {channel.unit}"
-            what = "claims, unconfirmed," if shown < rank else "is above"
+            stands, when = _stands(act, e, channel, state, rank), "the level has fallen"
+            if channel.contact:
+                when = "it reads dry and somebody has been there"
             raise Refused(
-                f"{e.station} {channel.name} {what} {levels.by_rank(rank).ja}{value}. Close it when the level has "
-                "fallen, reject it if it is false, or use --force with a --note that says why"
+                f"{e.station} {channel.name} {stands}. Close it when {when}, reject it if it is false, or use --force "
+                "with a --note that says why"
             )
+
+
+def _stands(act: Act, e: Episode, channel: Channel, state: ChannelState, rank: int) -> str:
+    """How a channel stands, in words that follow its name."""
+    level = act.work.rules.registry.level(act.station_of(e), channel, rank).ja
+    claims = "claims, unconfirmed," if state.unconfirmed >= rank else ""
+    if channel.contact:
+        return f"{claims or 'reads'} wet{f' ({level})' if channel.thresholds else ''}"
+    value = "" if state.value is None else f", {state.value:.2f} {channel.unit}"
+    return f"{claims or 'is above'} {level}{value}"
 
 
 def _note_judgement(act: Act, e: Episode, said: Judge, action: str, rank: int) -> None:
@@ -240,7 +253,7 @@ def maintain(act: Act) -> Done:
     station = act.station(said.station, said.tenant)
     rank = standing_of(act.work.state, station)
     if rank >= 2 and not (said.force and said.note):
-        level = act.work.rules.registry.levels.by_rank(rank).ja
+        level = act.work.rules.registry.level(station, station.having(rank, act.now_ms), rank).ja
         raise Refused(f"{station.id} stands at {level}. Use --force with a --note that says why it is false")
     return _suspend(act, said, station, "maintenance", MAINTENANCE_MS, rank)
 
@@ -296,14 +309,16 @@ def begin_drill(act: Act) -> Done:
     going = act.work.episode(e.slot)
     if going is not None:
         return {"episode": going.id, "station": going.station, "already": True}
-    channel = station.main_channel
+    channel = station.having(said.rank, act.now_ms)
     marks = channel.in_force(act.now_ms) if channel else ()
     value = next((t.value for t in marks if t.rank == said.rank), None)
     t = act.transition(e, Change.RISE, 0, said.rank, rings=True, value=value)
     e = act.tell(replace(t, channel=channel.name if channel else ""), e)
     if said.every:
         act.put(act.work.alerts.telling.call_everybody(e))
-    act.note(journal.Kind.DRILL, e, e.tenant, e.station, action="begin", rank=said.rank, note=said.note)
+    level = act.work.rules.registry.level(station, channel, said.rank)
+    body = {"action": "begin", "rank": said.rank, "name": {"ja": level.ja, "en": level.en}, "note": said.note}
+    act.note(journal.Kind.DRILL, e, e.tenant, e.station, **body)
     return {"episode": e.id, "station": e.station, "already": False, "ends_ms": course.ends_ms}
 
 

@@ -138,7 +138,7 @@ def _of_transition(work: Batch, to: settings.Cap, t: Transition, station: Statio
         what, ends = (cap.OVER if t.drill or t.from_rank <= cap.LEAST_RANK else cap.STILL_WATCHED), True
     elif exceeded > rank:
         what = cap.past(exceeded, t.confirmed)
-    channel = station.channels.get(t.channel) if t.channel else station.main_channel
+    channel = station.about(t.channel, t.level)
     state = ChannelState() if channel is None or t.drill else work.state((t.tenant, t.station, channel.name))
     base = message(work, to, t.key, station, _texts(work, to, t, station, channel, state))
     found = replace(

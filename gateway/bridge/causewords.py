@@ -15,7 +15,7 @@ from gateway.channelstate import ChannelState
 from gateway.episodes import Episode
 from gateway.model import Change, Transition
 from gateway.settings import Bridge
-from gateway.stations import Group, LevelTable, Registry, Station
+from gateway.stations import Channel, Group, Level, LevelTable, Registry, Station, level_at
 
 SHOWN = 12  # stations that a text names; of more it says how many
 StateOf = Callable[[tuple[str, str, str]], ChannelState]
@@ -25,7 +25,8 @@ StateOf = Callable[[tuple[str, str, str]], ChannelState]
 class Said:
     """A common cause as its words need it. `held`: stations at a level that nobody sees now: that rank, the time of
     the last observation, and whether it was confirmed; the highest first. `total`: how many stations the group has;
-    0 where the configuration knows it no longer."""
+    0 where the configuration knows it no longer. `most`: how many it took at the most, `back` those of them that are
+    heard again, as far as they are named."""
 
     t: Transition
     group: Group
@@ -33,6 +34,36 @@ class Said:
     held: Sequence[tuple[Station, int, int | None, bool]]
     levels: LevelTable
     total: int = 0
+    most: int = 0
+    back: Sequence[Station] = ()
+
+    @property
+    def heard(self) -> int:
+        """How many are heard again."""
+        return max(self.most - len(self.stations), len(self.back))
+
+    @property
+    def quantities(self) -> list[str]:
+        """What is unknown at its stations, water first."""
+        found = {_unknown(s, c) for s in self.stations for c in s.watched or s.channels.values()}
+        return [x for x in _QUANTITIES if x in found] or ["level"]
+
+
+_QUANTITIES = {
+    "level": ("水位", "levels"),
+    "tide": ("潮位", "tides"),
+    "rain": ("雨量", "rain"),
+    "contact": ("浸水の有無", "whether roads are under water"),
+    "value": ("観測値", "values"),
+}
+
+
+def _unknown(station: Station, channel: Channel) -> str:
+    if channel.contact:
+        return "contact"
+    if channel.quantity in ("water_level", "tide_deviation"):
+        return "tide" if station.hazard == "tide" else "level"
+    return "rain" if channel.quantity.startswith("rain") else "value"
 
 
 def said(t: Transition, episode: Episode, registry: Registry, state_of: StateOf) -> Said:
@@ -48,7 +79,9 @@ def said(t: Transition, episode: Episode, registry: Registry, state_of: StateOf)
         if worst is not None:
             rank = max(worst.rank, worst.unconfirmed)
             held.append((station, rank, worst.usable_ms, rank == worst.rank))
-    return Said(t, group, stations, sorted(held, key=lambda x: -x[1]), registry.levels, total)
+    gone = (s for x in episode.course.ever if x not in episode.course.stations for s in [registry.station(tenant, x)])
+    back, most = [s for s in gone if s is not None], episode.course.most
+    return Said(t, group, stations, sorted(held, key=lambda x: -x[1]), registry.levels, total, most, back)
 
 
 _KINDS_JA = {"area": "{}", "carrier": "携帯回線{}", "power": "電源{}", "device": "観測装置{}"}
@@ -71,16 +104,14 @@ def _everything(x: Said) -> bool:
     return any(kind == "tenant" for kind, _ in x.group)
 
 
-def _which_ja(x: Said) -> str:
+def _which_ja(x: Said, count: int) -> str:
     """南部（携帯回線C）の3観測所; of everything 全13観測所, or 15観測所のうち13観測所."""
-    count = len(x.stations)
     if not _everything(x):
         return f"{_group_ja(x.group)}の{count}観測所"
     return f"全{count}観測所" if count >= x.total else f"{x.total}観測所のうち{count}観測所"
 
 
-def _which_en(x: Said) -> str:
-    count = len(x.stations)
+def _which_en(x: Said, count: int) -> str:
     if not _everything(x):
         return f"{_group_en(x.group)}: {count} station{'s' * (count != 1)}"
     return f"all {count} stations" if count >= x.total else f"{count} of {x.total} stations"
@@ -88,35 +119,51 @@ def _which_en(x: Said) -> str:
 
 def japanese(x: Said) -> tuple[str, str]:
     """(subject, text)."""
-    where, count = "" if _everything(x) else _group_ja(x.group), len(x.stations)
+    count = len(x.stations)
     if x.t.change is Change.RESTORED:
+        which = _which_ja(x, x.heard)
         left = f"。{count}観測所は引き続き未着" if count else ""
-        lines = [f"{where}{'：' * bool(where)}観測データの受信が再開しました{left}"]
-        lines += [_names_ja("引き続き未着", x.stations)] if count else []
-        subject = f"{where} 受信を再開" if where else "観測データの受信を再開"
-        return f"【{wording.SENDER_JA}】{subject}{left}", "\n".join([*lines, wording.DISCLAIMER_JA])
+        lines = [f"{which}：観測データの受信が再開しました{left}", f"{wording.time_ja(x.t.at_ms)}、受信を確認"]
+        lines += [_names_ja("受信を再開", x.back, x.heard)] if x.back else []
+        lines += [_names_ja("引き続き未着", x.stations, count)] if count else []
+        return f"【{wording.SENDER_JA}】{which} 受信を再開{left}", "\n".join([*lines, wording.DISCLAIMER_JA])
     what = "が故障" if x.t.change is Change.FAULTY else "が未着"
     since = f"{wording.time_ja(x.t.at_ms)}以後"
     worst = f"（{x.held[0][0].name_ja}ほか観測不能）" if len(x.held) > 1 else ""
     worst = f"（{x.held[0][0].name_ja}は観測不能）" if len(x.held) == 1 else worst
-    lines = [f"{_which_ja(x)}{what}{worst}", f"{since}、データが届いていません。水位は不明です"]
-    if x.t.change is Change.FAULTY:
-        lines[1] = f"{since}、計器が値を出していません。水位は不明です"
+    why = "計器が値を出していません" if x.t.change is Change.FAULTY else "データが届いていません"
+    unknown = "・".join(_QUANTITIES[q][0] for q in x.quantities)
+    lines = [f"{_which_ja(x, count)}{what}{worst}", f"{since}、{why}。現在の{unknown}は不明です"]
     lines += [_held_ja(x, *h) for h in x.held[:SHOWN]]
-    lines.append(_names_ja("対象", x.stations))
-    lines.append(f"{_probably_ja(x.group)}。現地・カメラ等で水位を確認してください。")
-    return f"【{wording.SENDER_JA}】{_which_ja(x)}{what}{worst}", "\n".join([*lines, wording.DISCLAIMER_JA])
+    lines.append(_names_ja("対象", x.stations, count))
+    lines.append(f"{_probably_ja(x.group)}。{_look_ja(x)}")
+    return f"【{wording.SENDER_JA}】{_which_ja(x, count)}{what}{worst}", "\n".join([*lines, wording.DISCLAIMER_JA])
 
 
 def _held_ja(x: Said, station: Station, rank: int, since_ms: int | None, sure: bool) -> str:
-    level = x.levels.by_rank(rank).ja
+    level = _level(x, station, rank).ja
     since = f"（{wording.time_ja(since_ms)}以後不明）" if since_ms is not None else ""
-    return f"{'' if sure else '【未確認】'}{station.name_ja}：{level}超過のまま観測不能{since}"
+    wet = any(c.contact for c in station.watched)
+    stands = f"浸水を検知したまま観測不能（{level}）" if wet else f"{level}超過のまま観測不能"
+    return f"{'' if sure else '【未確認】'}{station.name_ja}：{stands}{since}"
 
 
-def _names_ja(head: str, stations: Sequence[Station]) -> str:
+def _level(x: Said, station: Station, rank: int) -> Level:
+    """As the station itself calls it, of whichever of its channels has it."""
+    return level_at(x.levels, station, station.having(rank, x.t.at_ms), rank)
+
+
+def _look_ja(x: Said) -> str:
+    """What there is to do; nobody sees from a bridge how much it rains upstream."""
+    if x.quantities == ["rain"]:
+        return "気象レーダーなどで雨の状況を確認してください。"
+    return f"カメラ・巡視などで{'水位' if x.quantities == ['level'] else '現地の状況'}を確認してください。"
+
+
+def _names_ja(head: str, stations: Sequence[Station], count: int) -> str:
     names = "、".join(s.name_ja for s in stations[:SHOWN])
-    return f"{head}：{names}" + (f" ほか{len(stations) - SHOWN}観測所" if len(stations) > SHOWN else "")
+    more = count - min(len(stations), SHOWN)
+    return f"{head}：{names}" + (f" ほか{more}観測所" if more > 0 else "")
 
 
 def _probably_ja(group: Group) -> str:
@@ -130,28 +177,37 @@ def _probably_ja(group: Group) -> str:
 
 def english(x: Said) -> tuple[str, str]:
     """(subject, text)."""
-    where, count = "" if _everything(x) else _group_en(x.group), len(x.stations)
-    plural = "s" * (count != 1)
+    count = len(x.stations)
     if x.t.change is Change.RESTORED:
-        left = f"; {count} station{plural} still silent" if count else ""
-        colon = ": " if where else ""
-        lines = [f"{where}{colon}data arrive again{left}", *([_names_en("Still silent", x.stations)] if count else [])]
-        return f"[{wording.SENDER_EN}] {where}{colon}data again{left}", "\n".join([*lines, wording.DISCLAIMER_EN])
+        which = _which_en(x, x.heard)
+        left = f"; {count} station{'s' * (count != 1)} still silent" if count else ""
+        lines = [f"{which}: data arrive again{left}", f"Heard at {wording.time_en(x.t.at_ms)}"]
+        lines += [_names_en("Heard again", x.back, x.heard)] if x.back else []
+        lines += [_names_en("Still silent", x.stations, count)] if count else []
+        return f"[{wording.SENDER_EN}] {which}: data again{left}", "\n".join([*lines, wording.DISCLAIMER_EN])
     state = "faulty" if x.t.change is Change.FAULTY else "silent"
     blind = f", {len(x.held)} of them above a level" if x.held else ""
-    head = f"{_which_en(x)} {state}{blind}"
-    lines = [head, f"Nothing usable since {wording.time_en(x.t.at_ms)}; levels are unknown"]
+    head = f"{_which_en(x, count)} {state}{blind}"
+    unknown = ", ".join(_QUANTITIES[q][1] for q in x.quantities)
+    lines = [head, f"Nothing usable since {wording.time_en(x.t.at_ms)}. Unknown now: {unknown}"]
     for station, rank, since_ms, sure in x.held[:SHOWN]:
         since = f", unknown since {wording.time_en(since_ms)}" if since_ms is not None else ""
-        level = x.levels.by_rank(rank).en
+        level = _level(x, station, rank).en
         lines.append(f"{'' if sure else 'UNCONFIRMED. '}{station.name_en}: lost while above {level}{since}")
-    lines += [_names_en("Stations", x.stations), "A common cause is likely. Check levels on site or by camera."]
+    lines += [_names_en("Stations", x.stations, count), f"A common cause is likely. {_look_en(x)}"]
     return f"[{wording.SENDER_EN}] {head}", "\n".join([*lines, wording.DISCLAIMER_EN])
 
 
-def _names_en(head: str, stations: Sequence[Station]) -> str:
+def _look_en(x: Said) -> str:
+    if x.quantities == ["rain"]:
+        return "See by weather radar how it rains."
+    return f"Check {'levels ' if x.quantities == ['level'] else ''}on site or by camera."
+
+
+def _names_en(head: str, stations: Sequence[Station], count: int) -> str:
     names = ", ".join(s.name_en for s in stations[:SHOWN])
-    return f"{head}: {names}" + (f" and {len(stations) - SHOWN} more" if len(stations) > SHOWN else "")
+    more = count - min(len(stations), SHOWN)
+    return f"{head}: {names}" + (f" and {more} more" if more > 0 else "")
 
 
 def owed(x: Said, bridge: Bridge, now_ms: int, calls: Sequence[Call]) -> list[Owed]:

@@ -162,9 +162,9 @@ class Causes:
         change = Change.HELD if held else Change.FAULTY if faulty else Change.SILENT
         ids = tuple(s.station.id for s in sorted(down, key=lambda s: s.station.order))
         name, rings = causes.episode_id(group, at_ms), self._rings(group, lost)
-        course = Course(group=causes.text_of(group), stations=ids)
+        new = Episode(tenant, "", name, at_ms, rank, kind="cause", course=Course(group=causes.text_of(group)))
         t = Transition(tenant, "", "", name, change, rank, rank, at_ms, None, rank == sure, rings)
-        episode = self._outlet.of_cause(t, Episode(tenant, "", name, at_ms, rank, kind="cause", course=course))
+        episode = self._outlet.of_cause(t, new.taking(ids))
         self._write(episode)
         for s in down:
             self._join(episode, s.station, rings)
@@ -211,7 +211,7 @@ class Causes:
                 listed.pop(s.station.id, None)
         ids = tuple(s.station.id for s in sorted(listed.values(), key=lambda s: s.station.order))
         if ids != episode.course.stations:
-            episode = replace(episode, course=replace(episode.course, stations=ids))
+            episode = episode.taking(ids)
             self._write(episode)
         if self._over(episode, group, members):
             self._end(episode, members)

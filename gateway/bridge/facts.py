@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from gateway.channelstate import ChannelState
-from gateway.episodes import Course
+from gateway.episodes import Course, Original
 from gateway.model import Change, Transition
 from gateway.raingauge import RainStep
 from gateway.stations import Channel, Level, LevelTable, Station, Threshold, hazard_of, threshold_version
@@ -100,6 +100,16 @@ class Facts:
         own = self.threshold
         return Said.REACHED if own is not None and own.basis != OFFICIAL else Said.RISE
 
+    @property
+    def citys(self) -> bool:
+        """A level that the city goes by, no official one: it is called so."""
+        own = self.threshold
+        return own is not None and own.basis != OFFICIAL and not self.contact
+
+    @property
+    def contact(self) -> bool:
+        return self.channel is not None and self.channel.contact
+
     def _below(self) -> bool:
         """The rank stands by the rule of falls although the last value was below it."""
         t, marks = self.t, [x.value for x in self.marks if x.rank == self.t.to_rank]
@@ -161,6 +171,8 @@ class Facts:
     def value(self) -> float | None:
         if self.t.drill:
             return None
+        if self.said is Said.REJECTED:  # what was false stands in `original`
+            return self.state.value
         return self.t.value if self.t.value is not None or self.said not in BY_PEOPLE else self.state.value
 
     @property
@@ -176,20 +188,40 @@ class Facts:
     def per_hour(self) -> float | None:
         """The trend of what is current."""
         old = (*LOST, *BY_PEOPLE, Said.PAST, Said.WET, Said.BEACON, Said.STEP)
-        return None if self.said in old or self.t.drill else trend_per_hour(self.state.recent)
+        if self.said in old or self.t.drill or self.since is not None:
+            return None
+        return trend_per_hour(self.state.recent)
+
+    @cached_property
+    def since(self) -> tuple[float, int, float | None] | None:
+        """What was measured since: (value, when, trend), of an alert that is told later than it came about, to the next
+        of the call or where a ring had to wait."""
+        x = self.state
+        told = self.said in (*RISES, Said.FAST_FALL) and not self.t.drill and not self.contact
+        if not told or x.value is None or x.usable_ms is None or x.lost or x.usable_ms <= self.t.at_ms:
+            return None
+        return x.value, x.usable_ms, trend_per_hour(x.recent)
+
+    @property
+    def original(self) -> Original | None:
+        """The notification that a correction takes back."""
+        return self.course.original if self.said is Said.REJECTED else None
 
     @property
     def difference(self) -> float | None:
         """How far the value lies above the threshold concerned."""
         own = self.threshold
         told = self.said in (Said.RISE, Said.REACHED, Said.SURGE, Said.FALL, Said.HELD, Said.HELD_BELOW, Said.PAST)
-        return self.value - own.value if told and own is not None and self.value is not None else None
+        if not told or own is None or self.value is None or self.contact:
+            return None
+        return self.value - own.value
 
     def next(self) -> tuple[Level, Threshold, float] | None:
         """(the next higher level, its threshold, minutes until it is reached at the present rate). For staff only."""
-        if self.now_ms is None or self.value is None or self.said not in (Said.RISE, Said.REACHED, Said.CONFIRMED):
+        value = self.since[0] if self.since else self.value
+        if self.now_ms is None or value is None or self.said not in (Said.RISE, Said.REACHED, Said.CONFIRMED):
             return None
-        higher = [x for x in self.marks if x.value > self.value and x.rank > self.t.to_rank]
+        higher = [x for x in self.marks if x.value > value and x.rank > self.t.to_rank]
         if not higher:
             return None
         mark = min(higher, key=lambda x: x.value)

@@ -60,6 +60,9 @@ def _told(db: sqlite3.Connection, work: Work) -> list[Entry]:
             registry.levels,
             decided.get((t.tenant, t.station, t.channel, t.at_ms)),
             shared.get(t.episode),
+            {s.id: (s.name_ja, s.name_en) for s in registry.stations.values() if s.tenant == t.tenant}
+            if t.episode in shared
+            else None,
         )
         for t in new.values()
     ]

@@ -74,7 +74,8 @@ def owed(
     body = _body(f, channel)
     out = addressed(body, calls, bridge, now_ms, lambda to: wording.both(f, _templates(bridge, to)))
     if topic and bridge.alert_topic:
-        public = wording.both(replace(f, now_ms=None), {})
+        # The world reads the topic: it names nobody of the staff.
+        public = wording.both(replace(f, now_ms=None, course=replace(f.course, judged_by="")), {})
         text = json.dumps(body | public, ensure_ascii=False)
         out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
     return out

@@ -14,7 +14,7 @@ from gateway.calling import Call, Directory, Moment, Phones, Place
 from gateway.channelstate import ChannelState
 from gateway.episodes import Course, Episode, Suspension
 from gateway.model import Change, Transition
-from gateway.stations import Channel, Registry, Station
+from gateway.stations import Registry, Station
 
 Slot = tuple[str, str]
 
@@ -110,7 +110,7 @@ class Telling:
     def _owe(self, t: Transition, episode: Episode, place: Place, calls: list[Call], topic: bool) -> None:
         work, rules = self._work, self._work.rules
         station = rules.registry.station(t.tenant, t.station)
-        channel = _channel(station, t) if station is not None else None
+        channel = station.about(t.channel, t.level) if station is not None else None
         first = len(work.owed)
         if episode.kind == "cause":
             about = causewords.said(t, episode, rules.registry, work.state)
@@ -173,7 +173,8 @@ class Telling:
     def end_drill(self, episode: Episode, by: str) -> None:
         """A drill is over, by a person or by its time; whoever was told is told."""
         work, now = self._work, self._work.rules.now_ms
-        rank, level = episode.max_rank, work.rules.registry.levels.by_rank(episode.max_rank).key
+        station = work.rules.registry.station(episode.tenant, episode.station)
+        rank, level = episode.max_rank, called(work.rules.registry, station, episode.max_rank, now)
         place = (episode.tenant, episode.station, "", episode.id)
         t = Transition(*place, Change.CLOSED, rank, 0, now, None, rings=False, level=level, drill=True)
         work.transitions.append(t)
@@ -255,14 +256,15 @@ def place_of(episode: Episode, station: Station | None) -> Place:
     return Place(station.id, station.hazard, water, episode.tenant)
 
 
+def called(registry: Registry, station: Station | None, rank: int, at_ms: int) -> str:
+    """The key of the level of a rank as the station itself has it, of whichever of its channels has it."""
+    channel = station.having(rank, at_ms) if station is not None else None
+    return registry.level(station, channel, rank).key
+
+
 def standing_of(state: Callable[[tuple[str, str, str]], ChannelState], station: Station | None) -> int:
     """The highest rank of a station's channels, an unconfirmed one of rank >= 4 included."""
     if station is None:
         return 0
     found = [state((station.tenant, station.id, c.name)) for c in station.watched]
     return max((max(s.rank, s.unconfirmed if s.unconfirmed >= 4 else 0) for s in found), default=0)
-
-
-def _channel(station: Station, t: Transition) -> Channel | None:
-    """The channel that a transition is about; of the whole station its main one."""
-    return station.channels.get(t.channel) if t.channel else station.main_channel

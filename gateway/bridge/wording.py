@@ -81,7 +81,7 @@ def both(f: Facts, own: Mapping[Language, Template]) -> dict[str, dict[str, str]
 
 
 def _public(t: Transition, station: Station, state: ChannelState, levels: LevelTable, late_ms: int | None) -> Facts:
-    channel = station.channels.get(t.channel) if t.channel else station.main_channel
+    channel = station.about(t.channel, t.level)
     return Facts(t, station, channel, state, levels, late_ms)
 
 

@@ -42,19 +42,24 @@ def age(f: Facts) -> str:
 
 def what(f: Facts) -> str:
     """The sentence."""
-    level, t = f.level.en, f.t
+    t, level = f.t, mark(f)
+    if f.contact and f.said is Said.CONFIRMED:
+        return "water confirmed by staff" + (f" ({f.level.exceeded_en})" if f.threshold else "")
     if f.said in _PLAIN:
-        return _PLAIN[f.said].format(level=level)
+        return _PLAIN[f.said].format(level=f.level.en, mark=level, event=event(f))
     match f.said:
         case Said.RISE:
             return f.level.exceeded_en if f.station.hazard == "underpass" else f"{level} exceeded"
         case Said.WET:
-            return f"water detected ({f.level.exceeded_en})"
+            return f"water detected ({f.level.exceeded_en})" if f.threshold else "water detected"
         case Said.FALL:
             left = t.to_rank and f.level_of(t.to_rank).en
             return f"below {level}, still watched" + (f"; now above {left}" if left else "")
         case Said.HELD:
-            return f"lost while above {level}; unknown since {time(f.measured_ms or t.at_ms)}"
+            above = (
+                f"above {level}" if not f.contact else f"wet ({f.level.en})" if f.threshold else "perhaps under water"
+            )
+            return f"lost while {above}; unknown since {time(f.measured_ms or t.at_ms)}"
         case Said.HELD_BELOW:
             since = f"unknown since {time(f.measured_ms or t.at_ms)}"
             return f"lost while {level} was still watched, the last value being below it; {since}"
@@ -66,19 +71,31 @@ def what(f: Facts) -> str:
             raise AssertionError(f.said)
 
 
+def mark(f: Facts) -> str:
+    """The level concerned; of one that the city goes by, that it is such."""
+    return f"the city's mark ({f.level.en})" if f.citys else f.level.en
+
+
+def event(f: Facts) -> str:
+    """What came about, as a noun."""
+    if f.contact:
+        return f"water detected ({f.level.en})" if f.threshold else "a beacon perhaps under water"
+    return f"{mark(f)} exceeded"
+
+
 _PLAIN = {
-    Said.REACHED: "the city's reference mark ({level}) is reached",
-    Said.SURGE: "above {level}, and the sea stands higher than the tide explains",
+    Said.REACHED: "the city's mark ({level}) is reached",
+    Said.SURGE: "above {mark}, and the sea stands higher than the tide explains",
     Said.BEACON: "the beacon went silent while its router is heard, it may be under water",
-    Said.ABOVE_SPAN: "above what the gauge can measure, perhaps above {level}",
-    Said.REFUTED: "{level} not borne out by later observations, still watched",
+    Said.ABOVE_SPAN: "above what the gauge can measure, perhaps above {mark}",
+    Said.REFUTED: "'{event}' not borne out by later observations, still watched",
     Said.SILENT: "silent, no data arrive",
     Said.FAULTY: "faulty, the gauge gives no value",
     Said.FAST_FALL: "falling faster than it plausibly can: a breach, or the gauge is faulty",
-    Said.PAST: "{level} was exceeded while data were missing",
+    Said.PAST: "{mark} was exceeded while data were missing",
     Said.THRESHOLDS: "its thresholds were revised, still watched",
-    Said.CONFIRMED: "{level} exceeded, confirmed by staff",
-    Said.REJECTED: "{level} was a false alarm",
+    Said.CONFIRMED: "{event}, confirmed by staff",
+    Said.REJECTED: "'{event}' was a false alarm",
     Said.CLOSED: "closed by staff, still watched",
     Said.DRILL_OVER: "the drill has ended",
 }
@@ -92,7 +109,7 @@ _TODO = {
     Said.FAST_FALL: f"{{level}} is still watched. {_LOOK}",
     Said.PAST: "An observation of the past that arrived late, not the level now.",
     Said.THRESHOLDS: "The water has not moved.",
-    Said.REJECTED: "This corrects what you were sent. The station is still watched.",
+    Said.REJECTED: "The message above is withdrawn. The station is still watched.",
 }
 
 
@@ -124,7 +141,7 @@ def quantity(f: Facts) -> str:
     if f.channel is not None and f.channel.contact and f.said not in LOST:
         return "Sensor"
     if f.said in (*LOST, *BY_PEOPLE):
-        return "False value" if f.said is Said.REJECTED else "Last value"
+        return "What the gauge shows" if f.said is Said.REJECTED else "Last value"
     if f.said is Said.STEP and f.step is not None:
         return f"Rain, {_SUMS[f.step.of]},"
     return _noun(f).capitalize()
@@ -142,12 +159,18 @@ def _noun(f: Facts) -> str:
 def _value(f: Facts) -> str:
     if f.t.drill:
         return ""
-    if f.channel is not None and f.channel.contact:
-        return "" if f.value is None else "wet" if f.value else "dry"
-    said = amount(f.value, f.channel.unit if f.channel else "m")
+    said = _of_channel(f, f.value)
+    if f.contact:
+        return said
     if said and f.said is Said.ABOVE_SPAN:
         return f"{said} or more"
     return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "unknown")
+
+
+def _of_channel(f: Facts, value: float | None) -> str:
+    if f.contact:
+        return "" if value is None else "wet" if value else "dry"
+    return amount(value, f.channel.unit if f.channel else "m")
 
 
 def trend(per_hour: float | None, unit: str) -> str:
@@ -173,12 +196,18 @@ def _measured(f: Facts) -> str:
 def _brief(f: Facts) -> str:
     """The value and its time, for a subject."""
     value = _value(f)
+    if f.original is not None:
+        return f"withdraws the message sent at {clock(f.original.told_ms)}"
     if f.t.drill or f.said in BY_PEOPLE or not f.value or f.measured_ms is None or f.said is Said.THRESHOLDS:
         return ""
     if f.said in LOST:
         return f"last {value}"
-    mark = arrow(f.per_hour)
-    return f"{value}{mark and f' {mark}'} at {clock(f.measured_ms)}"
+    going = arrow(f.per_hour)
+    if f.since is not None:
+        latest, _, per_hour = f.since
+        unit = f.channel.unit if f.channel else "m"
+        return f"{value} at {clock(f.measured_ms)}, now {amount(latest, unit)} {arrow(per_hour)}".rstrip()
+    return f"{value}{going and f' {going}'} at {clock(f.measured_ms)}"
 
 
 def _by(f: Facts) -> str:
@@ -187,6 +216,26 @@ def _by(f: Facts) -> str:
     if f.said not in BY_PEOPLE or f.t.drill or not c.judged_by:
         return ""
     return f"{c.judged_by}{f', {_BASES[c.basis]}' if c.basis in _BASES else ''}, {time(f.t.at_ms)}"
+
+
+def _withdrawn(f: Facts) -> str:
+    """What the notification said that is taken back, and when it was sent."""
+    x = f.original
+    if x is None:
+        return ""
+    value = _of_channel(f, x.value)
+    seen = f"{f', {value}' if value else ''}, measured {clock(x.at_ms)}"
+    return f"of {time(x.told_ms)}: '{'' if x.confirmed else 'unconfirmed, '}{event(f)}'{seen}"
+
+
+def _now(f: Facts) -> str:
+    """What is measured at the time of telling, where that is later."""
+    if f.since is None:
+        return ""
+    value, at_ms, per_hour = f.since
+    unit = f.channel.unit if f.channel else "m"
+    going = trend(per_hour, unit)
+    return f"{amount(value, unit)} (measured {clock(at_ms)}{f', {going}' if going else ''})"
 
 
 def _minutes(minutes: float) -> str:
@@ -232,6 +281,8 @@ def fields(f: Facts) -> dict[str, str]:
         "brief": _brief(f),
         "todo": todo(f),
         "by": _by(f),
+        "withdrawn": _withdrawn(f),
+        "now": _now(f),
         "threshold": f"{f.level.en} {own.value:z.2f} {unit}" if own is not None and not contact else "",
         "difference": "" if f.difference is None else f"{f.difference:+z.2f} {unit}",
         "authority": _AUTHORITIES.get(own.authority, own.authority) if own else "",

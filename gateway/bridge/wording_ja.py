@@ -50,43 +50,66 @@ def age(f: Facts) -> str:
 
 def what(f: Facts) -> str:
     """The sentence."""
-    level, t = f.level.ja, f.t
+    t, name = f.t, mark(f)
+    if f.contact and f.said is Said.CONFIRMED:
+        return "浸水を担当者が確認しました" + (f"（{f.level.exceeded_ja}）" if f.threshold else "")
     if f.said in _PLAIN:
-        return _PLAIN[f.said].format(level=level)
+        return _PLAIN[f.said].format(level=f.level.ja, mark=name, event=event(f))
     match f.said:
         case Said.RISE:
-            return f"{f.level.exceeded_ja}" if f.station.hazard == "underpass" else f"{level}を超過"
+            return f"{f.level.exceeded_ja}" if f.station.hazard == "underpass" else f"{name}を超過"
         case Said.WET:
-            return f"浸水を検知（{f.level.exceeded_ja}）"
+            return f"浸水を検知（{f.level.exceeded_ja}）" if f.threshold else "浸水を検知"
         case Said.FALL:
             left = t.to_rank and f.level_of(t.to_rank).ja
-            return f"{level}を下回りました（監視継続）" + (f"。{left}は超過中" if left else "")
+            return f"{name}を下回りました（監視継続）" + (f"。{left}は超過中" if left else "")
         case Said.HELD:
-            return f"{level}超過のまま観測不能（{time(f.measured_ms or t.at_ms)}以後不明）"
+            since = f"{time(f.measured_ms or t.at_ms)}以後不明"
+            if f.contact:
+                return (
+                    f"浸水を検知したまま観測不能（{f.level.exceeded_ja}、{since}）"
+                    if f.threshold
+                    else (f"浸水のおそれがあるまま観測不能（{since}）")
+                )
+            return f"{event(f)}のまま観測不能（{since}）"
         case Said.HELD_BELOW:
             since = f"{time(f.measured_ms or t.at_ms)}以後不明"
-            return f"{level}の監視継続中に観測不能（最終観測値は同水位未満、{since}）"
+            return f"{name}の監視継続中に観測不能（最終観測値は同{_noun(f)}未満、{since}）"
         case Said.RESTORED:
-            return "観測を再開しました" + (f"（{level}の監視継続中）" if t.to_rank else "")
+            return "観測を再開しました" + (f"（{name}の監視継続中）" if t.to_rank else "")
         case Said.STEP:
             return f"雨量の基準「{f.step.name_ja}」に到達" if f.step else "雨量の基準に到達"
         case _:
             raise AssertionError(f.said)
 
 
+def mark(f: Facts) -> str:
+    """The level concerned; of one that the city goes by, that it is such."""
+    return f"市の目安（{f.level.ja}）" if f.citys else f.level.ja
+
+
+def event(f: Facts) -> str:
+    """What came about, as a noun."""
+    if f.contact:
+        return f"浸水の検知（{f.level.exceeded_ja}）" if f.threshold else "浸水のおそれ"
+    if f.citys or not f.level.exceeded_ja:
+        return f"{mark(f)}超過"
+    return f.level.exceeded_ja
+
+
 _PLAIN = {
     Said.REACHED: "市の目安（{level}）に到達",
-    Said.SURGE: "{level}を超過中、潮位偏差が拡大",
+    Said.SURGE: "{mark}を超過中、潮位偏差が拡大",
     Said.BEACON: "浸水センサの送信が停止（浸水のおそれ、中継器は受信中）",
-    Said.ABOVE_SPAN: "計測上限超過、{level}を超えているおそれ",
-    Said.REFUTED: "{level}超過はその後の観測値では確認できませんでした（監視継続）",
+    Said.ABOVE_SPAN: "計測上限超過、{mark}を超えているおそれ",
+    Said.REFUTED: "{event}は、その後の観測値では確認できませんでした（監視継続）",
     Said.SILENT: "未着（データが届いていません）",
     Said.FAULTY: "故障（計器が値を出していません）",
     Said.FAST_FALL: "急低下：決壊または計器異常の可能性",
-    Said.PAST: "欠測中に{level}を超過していました",
+    Said.PAST: "欠測中に{mark}を超過していました",
     Said.THRESHOLDS: "基準水位が改定されました（監視継続）",
-    Said.CONFIRMED: "{level}超過を担当者が確認しました",
-    Said.REJECTED: "{level}超過は誤報でした",
+    Said.CONFIRMED: "{event}を担当者が確認しました",
+    Said.REJECTED: "{event}は誤報でした",
     Said.CLOSED: "担当者が対応を終了しました（監視継続）",
     Said.DRILL_OVER: "訓練を終了しました",
 }
@@ -100,7 +123,7 @@ _TODO = {
     Said.FAST_FALL: f"{{level}}の監視を続けています。{_LOOK}",
     Said.PAST: "通信の復旧後に届いた過去の観測値です。現在の水位ではありません。",
     Said.THRESHOLDS: "水位の変化ではありません。",
-    Said.REJECTED: "先にお送りした通報を訂正します。この観測所の監視は続けています。",
+    Said.REJECTED: "上記の通報を取り消します。この観測所の監視は続けています。",
 }
 
 
@@ -140,7 +163,7 @@ def quantity(f: Facts) -> str:
     if f.channel is not None and f.channel.contact:
         return "浸水センサ"
     if f.said in BY_PEOPLE:
-        return "誤報とした観測値" if f.said is Said.REJECTED else "直近の観測値"
+        return "計器の直近の値" if f.said is Said.REJECTED else "直近の観測値"
     if f.said is Said.STEP and f.step is not None:
         return f"{_SUMS[f.step.of]}雨量"
     return _noun(f)
@@ -149,12 +172,18 @@ def quantity(f: Facts) -> str:
 def _value(f: Facts) -> str:
     if f.t.drill:
         return ""
-    if f.channel is not None and f.channel.contact:
-        return "" if f.value is None else "検知" if f.value else "検知なし"
-    said = amount(f.value, f.channel.unit if f.channel else "m")
+    said = _of_channel(f, f.value)
+    if f.contact:
+        return said
     if said and f.said is Said.ABOVE_SPAN:
         return f"{said}以上"
     return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "不明")
+
+
+def _of_channel(f: Facts, value: float | None) -> str:
+    if f.contact:
+        return "" if value is None else "検知" if value else "検知なし"
+    return amount(value, f.channel.unit if f.channel else "m")
 
 
 def arrow(per_hour: float | None) -> str:
@@ -188,14 +217,20 @@ def _measured(f: Facts) -> str:
 def _brief(f: Facts) -> str:
     """The value and its time, for a subject."""
     value = _value(f)
+    if f.original is not None:
+        return f"{clock(f.original.told_ms)}送信の通報を取り消し"
     if f.t.drill or f.said in BY_PEOPLE or not f.value or f.measured_ms is None or f.said is Said.THRESHOLDS:
         return ""
     if f.said in LOST:
         return f"最終観測値 {value}"
     if f.channel is not None and f.channel.contact:
         return f"{clock(f.measured_ms)}検知"
-    mark = arrow(f.per_hour)
-    return f"{value}{mark and f' {mark}'} {clock(f.measured_ms)}観測"
+    going = arrow(f.per_hour)
+    if f.since is not None:
+        latest, _, per_hour = f.since
+        unit = f.channel.unit if f.channel else "m"
+        return f"{value} {clock(f.measured_ms)}観測、現在 {amount(latest, unit)} {arrow(per_hour)}".rstrip()
+    return f"{value}{going and f' {going}'} {clock(f.measured_ms)}観測"
 
 
 def _by(f: Facts) -> str:
@@ -203,8 +238,28 @@ def _by(f: Facts) -> str:
     c = f.course
     if f.said not in BY_PEOPLE or f.t.drill or not c.judged_by:
         return ""
-    basis = f"{_BASES[c.basis]}、" if c.basis in _BASES else ""
-    return f"{basis}{c.judged_by}、{time(f.t.at_ms)}"
+    basis = f"（{_BASES[c.basis]}）" if c.basis in _BASES else ""
+    return f"{time(f.t.at_ms)} {c.judged_by}{basis}"
+
+
+def _withdrawn(f: Facts) -> str:
+    """What the notification said that is taken back, and when it was sent."""
+    x = f.original
+    if x is None:
+        return ""
+    value = _of_channel(f, x.value)
+    seen = f" {value}（{clock(x.at_ms)}観測）" if value else f"（{clock(x.at_ms)}観測）"
+    return f"{time(x.told_ms)}送信「{'' if x.confirmed else '未確認 '}{event(f)}」{seen}"
+
+
+def _now(f: Facts) -> str:
+    """What is measured at the time of telling, where that is later."""
+    if f.since is None:
+        return ""
+    value, at_ms, per_hour = f.since
+    unit = f.channel.unit if f.channel else "m"
+    going = trend(per_hour, unit)
+    return f"{amount(value, unit)}（{clock(at_ms)}観測{f'、{going}' if going else ''}）"
 
 
 def _minutes(minutes: float) -> str:
@@ -257,6 +312,8 @@ def fields(f: Facts) -> dict[str, str]:
         "brief": _brief(f),
         "todo": todo(f),
         "by": _by(f),
+        "withdrawn": _withdrawn(f),
+        "now": _now(f),
         "threshold": f"{f.level.ja} {own.value:z.2f} {unit}" if own is not None and not contact else "",
         "difference": "" if f.difference is None else f"{f.difference:+z.2f} {unit}",
         "authority": own.authority if own else "",

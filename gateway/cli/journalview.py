@@ -25,6 +25,12 @@ _WORDS = {
     "maintenance": ("点検中", "maintenance"),
 }
 
+_CONTACT = {
+    "normal": ("浸水の検知なし", "dry"),
+    "exceeded": ("浸水を検知（{level}）", "wet ({level})"),
+    "held": ("浸水を検知したまま観測不能（{level}）", "lost while wet ({level})"),
+}
+
 
 # --- rows --------------------------------------------------------------------------------------------------------
 
@@ -111,19 +117,21 @@ def _channel(
     levels: LevelTable,
 ) -> dict[str, Any]:
     from gateway import journalfile, knownat
+    from gateway.stations import level_at
 
     c = then.channels.get(channel.name, knownat.ChannelThen())
     newest = journalfile.newest(path, (station.tenant, station.id, channel.name), known_ms)
     rank = _after_close(c, newest, then, channel.name)
     state = _state(c, newest, channel, known_ms, "maintenance" in then.suspended, silent, rank)
-    shown = levels.by_rank(max(rank, c.unconfirmed) if state == "exceeded" else rank)
+    shown = level_at(levels, station, channel, max(rank, c.unconfirmed) if state == "exceeded" else rank)
+    words = _CONTACT.get(state, _WORDS[state]) if channel.contact else _WORDS[state]
     return {
         "channel": channel.name,
         "state": state,
         "rank": rank,
         "unconfirmed": c.unconfirmed if c.unconfirmed > rank else 0,
         "level": {"key": shown.key, "ja": shown.ja, "en": shown.en},
-        "text": {"ja": _WORDS[state][0].format(level=shown.ja), "en": _WORDS[state][1].format(level=shown.en)},
+        "text": {"ja": words[0].format(level=shown.ja), "en": words[1].format(level=shown.en)},
         "value": newest.value if newest else None,
         "unit": channel.unit,
         "fault": newest.fault if newest else None,

@@ -11,7 +11,7 @@ from gateway.bridge import causewords, noticewords, testwords, wording
 from gateway.bridge.facts import Facts
 from gateway.bridge.media.spoken import short, spoken
 from gateway.channelstate import ChannelState
-from gateway.episodes import Course
+from gateway.episodes import Course, Original
 from gateway.errors import NoticeCode
 from gateway.model import Change, Transition
 from gateway.raingauge import RainStep
@@ -97,7 +97,9 @@ FALLING = ChannelState(
 DIED = ChannelState(usable_ms=T0 - 20 * MINUTE, value=3.2, held=True, lost=True)
 CALM = ChannelState(value=0.82, usable_ms=T0 - 3 * MINUTE)
 NOW = T0 + MINUTE
-JUDGED = Course(judged_by="山田", judged_ms=NOW, basis="camera", note="", judgement="rejected")
+SAID = Original(4, "danger", 3.06, T0 - 20 * MINUTE, T0 - 19 * MINUTE, confirmed=False)
+JUDGED = Course(judged_by="山田", judged_ms=NOW, basis="camera", note="", judgement="rejected", original=SAID)
+WET = Original(4, "closure", 1.0, T0 - 20 * MINUTE, T0 - 19 * MINUTE)
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,40 @@ STATIONS = [
         t(Change.CONFIRMED, 0, 4, 3.06, "danger"),
         course=replace(JUDGED, judgement="confirmed"),
     ),
-    Situation("rejected by a person", t(Change.REJECTED, 4, 0, 3.06, "danger", at_ms=NOW), course=JUDGED),
+    Situation(
+        "told to the next of the call, ten minutes later",
+        t(R, 3, 4, 3.01, "danger", at_ms=T0 - 10 * MINUTE),
+        late_ms=10 * MINUTE,
+    ),
+    Situation("rejected by a person", t(Change.REJECTED, 4, 0, 3.06, "danger", at_ms=NOW), state=CALM, course=JUDGED),
+    Situation(
+        "a crisis-management gauge rejected",
+        t(Change.REJECTED, 5, 0, 3.9, "overflow", at_ms=NOW),
+        CRISIS,
+        CALM,
+        course=replace(JUDGED, original=replace(SAID, rank=5, level="overflow", value=3.9)),
+    ),
+    Situation(
+        "an underpass rejected",
+        t(Change.REJECTED, 4, 0, 1.0, "closure", at_ms=NOW),
+        UNDERPASS,
+        ChannelState(value=0.0, usable_ms=T0),
+        course=replace(JUDGED, basis="patrol", original=WET),
+    ),
+    Situation(
+        "an underpass confirmed",
+        t(Change.CONFIRMED, 4, 4, 1.0, "closure", at_ms=NOW),
+        UNDERPASS,
+        ChannelState(rank=4, value=1.0, usable_ms=T0),
+        course=replace(JUDGED, basis="patrol", judgement="confirmed"),
+    ),
+    Situation(
+        "an underpass lost while wet",
+        t(Change.HELD, 4, 4, 1.0, "closure"),
+        UNDERPASS,
+        ChannelState(rank=4, value=1.0, usable_ms=T0 - 20 * MINUTE, held=True, lost=True),
+    ),
+    Situation("the city's own pole, not borne out", t(F, 4, 0, 0.8, "danger", confirmed=False), POLE, CALM),
     Situation(
         "closed by a person",
         t(Change.CLOSED, 4, 0, 0.82, "danger", at_ms=NOW),
@@ -231,8 +266,11 @@ def _causes() -> Iterator[tuple[str, causewords.Said]]:
     yield "nothing comes any more", causewords.Said(silent, everything, found, (), LEVELS, total=3)
     yield "nearly nothing comes any more", causewords.Said(silent, everything, found, (), LEVELS, total=15)
     back = replace(silent, change=Change.RESTORED, rings=False)
-    yield "everything comes again", causewords.Said(back, everything, (), (), LEVELS, total=3)
-    yield "nearly all are back", causewords.Said(back, group, found[:1], (), LEVELS)
+    yield "everything comes again", causewords.Said(back, everything, (), (), LEVELS, 3, 3, found)
+    yield "nearly all are back", causewords.Said(back, group, found[:1], (), LEVELS, 3, 3, found[1:])
+    others = [replace(RAIN, id="r", steps=RAIN.steps), replace(UNDERPASS, id="u")]
+    yield "rain gauges and an underpass are silent too", causewords.Said(silent, group, [*found, *others], (), LEVELS)
+    yield "rain gauges alone are silent", causewords.Said(silent, group, others[:1], (), LEVELS)
 
 
 def house() -> str:
