@@ -106,7 +106,7 @@ def believable(state: ChannelState, o: Observation, channel: Channel) -> bool:
     if o.value is None or _doubtful(o) or o.for_alarm not in (Flag.GOOD, Flag.NOT_EVALUATED):
         return False
     if o.observed_ms == state.last_ms:
-        return state.anchor is not None and state.anchor[0] == o.observed_ms
+        return state.anchor is not None and state.anchor[0] == o.observed_ms and not state.jumps
     gap = state.gap
     within = gap is not None and gap.from_ms < o.observed_ms < (gap.to_ms or o.observed_ms + 1)
     return within and gap is not None and hindsight.reachable(gap, channel.limits, o.observed_ms, o.value)
@@ -128,8 +128,8 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
     marks = step.channel.in_force(o.observed_ms)
     target = rank_of(value, marks)
     asserts = target >= 3 and target > state.rank
-    support = state.jumps > 0 and context.near.support
-    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, target == 0, support)
+    raised = state.jumps > 0 and context.near.raised
+    rise = plausible.rise(state, step.channel.limits, o.observed_ms, value, asserts, raised)
     recent = state.recent if rise is Rise.JUMP else trend.kept(state.recent, o.observed_ms, value)
     step.set(recent=recent, value=value, usable_ms=o.observed_ms, condition=Condition.FRESH, gap=gap)
     step.set(held=False, lost=False, lost_ms=None)
@@ -155,7 +155,10 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     believed = good and (rise is Rise.PLAUSIBLE or not asserts)
     if rise is Rise.JUMP:
         step.set(jumps=min(step.state.jumps + 1, REJECTED_JUMPS))
-    elif good and not (rise is Rise.UNKNOWN and target > 0 and context.near.witnessed and not context.near.support):
+    elif rise is Rise.UNKNOWN and (step.state.anchor or target) and context.near.witnessed and not context.near.raised:
+        if step.state.anchor is not None:  # as a jump, from now on: the zero may be another one
+            step.set(anchor=(o.observed_ms, step.state.anchor[1]), jumps=1)
+    elif good:
         step.set(anchor=(o.observed_ms, value), jumps=0)
     if believed:
         revision.moved(step, o.observed_ms, value, target)
@@ -205,7 +208,7 @@ def _late(step: Step, o: Observation, value: float, now_ms: int, context: Contex
     if target < 3 or target <= step.state.rank or now_ms - o.observed_ms > LATE_ALARM_MS:
         step.state = hindsight.note(step.state, o, step.channel, now_ms)
         return
-    rise = plausible.rise(step.state, step.channel.limits, o.observed_ms, value, asserts=True, below_all=False)
+    rise = plausible.rise(step.state, step.channel.limits, o.observed_ms, value, asserts=True)
     step.set(value=value, usable_ms=o.observed_ms, held=step.state.lost_ms is not None)
     _judge(step, o, value, rise, marks, context)
 

@@ -6,13 +6,15 @@ make a jump true: a stuck gauge stays where it is while the plausible grows up t
 from it, until
 
 - a value comes that asserts nothing above rank 2 and nothing above the confirmed rank, is plausible from the anchor,
-  and is no part of the jump: it fell from it by half of it in one step, or reaches no threshold, or rain or a neighbour
-  supports that the water rose, or three days have passed (something in the beam at the height of rank 3 is read as rank
-  2 now and then, and hours later either is plausible); or
+  and is no part of the jump: it fell from it by half of it in one step, or rain or a neighbour stands above its first
+  threshold, or three days have passed (something in the beam at the height of rank 3 is read as rank 2 at times, and
+  hours later either is plausible); or
 - it was a spike (two samples at most, an hour at most) that came down so, and what follows is plausible; or
 - a second sensor or a person says that the level is true.
 
-What a person has rejected counts as a jump, too. Without `rise_per_h` every other rise is plausible.
+What comes back higher after more than six hours has jumped, too (`alerting`), where rain and neighbours could know and
+do not stand high: a gauge is taken away to be mended, and its zero is another one. What a person has rejected counts as
+a jump. Without `rise_per_h` every other rise is plausible.
 """
 
 from __future__ import annotations
@@ -44,18 +46,16 @@ def ceiling(state: ChannelState, limits: Limits, at_ms: int) -> float | None:
     return value + SLACK + limits.rise_per_h * max(0, at_ms - then_ms) / 3_600_000
 
 
-def rise(
-    state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool, below_all: bool, support: bool = False
-) -> Rise:
-    """`asserts`: the value claims a rank of 3 or more that is not confirmed; `below_all`: it reaches no threshold;
-    `support`: rain or a neighbour says that the water rose."""
+def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts: bool, raised: bool = False) -> Rise:
+    """`asserts`: the value claims a rank of 3 or more that is not confirmed; `raised`: rain or a neighbour stands above
+    its first threshold."""
     top = ceiling(state, limits, at_ms)
     within = top is None or value <= top
     age_ms = KNOWN_FOR_MS + 1 if state.anchor is None else at_ms - state.anchor[0]
     if state.jumps:
         back = state.anchor is None or _left(state, state.anchor[1], value)
         spike = back and state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS
-        over = spike or (not asserts and (back or below_all or support or age_ms > SETTLED_MS))
+        over = spike or (not asserts and (back or raised or age_ms > SETTLED_MS))
         return Rise.PLAUSIBLE if within and over else Rise.JUMP
     if limits.rise_per_h is None:
         return Rise.PLAUSIBLE

@@ -16,7 +16,8 @@ from gateway.model import Condition, Flag
 from tests.gauges import Gauge
 from tests.places import ALL_FIVE, AYAGAWA, thresholds
 
-STORM = Context(Known(support=True, witnessed=True))
+STORM = Context(Known(support=True, raised=True, witnessed=True))
+RISING = Context(Known(support=True, witnessed=True))  # a neighbour rises, in low water
 CALM = Context(Known(witnessed=True))  # rain and neighbours could support a rise, and do not
 RATE = 1.2
 
@@ -149,12 +150,14 @@ def test_a_gauge_that_was_moved() -> None:
         assert told == expected, hours
 
 
-def test_supported_by_rain_a_low_jump_ends() -> None:
-    """Where rain or a neighbour says that the water rose, a jump below rank 3 is believed once it is plausible."""
+@pytest.mark.parametrize(("around", "told"), [(STORM, "rise 2->3"), (RISING, "rise 2->3 unconfirmed quiet")])
+def test_supported_by_high_neighbours_a_low_jump_ends(around: Context, told: str) -> None:
+    """Where rain or a neighbour stands above its first threshold, a jump below rank 3 is believed once it is plausible;
+    a neighbour that only rises says nothing of a level."""
     gauge = site(1.5, 1.6)
-    gauge.story(2.2, 2.3, 2.4, 2.5, 2.5, 2.5, start=10, context=STORM)
-    assert gauge.state.jumps == 0
-    assert gauge.story(2.7, 2.9, 3.05, start=70, context=STORM) == ["rise 2->3"]
+    gauge.story(2.2, 2.3, 2.4, 2.5, 2.5, 2.5, start=10, context=around)
+    assert (gauge.state.jumps == 0) is (around is STORM)
+    assert gauge.story(2.7, 2.9, 3.05, start=70, context=around) == [told]
 
 
 def test_a_person_confirms() -> None:
@@ -285,7 +288,7 @@ def test_a_stuck_gauge_is_never_confirmed(before: list[float], stuck: float, sup
     """Whatever a calm river did before, a gauge that jumps to one high value and stays there confirms no rank >= 3."""
     calm = [0.3 + v / 100 for v in before]  # within 9 cm
     gauge = site(*calm)
-    gauge.story(*[stuck] * 60, start=10, context=Context(Known(support=support)))
+    gauge.story(*[stuck] * 60, start=10, context=STORM if support else CALM)
     assert all(not t.confirmed for t in gauge.transitions if max(t.to_rank, t.from_rank) >= 3)
     assert sum(t.rings for t in gauge.transitions) <= 1
 

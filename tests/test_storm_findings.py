@@ -61,7 +61,8 @@ WRONG_ZERO: list[float | None] = [*calm(6), *SILENT, *calm(12, 7.0)]
     ("what", "around", "confirmed"),
     [
         ("the neighbour is calm", calm(72), False),
-        ("the neighbour rises, too", [*calm(54), *(0.8 + 0.2 * i for i in range(18))], True),
+        ("the neighbour is high, too", [*calm(54), *(0.8 + 0.2 * i for i in range(18))], True),
+        ("the neighbour rises in low water", [*calm(60), *(0.8 + 0.01 * i for i in range(12))], False),
         ("nobody is there who could know", None, True),
     ],
 )
@@ -72,6 +73,23 @@ def test_a_level_after_a_gap_of_hours_needs_support(what: str, around: Levels | 
     risen = [x for x in said if x.startswith("rise")]
     assert risen[0] == "rise 0->5 unconfirmed", what
     assert ("rise 0->5" in risen) is confirmed, what
+
+
+@pytest.mark.parametrize(
+    ("what", "hours", "confirmed"),
+    [("the day after", 24, False), ("a level that stood for three days is the level", 80, True)],
+)
+def test_a_wrong_zero_that_comes_back_in_low_water_is_in_doubt(what: str, hours: int, confirmed: bool) -> None:
+    """A gauge that comes back with a wrong zero below all thresholds is believed for nothing high that rises from it
+    while the neighbours are calm: at the sea the next tide would carry it over rank 4."""
+    back = calm(hours * 6, 0.95)
+    tide = [0.95 + 0.15 * i for i in range(24)]
+    here = [*calm(6, 0.2), *SILENT, *back, *tide]
+    said, _ = told({"here": here, "there": calm(len(here), 0.5)})
+    risen = [x for x in said if x.startswith("rise") and "unconfirmed" not in x]
+    assert ("rise 3->4" in risen) is confirmed, what
+    assert "rise 0->2" in risen or "rise 1->2" in risen
+    assert confirmed or "rise 2->4 unconfirmed" in said or "rise 2->3 unconfirmed" in said
 
 
 def test_a_jump_is_not_laundered_through_a_lower_rank() -> None:
