@@ -22,7 +22,8 @@ class Judgement:
     """What the bridge knows when it judges a message. `future_ms` is the latest time it believes, None where its
     own clock is not trusted. `settled` says whether a sample was stored or rejected before; `previous` gives the
     newest observed_ms of a (tenant, station, channel). `shift_ms` is what the time of arrival lacks where the bridge's
-    own clock is wrong. `old_times`: the device's agent is of 0.1, which knew no ages and sent what its clock showed."""
+    own clock is wrong. `old_times`: the device's agent is of 0.1, which knew no ages and sent what its clock showed.
+    `value` is that of the newest observation, by which its contract says when the next one is due."""
 
     registry: Registry
     future_ms: int | None
@@ -31,14 +32,15 @@ class Judgement:
     max_payload: int
     shift_ms: int = 0
     old_times: bool = False
+    value: Callable[[str, str, str], float | None] = lambda *_: None
 
 
 @dataclass(slots=True)
 class Processed:
     """The outcome of one data or backlog message. `stored` and `rejected` are the (log, seq) of its new samples,
     disjoint; `seen` all numbers by log that the message carried, for its span; `newest` the newest observed_ms of
-    each series in it. `received` counts what the message carried before anything was judged: samples, and parts of it
-    that belong to none; it must equal stored + rejected + unreadable + duplicates."""
+    each series in it, `values` what was measured then. `received` counts what the message carried before anything was
+    judged: samples, and parts of it that belong to none; it must equal stored + rejected + unreadable + duplicates."""
 
     observations: list[Observation] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Processed:
     taken: set[tuple[str, int]] = field(default_factory=set)
     seen: set[tuple[str, int]] = field(default_factory=set)
     newest: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    values: dict[tuple[str, str, str], float | None] = field(default_factory=dict)
     span: wire.Span | None = None
     span_log: str | None = None
 
@@ -211,9 +214,11 @@ def _observe(
         tests += ["gross_range"] if flags[0] in (Flag.SUSPECT, Flag.FAIL) else []
     series = (tenant, record.station, record.channel)
     previous = out.newest.get(series, j.previous(*series))
-    out.newest[series] = at_ms if previous is None else max(previous, at_ms)
-    if qc.gap(previous, at_ms, channel.contract) is Flag.MISSING:
+    before = out.values[series] if series in out.values else j.value(*series)
+    if qc.gap(previous, at_ms, channel.contract, before) is Flag.MISSING:
         tests.append("gap")
+    if previous is None or at_ms > previous:
+        out.newest[series], out.values[series] = at_ms, before if value is None else value
     return Observation(
         tenant,
         device,

@@ -38,12 +38,13 @@ def gross_range(value: float, limits: Limits) -> Flag:
     return Flag.GOOD if limits.sensor or limits.user else Flag.NOT_EVALUATED
 
 
-def gap(previous_ms: int | None, at_ms: int, contract: Contract) -> Flag:
-    """Missing where more time than interval and grace passed since the previous observation; not evaluated for the
-    first. Looked at from `now` it judges the channel, from an observation the slot before it."""
+def gap(previous_ms: int | None, at_ms: int, contract: Contract, before: float | None = None) -> Flag:
+    """Missing where more time passed since the previous observation than its contract allows after the value `before`:
+    interval and grace, above `raised_above` those of the raised interval, and of a crisis-management gauge at rest its
+    heartbeat. Not evaluated for the first. From `now` it judges the channel, from an observation the slot before it."""
     if previous_ms is None:
         return Flag.NOT_EVALUATED
-    return Flag.MISSING if at_ms - previous_ms > contract.late_after_s * 1000 else Flag.GOOD
+    return Flag.MISSING if at_ms - previous_ms > contract.fresh_for_s(before) * 1000 else Flag.GOOD
 
 
 def climatology(value: float, at_ms: int, seasons: Sequence[Season]) -> Flag:

@@ -78,6 +78,24 @@ def test_a_spike_across_batches_and_a_restart(path: Path) -> None:
     assert assessed(path) == [(3, 3, "spike")]
 
 
+def test_another_sample_of_the_same_millisecond_is_spoken_of_as_itself(path: Path) -> None:
+    """It stands one later from the beginning: what the next value says of it is kept with it, in the same batch and
+    after a restart, and the first one keeps its own flag."""
+    with opened(path) as store:
+        memory = store.load()
+        take(store, memory, 1.0, first=1)
+        batch = world.work(memory, world.bridge(store.path), now_ms=T0 + 3 * MIN, reg=town())
+        batch.observe([observation(2, v, observed_ms=T0 + 2 * MIN, log=log) for v, log in ((1.0, "log1"), (2.5, "x"))])
+        store.commit(batch)
+        batch.swap_in()
+    with opened(path) as store:
+        take(store, store.load(), 1.0, first=4)
+    times = storefile.rows(path, "SELECT observed_ms, value FROM observations ORDER BY observed_ms")
+    assert [(at - T0, v) for at, v in times] == [(MIN, 1.0), (2 * MIN, 1.0), (2 * MIN + 1, 2.5), (4 * MIN, 1.0)]
+    said = storefile.rows(path, "SELECT observed_ms, flag, tests FROM assessments")
+    assert [(at - T0, flag, tests) for at, flag, tests in said] == [(2 * MIN + 1, Flag.FAIL, "spike")]
+
+
 def test_a_batch_that_was_not_committed_leaves_no_trace(path: Path) -> None:
     """What the tests remember follows the commit, as all memory does."""
     with opened(path) as store:

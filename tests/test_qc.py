@@ -66,6 +66,29 @@ def test_gap(what: str, previous_ms: int | None, at_ms: int, flag: Flag) -> None
     assert qc.gap(previous_ms, at_ms, CONTRACT) is flag, what
 
 
+CRISIS = Contract(600.0, 300.0, "crisis", raised_above=1.8, heartbeat_s=86_400.0)
+RAISES = Contract(600.0, 300.0, raised_above=1.5, interval_raised_s=60.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "contract", "before", "minutes", "flag"),
+    [
+        ("a crisis gauge at rest owes its heartbeat", CRISIS, 0.4, 24 * 60 + 5, GOOD),
+        ("and no more than that", CRISIS, 0.4, 24 * 60 + 5.1, MISSING),
+        ("of one whose level is not known nothing else is known", CRISIS, None, 24 * 60, GOOD),
+        ("above its start level it owes its interval", CRISIS, 1.8, 15, GOOD),
+        ("and no less", CRISIS, 1.8, 15.1, MISSING),
+        ("a gauge in flood mode owes the raised interval", RAISES, 1.5, 6.1, MISSING),
+        ("below it the calm one", RAISES, 1.4, 15, GOOD),
+    ],
+)
+def test_a_gap_goes_by_the_mode_of_the_contract(
+    what: str, contract: Contract, before: float | None, minutes: float, flag: Flag
+) -> None:
+    """What was due after the value before, not what the gauge owes in another mode."""
+    assert qc.gap(0, round(minutes * 60_000), contract, before) is flag, what
+
+
 @pytest.mark.parametrize(
     ("what", "flags", "flag"),
     [

@@ -5,6 +5,7 @@ around it, and may say something of an earlier one. It writes into the `Work` of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from gateway import quality
@@ -35,6 +36,7 @@ class Batch(Protocol):
     @property
     def rules(self) -> Rules: ...
     def quality_of(self, series: Series) -> State | None: ...
+    def previous(self, tenant: str, station: str, channel: str) -> int | None: ...
 
 
 class Assessing:
@@ -45,7 +47,7 @@ class Assessing:
 
     def assess(self, o: Observation) -> Observation:
         """The observation with the flag of all its tests."""
-        work = self._work
+        work, o = self._work, self._apart(o)
         station = work.rules.registry.station(o.tenant, o.station)
         channel = station.channels.get(o.channel) if station else None
         if station is None or channel is None:
@@ -58,6 +60,12 @@ class Assessing:
             work.quality[series] = state
         work.assessments += later
         return judged
+
+    def _apart(self, o: Observation) -> Observation:
+        """Another sample on the newest millisecond stands one later before anybody judges it: what is said of an
+        observation is kept by its time. (On an older millisecond the store moves it.)"""
+        taken = self._work.previous(o.tenant, o.station, o.channel) == o.observed_ms
+        return replace(o, observed_ms=o.observed_ms + 1) if taken else o
 
 
 class Around:

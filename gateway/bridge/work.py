@@ -275,6 +275,7 @@ class Work:
             self.rules.bridge.max_payload,
             0 if self.rules.own_ms is None else self.rules.now_ms - self.rules.own_ms,
             self.agents.get(device, self.memory.agents.get(device, "")).startswith("0.1."),
+            lambda *series: self.state(series).value,
         )
         out = pipeline.process(message, *device, judgement)
         for log, seq in out.stored:
