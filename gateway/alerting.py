@@ -77,7 +77,9 @@ def advance(
     elif not late and dismissed(step, o, context):
         pass  # a person has called this a false alarm
     elif channel.contact and (not late or now_ms - o.observed_ms <= LATE_ALARM_MS):
+        gap = hindsight.fills(state, o.observed_ms, o.value, channel.contract.late_after_s * 1000)
         contacts.touched(step, o, o.value)
+        step.set(gap=gap)
     elif not late:
         _usable(step, o, o.value, now_ms, context)
     else:

@@ -98,7 +98,7 @@ class Directory:
         return tuple(r for m in members for r in m.recipients)
 
     def beside(self, t: Transition) -> tuple[str, ...]:
-        rank = DESK if t.change is Change.STEP else max(t.from_rank, t.to_rank)  # a step of rain has no rank
+        rank = DESK if t.of_step else max(t.from_rank, t.to_rank)
         return tuple(name for name, least in self.others.items() if t.change in _ABOUT_DATA or rank >= least)
 
 

@@ -4,7 +4,8 @@ A gap of a channel is from its last usable observation to the next fresh one; ga
 Backlog that falls into it alarms nobody by itself. Its two highest observations are kept, and when nothing more has
 come for `QUIET_MS` (or after `LONGEST_MS`) it is told once which level was exceeded (`Change.PAST`), with the peak and
 its time: where it is a higher rank than people knew of. Backlog that comes later in another piece speaks again only of
-a higher rank. One single observation shows nothing: there is no hurry, and it may be a spike.
+a higher rank. One single observation shows nothing: there is no hurry, and it may be a spike. But a
+contact of rank >= 3 says what it says by one, as it does when it is fresh.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def tell(step: Step, now_ms: int) -> None:
     if 0 <= now_ms - gap.noted_ms < QUIET_MS and 0 <= now_ms - gap.since_ms < LONGEST_MS:
         return
     step.set(gap=replace(gap, noted_ms=0, since_ms=0))
-    rank = gap.best[1][0] if len(gap.best) == 2 else 0
+    rank = _shown(gap, step.channel)
     if rank <= max(gap.known, gap.told, state.rank):
         return
     _, value, at_ms = gap.best[0] if gap.best[0][0] == rank else gap.best[1]
@@ -91,6 +92,13 @@ def tell(step: Step, now_ms: int) -> None:
     sure = reachable(gap, step.channel.limits, at_ms, value)
     step.say(Change.PAST, rank, at_ms, value, confirmed=sure, rings=rings)
     step.set(gap=replace(gap, noted_ms=0, since_ms=0, told=rank))
+
+
+def _shown(gap: Gap, channel: Channel) -> int:
+    """The rank that its observations show."""
+    if len(gap.best) == 2:
+        return gap.best[1][0]
+    return gap.best[0][0] if channel.contact and gap.best[0][0] >= 3 else 0
 
 
 def reachable(gap: Gap, limits: Limits, at_ms: int, value: float) -> bool:

@@ -41,6 +41,7 @@ _PLAIN = {
     Change.THRESHOLDS: ("基準水位が改定（監視継続）", "thresholds revised, still watched"),
     Change.CLOSED: ("対応を終了", "closed"),
 }
+_STEP_PAST = ("欠測中に雨量の基準に到達", "a step of rain was reached while data were missing")
 _REFUTED = ("{level}超過は確認されず（監視継続）", "{level} not borne out, still watched")
 _BEACON = ("浸水センサの送信が停止（浸水のおそれ）", "the beacon went silent, it may be under water")
 _CONTACT = {
@@ -126,6 +127,8 @@ def _transition(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
         words = _BEACON if change is Change.RISE and facts.get("value") is None else words
     if change is Change.FALL and unsure:
         words = _REFUTED
+    if change is Change.PAST and not int(facts["to_rank"]):
+        words = _STEP_PAST
     assert words is not None
     text = words[not ja].format(level=name)
     head = ("【未確認】" if ja else "UNCONFIRMED: ") if unsure and change is not Change.FALL else ""

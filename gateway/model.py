@@ -150,7 +150,8 @@ class Change(StrEnum):
 class Transition:
     """One change of a channel's alert state. `at_ms` is when the deciding observation was made or, for silence,
     when the last one was; for what a person did, when that was. `level` is the key of the threshold concerned, in the
-    level table; empty where there is none. `channel` is empty where a person spoke of the whole station."""
+    level table; empty where there is none. `channel` is empty where a person spoke of the whole station. `marks`
+    is what there is to say of a sum of rain: `incomplete`, `unverified`."""
 
     tenant: str
     station: str
@@ -165,13 +166,19 @@ class Transition:
     rings: bool = True
     level: str = ""
     drill: bool = False
+    marks: tuple[str, ...] = ()
+
+    @property
+    def of_step(self) -> bool:
+        """It is about a named step of rain, which has no rank; `level` is the key of the step."""
+        return self.change is Change.STEP or (self.change is Change.PAST and self.to_rank == 0)
 
     @property
     def key(self) -> str:
         """(tenant, episode, transition): what was crossed, which way and when it was observed. Made of facts alone,
         so that a restored store or a replay arrives at the same key."""
         what = f"{self.change}-{self.from_rank}-{self.to_rank}{'' if self.confirmed else '-unconfirmed'}"
-        what += f"-{self.level}" if self.change is Change.STEP else ""  # two may be reached at once
+        what += f"-{self.level}" if self.of_step else ""  # two may be reached at once
         return f"{self.tenant}/{self.episode}/{self.channel}/{what}/{self.at_ms}"
 
 

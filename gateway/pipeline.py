@@ -185,6 +185,17 @@ def _channel(tenant: str, device: str, record: wire.WireRecord, registry: Regist
     return channel or (RejectCode.UNKNOWN_CHANNEL, f"{record.station}/{record.channel}")
 
 
+def _after_a_gap(
+    series: tuple[str, str, str], at_ms: int, value: float | None, channel: Channel, j: Judgement, out: Processed
+) -> bool:
+    """Whether the slot before it is missing, by what came before it in the message, or else before the message."""
+    previous = out.newest.get(series, j.previous(*series))
+    before = out.values[series] if series in out.values else j.value(*series)
+    if previous is None or at_ms > previous:
+        out.newest[series], out.values[series] = at_ms, before if value is None else value
+    return qc.gap(previous, at_ms, channel.contract, before) is Flag.MISSING
+
+
 def _observe(
     message: Message,
     tenant: str,
@@ -212,13 +223,8 @@ def _observe(
         if channel.contact and value not in (0.0, 1.0):
             flags = [Flag.FAIL]  # neither wet nor dry: unknown, never dry
         tests += ["gross_range"] if flags[0] in (Flag.SUSPECT, Flag.FAIL) else []
-    series = (tenant, record.station, record.channel)
-    previous = out.newest.get(series, j.previous(*series))
-    before = out.values[series] if series in out.values else j.value(*series)
-    if qc.gap(previous, at_ms, channel.contract, before) is Flag.MISSING:
+    if _after_a_gap((tenant, record.station, record.channel), at_ms, value, channel, j, out):
         tests.append("gap")
-    if previous is None or at_ms > previous:
-        out.newest[series], out.values[series] = at_ms, before if value is None else value
     return Observation(
         tenant,
         device,

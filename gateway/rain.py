@@ -17,7 +17,7 @@ not dry, but a counter that stands where it stood is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -54,7 +54,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     next one says whether the counter was replaced. `holes` are times for which an amount gauge has reported nothing;
     `doubt_s` is up to when rain may have been lost or a reading was doubtful. `total` and `dry_s` are the continuous
     rain at the first point. `told` are the steps that were told, `summed_s` is when sums were handed out last; `log`
-    and `seq` are of the newest reading."""
+    and `seq` are of the newest reading. `known` are the steps that people know of, with when they were reached, for as
+    long as the curve goes back; `noted_s` is when backlog came, first and last, until it is looked through."""
 
     first: Point | None = None
     deltas: tuple[int, ...] = ()
@@ -70,6 +71,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     summed_s: int = 0
     log: str | None = None
     seq: int | None = None
+    known: tuple[tuple[str, int], ...] = ()
+    noted_s: tuple[int, ...] = ()
 
     @property
     def points(self) -> list[Point]:
@@ -130,6 +133,7 @@ class Curve:
         self.pending, self.holes, self.doubt_s = state.pending, list(state.holes), state.doubt_s
         self.total, self.dry_s = state.total, state.dry_s
         self.told, self.summed_s, self.log, self.seq = state.told, state.summed_s, state.log, state.seq
+        self.known, self.noted_s, self.refined = state.known, state.noted_s, False
 
     def state(self) -> State:
         self._trim()
@@ -149,6 +153,8 @@ class Curve:
             self.summed_s,
             self.log,
             self.seq,
+            self.known,
+            self.noted_s,
         )
 
     @property
@@ -163,7 +169,9 @@ class Curve:
         if newest is not None and r.at_s <= newest:
             read_later = self.log is not None and r.log == self.log and (r.seq or 0) > (self.seq or 0)
             if r.late or not read_later:
+                before = list(self.points)
                 self._late(r)
+                self.refined = self.points != before
                 return False
             self._put_back(r.at_s)
         self.log, self.seq = r.log, r.seq
@@ -411,4 +419,22 @@ class Curve:
         kept = tuple(key for key in self.told if key in known and not (over and key in below))
         new = [s for s in steps if s.key not in kept and s.key not in below and s.in_force(at_ms)]
         self.told = (*kept, *(s.key for s in new))
+        if new:
+            self.know([(s.key, at_ms // 1000) for s in new])
         return new
+
+    def know(self, new: Sequence[tuple[str, int]]) -> None:
+        """People know of these steps, and since when they were reached."""
+        first_s = self.points[0][0] if self.points else 0
+        self.known = tuple(({key: at_s for key, at_s in self.known if at_s >= first_s} | dict(new)).items())
+
+    def course(self, name: str) -> Iterator[tuple[int, int]]:
+        """A sum at each point of the curve: (when, thousandths of a millimetre)."""
+        if name == CONTINUOUS:
+            total, dry_s = self.total, self.dry_s
+            for p, q in pairwise(self.points):
+                total, dry_s = self._fold(total, dry_s, p, q)
+                yield q[0], total
+            return
+        for at_s, top in self.points[1:]:
+            yield at_s, top - self._base(at_s - WINDOWS[name])[0]

@@ -344,6 +344,7 @@ class Registry:
             if s.verified_until_ms is not None or any(c.tide is not None for c in s.channels.values())
         ]
         self.watched = [(station, channel) for station in self.stations.values() for channel in station.watched]
+        self.stepped = [(s, s.channels[name]) for s in self.stations.values() for name in {x.channel for x in s.steps}]
         self.routers = _routers(self.stations.values(), self.devices)
         self.groups: dict[tuple[str, Group], list[Station]] = {}
         for station in self.stations.values():

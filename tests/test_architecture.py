@@ -22,7 +22,7 @@ CORE = [
     {"model", "errors", "qualitylimits", "raingauge", "templates"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
-    | {"rain", "tide", "contacts"}
+    | {"rain", "rainpast", "tide", "contacts"}
     | {
         "channelstate",
         "alerting",

@@ -25,7 +25,7 @@ from gateway.stations import Channel, Registry, Station
 from tests import world
 from tests.places import LEVELS
 
-T0 = 1_790_000_400_000  # 2026-09-21 21:00 in Japan
+T0 = 1_790_000_400_000  # 2026-09-21 23:20 in Japan
 MIN = 60_000
 STATIONS = """
 version: 1
@@ -195,6 +195,80 @@ def test_old_rain_tells_no_step(house: House) -> None:
     assert said(house.say("mure/rain", 90, 85.0)) == [(Change.STEP, "first", False)]
 
 
+def night(house: House, restart: bool = False) -> list[tuple[float, Change, str, bool, tuple[str, ...]]]:
+    """The rain gauge was cut off from 20 to 200 min, in which 45 mm fell within 40 min; its backlog comes at 231 min,
+    and twice more later. What was told: when it was, ..."""
+    house.say("mure/rain", 0, 0.0)
+    house.say("mure/rain", 10, 0.0)
+    told: list[Transition] = []
+    for minutes in range(210, 231, 10):
+        told += house.say("mure/rain", minutes, 45.0).transitions
+    fell, level = {60: 10.0, 70: 25.0, 80: 38.0, 90: 45.0}, 0.0
+    backlog = [(minutes, level := fell.get(minutes, level)) for minutes in range(20, 210, 10)]
+    for come in (231, 260, 280):
+        for minutes, mm in backlog:
+            told += house.say("mure/rain", minutes, mm, late_min=come - minutes).transitions
+        if restart:
+            house.restart()
+        for minutes in range(come + 1, come + 19):
+            told += house.batch(now_ms=T0 + minutes * MIN).transitions
+    return [((t.at_ms - T0) / MIN, t.change, t.level, t.rings, t.marks) for t in told if t.station == "mure"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_step_that_only_backlog_shows_is_told_once_with_its_time(house: House, restart: bool) -> None:
+    """『欠測中に…到達していました』: 30 mm in an hour had fallen at 80 min; told when all has come, once."""
+    assert night(house, restart) == [(80, Change.PAST, "heavy", True, ())]
+    assert ("takamatsu", "mure") not in house.memory.episodes
+
+
+def owed_text(house: House, like: str) -> dict[str, str]:
+    """What the desk was told under a key like this, once."""
+    sql = "SELECT body FROM outbox WHERE key LIKE ? AND recipient = 'desk'"
+    with sqlite3.connect(house.bridge.store) as db:
+        ((body,),) = db.execute(sql, (like,)).fetchall()
+    found: dict[str, str] = json.loads(body)["text"]
+    return found
+
+
+def test_the_words_of_a_step_of_the_past(house: House) -> None:
+    """Which step, how much, when: and that it is not now."""
+    night(house)
+    text = owed_text(house, "%/past-%")["ja"].splitlines()
+    assert text[0] == "牟礼：欠測中に雨量の基準「大雨体制」に到達していました"
+    assert text[1:3] == ["1時間雨量 38 mm", "観測時刻 9月22日(火) 00:40"]
+    assert any("現在の雨量ではありません。" in line for line in text)
+
+
+def test_what_was_told_live_is_not_told_again_by_backlog(house: House) -> None:
+    """The step rang at 60 min; backlog of the hour before shows that it was reached earlier: nobody is told."""
+    house.say("mure/rain", 0, 0.0)
+    assert [x[1] for x in said(house.say("mure/rain", 60, 50.0))] == ["heavy"]
+    for minutes in (10, 20, 30, 40, 50):
+        house.say("mure/rain", minutes, min(50.0, 2.0 * minutes), late_min=110 - minutes)
+    for minutes in range(111, 130):
+        assert said(house.batch(now_ms=T0 + minutes * MIN)) == []
+
+
+def test_a_sum_says_what_is_missing_from_it(house: House) -> None:
+    """A lower bound, and a gauge whose verification has ended: by the flag of the sum, its marks, and in the text."""
+    end = (1_806_418_800_000 - T0) / MIN
+    house.say("mure/rain", end, 0.0)
+    house.say("mure/rain", end + 10, 31.0)  # nobody knows what fell in the fifty minutes before
+    assert house.rows("mure", "rain_1h")[-1][2:] == (3, "incomplete unverified")
+    text = owed_text(house, "%heavy%")
+    assert "1時間雨量 31 mm以上（欠測あり）（検定期限切れの雨量計）" in text["ja"]
+    assert "at least 31 mm (data are missing) (gauge out of verification)" in text["en"]
+
+
+def test_a_sum_of_a_gauge_that_is_not_verified_is_not_evaluated(house: House) -> None:
+    """Nobody vouches for it: flag 2, which still reaches a step."""
+    end = (1_806_418_800_000 - T0) / MIN
+    for i in range(4):
+        house.say("mure/rain", end + 10 * i, float(i))
+    assert house.rows("mure", "rain_10min")[-1][1:] == (1.0, 2, "unverified")
+
+
 def test_missing_data_do_not_keep_a_step_back(house: House) -> None:
     """A sum over a gap is a lower bound that may still alarm."""
     house.say("mure/rain", 0, 0.0)
@@ -330,7 +404,7 @@ def test_a_surge_survives_a_restart_and_says_what_it_is(house: House) -> None:
     assert said(work) == [(Change.RISE, "caution", True)]
     (body,) = [x.body for x in work.owed if x.recipient == "desk"]
     text = json.loads(body)["text"]["ja"]
-    assert "氾濫注意水位を超過中、潮位偏差が拡大" in text
+    assert "市の目安（氾濫注意水位）を超過中、潮位偏差が拡大" in text
     assert "潮位偏差 +0.35 m" in text
 
 
@@ -420,6 +494,48 @@ def test_an_open_circuit_is_not_dry(house: House) -> None:
     work = [house.say("underpass/closing", m, None, fault=FaultCode.SENSOR_ERROR) for m in range(1, 8)]
     assert Change.HELD in {t.change for w in work for t in w.transitions}
     assert house.state("underpass/closing").rank == 4
+
+
+def wet_while_away(house: House, contact: str, *wet: int) -> list[tuple[float, Change, str, bool]]:
+    """The contact is dry at 0 and from 60 min on; its backlog comes at 100 min and is wet at these minutes."""
+    house.say(f"underpass/{contact}", 0, 0.0)
+    house.say(f"underpass/{contact}", 60, 0.0)
+    told: list[Transition] = []
+    for minutes in range(1, 60):
+        value = 1.0 if minutes in wet else 0.0
+        told += house.say(f"underpass/{contact}", minutes, value, late_min=100 - minutes).transitions
+    for minutes in range(101, 130):
+        told += house.batch(now_ms=T0 + minutes * MIN).transitions
+    return [((t.at_ms - T0) / MIN, t.change, t.level, t.rings) for t in told]
+
+
+@pytest.mark.parametrize(
+    ("contact", "wet", "wanted"),
+    [
+        ("closing", (20,), [(20, Change.PAST, "closure", True)]),
+        ("closing", (20, 21, 40), [(20, Change.PAST, "closure", True)]),
+        ("caution", (20, 21), [(20, Change.PAST, "notice", False)]),
+        ("caution", (20,), []),
+        ("closing", (), []),
+    ],
+)
+def test_a_contact_that_was_wet_while_its_data_were_missing(
+    house: House, contact: str, wet: tuple[int, ...], wanted: list[tuple[float, Change, str, bool]]
+) -> None:
+    """Backlog older than half an hour: told once, with the time when it was wet first; one sample of the closing
+    contact is enough."""
+    assert wet_while_away(house, contact, *wet) == wanted
+
+
+def test_water_of_an_hour_ago_waits_for_somebody_on_the_spot(house: House) -> None:
+    """The contact reads dry; the episode stays until a person closes it, and the text sends one there."""
+    wet_while_away(house, "closing", 20)
+    assert house.memory.episodes["takamatsu", "underpass"].highest == 4
+    text = owed_text(house, "%/past-%")["ja"]
+    assert text.startswith("中央アンダーパス：欠測中に浸水を検知していました（通行止め基準到達）")
+    assert "現地を確認してください。" in text
+    house.say("underpass/closing", 130, 0.0)
+    assert house.memory.episodes["takamatsu", "underpass"].closed_ms is None
 
 
 def test_a_doubtful_wet_contact_claims_and_stays(house: House) -> None:

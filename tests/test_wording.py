@@ -52,10 +52,14 @@ def test_what_one_must_know_stands_first(x: Situation) -> None:
     first = "\n".join(text.split("\n")[:3])
     assert x.station.name_ja in subject
     assert x.station.name_ja in first
-    if x.t.value is not None and x.t.change in (Change.RISE, Change.FALL, Change.PAST) and x.t.level != "closure":
+    level = x.t.change in (Change.RISE, Change.FALL, Change.PAST) and x.t.level != "closure" and not x.t.of_step
+    if x.t.value is not None and level:
         assert f"{x.t.value:.2f} m" in subject
         assert f"{x.t.value:.2f} m" in first
-    if x.t.change in (Change.RISE, Change.HELD, Change.PAST):
+    if x.t.of_step:
+        assert "32 mm" in subject
+        assert "32 mm" in first
+    elif x.t.change in (Change.RISE, Change.HELD, Change.PAST):
         rank = "待機" if x.t.to_rank == 1 else str(x.t.to_rank)
         assert re.search(rf"［(5段階の|警戒レベル)?{rank}(相当)?］", subject)
         assert "11月25日" in first

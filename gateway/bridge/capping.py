@@ -21,7 +21,6 @@ from gateway.stations import Channel, Registry, Station, Threshold, threshold_ve
 
 VALID_MS = 24 * 3_600_000
 RENEWED_MS = 3_600_000  # before it expires
-SILENT_FOR = (Change.STEP,)  # of no rank
 
 Chain = tuple[str, str]  # tenant, and the episode or the order released in it
 
@@ -109,7 +108,7 @@ def due(work: Batch, to: settings.Cap) -> Iterator[Due]:
     known: dict[Chain, bool] = dict.fromkeys(work.memory.chains, True)
     for t in work.transitions:
         chain, station = (t.tenant, t.episode), work.rules.registry.station(t.tenant, t.station)
-        if station is None or t.change in SILENT_FOR:
+        if station is None or t.of_step:
             continue
         found = _of_transition(work, to, t, station, known.get(chain, False))
         if found is not None:

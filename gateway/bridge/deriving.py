@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from gateway import rain
+from gateway import rain, rainpast
 from gateway.channelstate import episode_id
 from gateway.episodes import Episode, Suspension
 from gateway.errors import NoticeCode
@@ -95,6 +95,7 @@ class Deriving:
         void = work.suspended("maintenance", o.tenant, o.station) is not None
         late = work.rules.now_ms - o.observed_ms > contract.late_after_s * 1000
         newest = curve.take(Reading(o.observed_ms // 1000, round(value * MM), doubtful, void, late, o.log, o.seq))
+        rainpast.note(curve, work.rules.now_ms)
         sums: dict[str, Sum] = {}
 
         def sum_of(name: str) -> Sum:
@@ -115,18 +116,43 @@ class Deriving:
             self._alerts.over(station)
         return out
 
+    def _past(self, station: Station, channel: Channel) -> None:
+        """Steps that backlog shows to have been reached while data were missing."""
+        assert channel.rain is not None
+        work, series, contract = self._work, (station.tenant, station.id, channel.name), channel.contract
+        state, now = work.rain_of(series), work.rules.now_ms
+        if state is None or not rainpast.due(state.noted_s, now):
+            return
+        curve = Curve(state, channel.rain, contract.interval_s, contract.late_after_s)
+        steps = [s for s in station.steps if s.channel == channel.name]
+        found = rainpast.exceeded(curve, steps, now - STEP_AGE_MS)
+        work.rains[series] = curve.state()
+        for step, at_s, amount in found:
+            self._tell(step, amount, at_s * 1000, station, doubtful=False, change=Change.PAST)
+        if found:
+            self._alerts.over(station)
+
     def _sums(self, o: Observation, station: Station, channel: Channel, sum_of: rain.SumOf) -> tuple[Observation, ...]:
         out = []
         for name in SUMS:
             full = derived_name(channel.name, name)
             if full in station.channels and o.observed_ms > (self._work.previous(o.tenant, o.station, full) or 0):
                 found = sum_of(name)
-                tests = (INCOMPLETE,) * (not found.complete) + (UNVERIFIED,) * unverified(station, o.observed_ms)
-                flag = Flag.GOOD if found.complete and o.flag is not Flag.SUSPECT else Flag.SUSPECT
+                tests = _marks(found, station, o.observed_ms)
+                flag = Flag.NOT_EVALUATED if UNVERIFIED in tests else Flag.GOOD
+                flag = Flag.SUSPECT if INCOMPLETE in tests or o.flag is Flag.SUSPECT else flag
                 out.append(replace(_made(o, full, found.mm), flag=flag, tests=tests, alarm=None))
         return tuple(out)
 
-    def _tell(self, step: RainStep, found: Sum, at_ms: int, station: Station, doubtful: bool) -> None:
+    def _tell(
+        self,
+        step: RainStep,
+        found: Sum,
+        at_ms: int,
+        station: Station,
+        doubtful: bool,
+        change: Change = Change.STEP,
+    ) -> None:
         """A sum is a lower bound: what is missing from it makes a step no less reached."""
         episode = self._work.episode((station.tenant, station.id))
         t = Transition(
@@ -134,7 +160,7 @@ class Deriving:
             station.id,
             step.derived,
             episode.id if episode else episode_id(station.id, at_ms),
-            Change.STEP,
+            change,
             0,
             0,
             at_ms,
@@ -142,14 +168,17 @@ class Deriving:
             confirmed=not doubtful,
             rings=step.rings,
             level=step.key,
+            marks=_marks(found, station, at_ms),
         )
         self._alerts.step(t, station)
 
     # --- what ends by its date -----------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Tell of verifications and tables that end soon; once for each device."""
+        """Tell what backlog has shown, and of verifications and tables that end soon; those once for each device."""
         now = self._work.rules.now_ms
+        for station, channel in self._work.rules.registry.stepped:
+            self._past(station, channel)
         due: dict[tuple[NoticeCode, str, str], list[tuple[int, str]]] = {}
         for station in self._work.rules.registry.dated:
             for code, ends_ms, before_ms in _dates(station):
@@ -162,6 +191,11 @@ class Deriving:
             for tenant, device in list(self._work.told_of(code)):
                 if (code, tenant, device) not in due:
                     self._work.notice(code, False, tenant, device)
+
+
+def _marks(found: Sum, station: Station, at_ms: int) -> tuple[str, ...]:
+    """What there is to say of a sum beside its number."""
+    return (INCOMPLETE,) * (not found.complete) + (UNVERIFIED,) * unverified(station, at_ms)
 
 
 def unverified(station: Station, at_ms: int) -> bool:

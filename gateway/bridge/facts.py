@@ -163,7 +163,7 @@ class Facts:
 
     @property
     def step(self) -> RainStep | None:
-        return next((x for x in self.station.steps if x.key == self.t.level), None)
+        return self.station.step(self.t.level) if self.t.of_step else None
 
     # --- what was measured -----------------------------------------------------------------------------------
 

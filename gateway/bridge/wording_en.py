@@ -65,6 +65,8 @@ def what(f: Facts) -> str:
             return f"lost while {level} was still watched, the last value being below it; {since}"
         case Said.RESTORED:
             return "observations have resumed" + (f", {level} still watched" if t.to_rank else "")
+        case Said.PAST:
+            return f"{_past(f)} while data were missing" + (f" ({f.level.exceeded_en})" if f.contact else "")
         case Said.STEP:
             return f"step of rain '{f.step.name_en}' reached" if f.step else "a step of rain was reached"
         case _:
@@ -74,6 +76,13 @@ def what(f: Facts) -> str:
 def mark(f: Facts) -> str:
     """The level concerned; of one that the city goes by, that it is such."""
     return f"the city's mark ({f.level.en})" if f.citys else f.level.en
+
+
+def _past(f: Facts) -> str:
+    """What happened, and nobody saw it."""
+    if f.t.of_step:
+        return f"step of rain '{f.step.name_en}' was reached" if f.step else "a step of rain was reached"
+    return "water was detected" if f.contact else f"{mark(f)} was exceeded"
 
 
 def event(f: Facts) -> str:
@@ -92,7 +101,6 @@ _PLAIN = {
     Said.SILENT: "silent, no data arrive",
     Said.FAULTY: "faulty, the gauge gives no value",
     Said.FAST_FALL: "falling faster than it plausibly can: a breach, or the gauge is faulty",
-    Said.PAST: "{mark} was exceeded while data were missing",
     Said.THRESHOLDS: "its thresholds were revised, still watched",
     Said.CONFIRMED: "{event}, confirmed by staff",
     Said.REJECTED: "'{event}' was a false alarm",
@@ -107,7 +115,7 @@ _TODO = {
     Said.SILENT: "The present {noun} is unknown.",
     Said.FAULTY: "The present {noun} is unknown.",
     Said.FAST_FALL: f"{{level}} is still watched. {_LOOK}",
-    Said.PAST: "An observation of the past that arrived late, not the level now.",
+    Said.PAST: "An observation of the past that arrived late, not the {noun} now.",
     Said.THRESHOLDS: "The water has not moved.",
     Said.REJECTED: "The message above is withdrawn. The station is still watched.",
 }
@@ -142,7 +150,7 @@ def quantity(f: Facts) -> str:
         return "Sensor"
     if f.said in (*LOST, *BY_PEOPLE):
         return "What the gauge shows" if f.said is Said.REJECTED else "Last value"
-    if f.said is Said.STEP and f.step is not None:
+    if f.t.of_step and f.step is not None:
         return f"Rain, {_SUMS[f.step.of]},"
     return _noun(f).capitalize()
 
@@ -164,6 +172,9 @@ def _value(f: Facts) -> str:
         return said
     if said and f.said is Said.ABOVE_SPAN:
         return f"{said} or more"
+    if f.t.marks:  # of a sum of rain
+        said = f"at least {said} (data are missing)" if "incomplete" in f.t.marks else said
+        return said + (" (gauge out of verification)" if "unverified" in f.t.marks else "")
     return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "unknown")
 
 

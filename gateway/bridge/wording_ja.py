@@ -77,6 +77,8 @@ def what(f: Facts) -> str:
             return f"{name}の監視継続中に観測不能（最終観測値は同{_noun(f)}未満、{since}）"
         case Said.RESTORED:
             return "観測を再開しました" + (f"（{name}の監視継続中）" if t.to_rank else "")
+        case Said.PAST:
+            return f"欠測中に{_past(f)}"
         case Said.STEP:
             return f"雨量の基準「{f.step.name_ja}」に到達" if f.step else "雨量の基準に到達"
         case _:
@@ -86,6 +88,13 @@ def what(f: Facts) -> str:
 def mark(f: Facts) -> str:
     """The level concerned; of one that the city goes by, that it is such."""
     return f"市の目安（{f.level.ja}）" if f.citys else f.level.ja
+
+
+def _past(f: Facts) -> str:
+    """What happened while data were missing."""
+    if f.t.of_step:
+        return f"雨量の基準「{f.step.name_ja}」に到達していました" if f.step else "雨量の基準に到達していました"
+    return f"浸水を検知していました（{f.level.exceeded_ja}）" if f.contact else f"{mark(f)}を超過していました"
 
 
 def event(f: Facts) -> str:
@@ -106,7 +115,6 @@ _PLAIN = {
     Said.SILENT: "未着（データが届いていません）",
     Said.FAULTY: "故障（計器が値を出していません）",
     Said.FAST_FALL: "急低下：決壊または計器異常の可能性",
-    Said.PAST: "欠測中に{mark}を超過していました",
     Said.THRESHOLDS: "基準水位が改定されました（監視継続）",
     Said.CONFIRMED: "{event}を担当者が確認しました",
     Said.REJECTED: "{event}は誤報でした",
@@ -121,7 +129,7 @@ _TODO = {
     Said.SILENT: "現在の{noun}は不明です。",
     Said.FAULTY: "現在の{noun}は不明です。",
     Said.FAST_FALL: f"{{level}}の監視を続けています。{_LOOK}",
-    Said.PAST: "通信の復旧後に届いた過去の観測値です。現在の水位ではありません。",
+    Said.PAST: "通信の復旧後に届いた過去の観測値です。現在の{noun}ではありません。",
     Said.THRESHOLDS: "水位の変化ではありません。",
     Said.REJECTED: "上記の通報を取り消します。この観測所の監視は続けています。",
 }
@@ -135,7 +143,9 @@ def todo(f: Facts) -> str:
         return "通行止めの判断と措置は道路管理者が行います。"
     if f.said in RISES and not f.t.confirmed and f.said not in _TODO:
         return f"計器異常の可能性もあります。{_LOOK}"
-    return _TODO.get(f.said, "").format(level=f.level.ja, noun=_noun(f))
+    found = _TODO.get(f.said, "").format(level=f.level.ja, noun=_noun(f))
+    wet = f.said is Said.PAST and f.contact
+    return f"{found}現地を確認してください。" if wet else found
 
 
 def _noun(f: Facts) -> str:
@@ -164,7 +174,7 @@ def quantity(f: Facts) -> str:
         return "浸水センサ"
     if f.said in BY_PEOPLE:
         return "計器の直近の値" if f.said is Said.REJECTED else "直近の観測値"
-    if f.said is Said.STEP and f.step is not None:
+    if f.t.of_step and f.step is not None:
         return f"{_SUMS[f.step.of]}雨量"
     return _noun(f)
 
@@ -177,6 +187,9 @@ def _value(f: Facts) -> str:
         return said
     if said and f.said is Said.ABOVE_SPAN:
         return f"{said}以上"
+    if f.t.marks:  # of a sum of rain
+        said += "以上（欠測あり）" if "incomplete" in f.t.marks else ""
+        return said + ("（検定期限切れの雨量計）" if "unverified" in f.t.marks else "")
     return said or ("" if f.said in (*BY_PEOPLE, Said.BEACON) else "不明")
 
 

@@ -118,7 +118,7 @@ ALARM = [
              "",
              by("hindsight: the_peak_is_told_once", "hindsight: a_long_backlog_is_not_waited_for")),
     Mutation("late: one observation shows a flood", HINDSIGHT,
-             "rank = gap.best[1][0] if len(gap.best) == 2 else 0", "rank = gap.best[0][0]",
+             "    return gap.best[0][0] if channel.contact and gap.best[0][0] >= 3 else 0", "    return gap.best[0][0]",
              by("hindsight: what_shows_nothing")),
     Mutation("late: days later it rings", HINDSIGHT,
              "rings = rank >= RINGS_FROM and now_ms - at_ms <= RINGS_FOR_MS", "rings = rank >= RINGS_FROM",

@@ -220,6 +220,14 @@ STATIONS = [
         ChannelState(),
     ),
     Situation("a step of rain", t(Change.STEP, 0, 0, 32.0, "alert1"), RAIN, ChannelState()),
+    Situation(
+        "a step of rain, with data missing",
+        t(Change.STEP, 0, 0, 32.0, "alert1", marks=("incomplete", "unverified")),
+        RAIN,
+        ChannelState(),
+    ),
+    Situation("a step of rain in the past", t(Change.PAST, 0, 0, 32.0, "alert1"), RAIN, ChannelState()),
+    Situation("a contact that was wet in the past", t(Change.PAST, 0, 4, 1.0, "closure"), UNDERPASS, ChannelState()),
     Situation("a drill", t(R, 0, 4, None, "danger", drill=True), state=ChannelState()),
     Situation("the drill ends", t(Change.CLOSED, 4, 0, None, "danger", drill=True), state=ChannelState(), rings=False),
 ]
