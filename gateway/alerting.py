@@ -6,10 +6,11 @@ Rules (flood.md, "Defaults for ringing" and "Quality tests"; ALARM.md has them a
 - A rank >= 3 that is suspect, that a jump reached, or before which nothing was known, is *claimed*: unconfirmed. From
   rank 4 on a claim rings, one of rank 3 when it has stood for half an hour. After a claim was taken back the next ones
   ring with their second sample.
-- A claim is confirmed by the next good sample that is plausible, but after a gap of hours only where rain or a
-  neighbour supports it, or nobody is there who could; by a second sensor; of a suspect but plausible rise also by a
-  second sample where rain or a neighbour supports it; or by a person. A jump is confirmed by no sample of its own. What
-  lies below rank 3, or is good and plausible and lower, takes it back.
+- A claim is confirmed by the next good sample that is plausible, but after a gap of hours, of which nobody saw the
+  rise, only where rain or a neighbour stands above its first threshold, or there is nobody who could; by a second
+  sensor; of a suspect but plausible rise also by a second sample where rain or a neighbour supports it; or by a person.
+  A jump is confirmed by no sample of its own. What lies below rank 3, or is good and plausible and lower, takes it
+  back.
 - While it rains or a neighbour rises or stands above its first threshold, a gauge that stands still is shown as faulty.
 - A failed reading, a fault or silence raises nothing; but above the sensor's span, while the water rises or at rank
   >= 2, the rank of the top of the span is claimed.

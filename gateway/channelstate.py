@@ -145,7 +145,8 @@ def heal(state: ChannelState, latest_ms: int, instead_ms: int) -> ChannelState:
 
 class Near(Protocol):
     """What rain and neighbours say. `support`: one of them supports a rise now. `raised`: the contract is the raised
-    one because of them. `witnessed`: one of them is fresh, so that somebody could support a rise if there were one."""
+    one because of them. `witnessed`: one of them has ever been heard, so that it could support a rise
+    if there were one; that it is lost or under work just now makes nothing here true."""
 
     @property
     def support(self) -> bool: ...

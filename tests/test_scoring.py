@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway.cli import score as score_command
 from gateway.cli.main import app
 from gateway.model import Change, Transition
 from gateway.scoring import lists, site, truth
 from gateway.scoring.judging import Score, judge
 from gateway.scoring.playing import Player, Read, Shown, Track
 from gateway.scoring.truth import Run
-from gateway.stations import Channel, Contract
+from gateway.stations import Channel, Contract, Registry
+from simulators.faults import gauge
 from tests.places import LEVELS, MINUTE, T0, thresholds
+from tests.places import station as place
 from tests.test_recordings import DON
 
 STEP = 10 * MINUTE
@@ -309,3 +312,26 @@ def test_what_cannot_be_scored_is_told(arguments: list[str], message: str, flood
     result = suimon("--recording", flood, *arguments)
     assert result.exit_code == 3
     assert message in result.stderr
+
+
+class Mute:
+    """Takes every reading after the first one at a level away."""
+
+    def __init__(self, level: float) -> None:
+        self._level = level
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(gauge, name)
+
+    def inject(self, reads: list[gauge.Read], *_: object) -> tuple[list[gauge.Read], list[gauge.Trouble]]:
+        last = next(i for i, r in enumerate(reads) if (r.value or 0.0) >= self._level)
+        return reads[: last + 1], []
+
+
+def test_a_gauge_that_dies_on_its_first_sample_above_caution_is_shown_silent_in_time() -> None:
+    """The bridge looks once a second, so the silence is shown a second after its limit, not a step of the recording
+    later: that is no miss."""
+    station = place("here", "here", CHANNEL)
+    known = (Registry([station], LEVELS), station, CHANNEL)
+    score, found = score_command._one(levels(*[1.0] * 20, *[2.1] * 20, 1.0), known, (), 0, Mute(2.0))
+    assert (score.crossings, score.detected, score.missed) == (1, 0, 0), found

@@ -63,6 +63,7 @@ WRONG_ZERO: list[float | None] = [*calm(6), *SILENT, *calm(12, 7.0)]
         ("the neighbour is calm", calm(72), False),
         ("the neighbour is high, too", [*calm(54), *(0.8 + 0.2 * i for i in range(18))], True),
         ("the neighbour rises in low water", [*calm(60), *(0.8 + 0.01 * i for i in range(12))], False),
+        ("the neighbour is calm, and then gone", [*calm(54), *SILENT[:18]], False),
         ("nobody is there who could know", None, True),
     ],
 )

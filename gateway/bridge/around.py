@@ -106,40 +106,45 @@ class Around:
         """Whether rain or a neighbour supports a rise here, makes the contract the raised one, and whether anybody is
         there to do so. A neighbour that lies above its first threshold does all, also where it is held; one that
         clearly rises supports."""
-        rain = self._rains(station)
-        raised, rising, witnessed = rain is True, False, rain is not None
+        raised, rising, witnessed = self._rains(station), False, self._rain_heard(station)
         stations = self._work.rules.registry.stations
         for name in station.neighbours:
             neighbour = stations.get((station.tenant, name))
-            if raised or neighbour is None or self.maintenance(neighbour):
+            if raised or neighbour is None:
                 continue
-            rain = self._rains(neighbour)
-            raised, witnessed = rain is True, witnessed or rain is not None
+            witnessed = witnessed or self._rain_heard(neighbour)
+            work = self.maintenance(neighbour)
+            raised = not work and self._rains(neighbour)
             for channel in neighbour.watched:
                 if channel.quantity in RAIN:
                     continue
                 state = self._work.state((neighbour.tenant, neighbour.id, channel.name))
-                known, fresh = state.held or state.lost_ms is None, self._fresh(state, channel)
-                raised = raised or (state.rank >= 1 and known)
-                rising = rising or (fresh and clearly_rising(state.recent))
-                witnessed = witnessed or fresh
+                witnessed = witnessed or state.value is not None
+                if not work:
+                    raised = raised or (state.rank >= 1 and (state.held or state.lost_ms is None))
+                    rising = rising or (self._fresh(state, channel) and clearly_rising(state.recent))
         return Known(raised or rising, raised, witnessed or raised)
 
-    def _rains(self, station: Station) -> bool | None:
-        """Whether a rain channel of the station stands above its first threshold, or a step was told in this rain; None
-        where none is fresh."""
-        known = None
+    def _rain_heard(self, station: Station) -> bool:
+        """Whether anything of the station has ever told of rain in a way by which `_rains` could know."""
+        names = {c.name for c in station.channels.values() if c.quantity in RAIN and c.thresholds}
+        names |= {step.channel for step in station.steps}
+        return any(self._work.state((station.tenant, station.id, x)).value is not None for x in names)
+
+    def _rains(self, station: Station) -> bool:
+        """Whether a rain channel of the station stands above its first threshold, or a step was told in this rain;
+        False where none is fresh."""
         for channel in station.channels.values():
             if channel.quantity in RAIN and channel.thresholds:
                 state = self._work.state((station.tenant, station.id, channel.name))
                 marks = channel.in_force(self._work.rules.now_ms)
                 first = min((t.value for t in marks), default=None)
-                if first is not None and state.value is not None and self._fresh(state, channel):
-                    known = known or state.value >= first
+                above = first is not None and state.value is not None and state.value >= first
+                if above and self._fresh(state, channel):
+                    return True
         gauges = [station.channels[name] for name in {step.channel for step in station.steps}]
-        if any(self._fresh(self._work.state((station.tenant, station.id, c.name)), c) for c in gauges):
-            known = known or self._work.stepped(station)
-        return known
+        fresh = any(self._fresh(self._work.state((station.tenant, station.id, c.name)), c) for c in gauges)
+        return fresh and self._work.stepped(station)
 
     def _fresh(self, state: ChannelState, channel: Channel) -> bool:
         return state.condition is Condition.FRESH and reporting.fresh(state, channel, self._work.rules.now_ms)

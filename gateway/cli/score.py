@@ -118,14 +118,20 @@ def _steps(
     reads: Sequence[Any], series: Sequence[tuple[int, float]], step_ms: int
 ) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
     """Each time at which something arrives, with it; and each step in between, for time passes in silence too."""
+    from gateway.scoring.playing import LOOKS_MS
+
     arriving: dict[int, list[tuple[int, Any]]] = {}
     for seq, r in enumerate(reads, 1):
         arriving.setdefault(r.arrives_ms, []).append((seq, r))
     times = sorted({*arriving, *(at_ms for at_ms, _ in series)})
     last = times[0]
     for now_ms in times:
-        yield from ((between, []) for between in range(last + step_ms, now_ms, step_ms))
+        for between in range(last + step_ms, now_ms, step_ms):
+            yield between, []
+            yield between + LOOKS_MS, []
         yield now_ms, arriving.get(now_ms, [])
+        if now_ms not in arriving:
+            yield now_ms + LOOKS_MS, []
         last = now_ms
 
 

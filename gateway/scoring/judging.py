@@ -5,7 +5,8 @@
   number of samples from its first one (0) to the one after which it was shown.
 - It is *missed* where for longer than grace neither its rank was shown nor the channel as silent, faulty or held.
   Grace is what the contract allows a report to be overdue, interval and grace; for ranks 1 and 2, which are reached
-  from the calm and with two samples, an interval more, and no less than the silence that the calm contract allows.
+  from the calm and with two samples, an interval more, and no less than the silence that the calm contract allows; and
+  the second after which the bridge looks again.
   What was lost and shown so is neither.
 - A level alert is *false* where the series came not within `margin` of that level, for two samples, around its time.
 - A *flap* is a rank confirmed again within an hour of having been left.
@@ -18,7 +19,7 @@ from dataclasses import dataclass, fields
 
 from gateway.model import Change, Transition
 from gateway.scoring import truth
-from gateway.scoring.playing import Shown, Track
+from gateway.scoring.playing import LOOKS_MS, Shown, Track
 from gateway.scoring.truth import Levels, Run
 from gateway.stations import Channel, Contract, Threshold
 
@@ -77,7 +78,7 @@ def judge(series: Levels, channel: Channel, track: Track) -> tuple[Score, list[F
                 detected += 1
                 delays.append((run.since_ms, sum(at < seen_ms for at, _ in series[run.first : run.last + 1])))
             since_ms, blind_ms = _longest_blind(track.shown, threshold.rank, run)
-            if blind_ms > _allowed_s(channel.contract, threshold.rank) * 1000:
+            if blind_ms > _allowed_s(channel.contract, threshold.rank) * 1000 + LOOKS_MS:
                 missed += 1
                 found.append(Finding("missed", threshold.level, threshold.rank, since_ms, since_ms + blind_ms))
     false, false_confirmed = _false(series, channel, track.said, found)

@@ -1,7 +1,8 @@
 """A series through the bridge's own work, in virtual time: one batch for each step, and what was shown after it.
 
 No store, broker or thread: `Work` and `Memory` alone, as the service uses them. A batch is made of what arrived until
-its time; then time passes for every channel.
+its time; then time passes for every channel. Where nothing came, whoever calls lets a second pass after the step, as
+the bridge does: a silence is longer than its limit then, not as long.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gateway.model import ClockState, Condition, Flag, Observation, Transition
 from gateway.stations import Channel, Registry, Station
 
 LOST = (Condition.SILENT, Condition.FAULTY)
+LOOKS_MS = 1000  # how often the bridge looks at the time
 
 
 @dataclass(frozen=True, slots=True)

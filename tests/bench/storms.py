@@ -251,6 +251,8 @@ def _batches(
                 batch.append(playing.Read(station, channel, place, r.at_ms, r.value, fault))
             queue[3] = place
         yield now_ms, batch
+        if len(batch) < len(queues):  # something has not come
+            yield now_ms + playing.LOOKS_MS, []
 
 
 # --- the river as an operator would configure it ------------------------------------------------------------------
