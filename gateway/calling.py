@@ -3,6 +3,7 @@ how it sounds is the media's.
 
 - Rank 1 never rings; rank 2, and what is about data, rings the desk (whom the plan of rank 2 calls first). From rank 3
   on the plan is called role by role until somebody acknowledges, every one a bounded number of rounds.
+- Where nobody acknowledges in the last round, that itself rings at the desk and at the plan's last role.
 - A call begins when a rank above the one called last is reached, and anew for a channel that is lost at its crest or
   falls too fast. Everything else goes quietly to those who were told before.
 - A phone rings once a river and minute, and at most BURST times and then every REFILL_MS; a rank above all of its last
@@ -26,6 +27,7 @@ KEPT_FOR_DANGER = 2  # of the burst: ranks up to 3 leave them alone
 DRILL_APART_MS = 10 * MINUTE_MS  # a drill does not ring a phone that rang for something real so lately
 DESK = 2  # the rank whose plan names the desk
 WAITING_KEPT = 8
+UNANSWERED = "unanswered"  # in `Call.again`, with the number of rounds: nobody has acknowledged in any of them
 
 _ABOUT_DATA = (Change.HELD, Change.SILENT, Change.FAULTY, Change.RESTORED)
 _FOR_THE_DESK = (Change.SILENT, Change.FAULTY, Change.STEP, Change.PAST)
@@ -44,6 +46,12 @@ class Call:
     rings: bool
     again: str = ""
     more: int = 0
+
+    @property
+    def unanswered(self) -> int:
+        """After how many rounds nobody has acknowledged; 0 where it says no such thing."""
+        what, _, rounds = self.again.removesuffix(".ring").partition(".")
+        return int(rounds) if what == UNANSWERED else 0
 
     @property
     def key(self) -> str:
@@ -295,13 +303,28 @@ def advance(course: Course, at: Moment, phones: Phones) -> tuple[Course, list[Ca
     while True:
         turn, round_ = (turn + 1, round_) if turn + 1 < len(order) else (0, round_ + 1)
         if round_ >= plan.rounds:
-            return replace(course, calling=replace(calling, active=False)), []
+            return _unanswered(course, plan, at, phones)
         if names := at.directory.turn(plan, turn, round_, at.now_ms):
             break
     calling = replace(calling, since_ms=at.now_ms, turn=turn, round=round_, awaiting=names)
     course = replace(course, calling=calling)
     t, again = calling.transition, f"{order[turn]}.{round_}"
     return _dispatch(t, course, calling.rank, list(names), at, phones, again)
+
+
+def _unanswered(course: Course, plan: Plan, at: Moment, phones: Phones) -> tuple[Course, list[Call]]:
+    """Nobody has acknowledged in all rounds: that itself rings at the desk and at the last role of the plan, which
+    leads, and everybody who was told is told. Nobody is called after it; the next rank begins its own call."""
+    about, people = course.calling, at.directory.people
+    assert about is not None
+    assert people is not None
+    course = replace(course, calling=replace(about, active=False))
+    leads = at.directory.turn(plan, people.order(plan).index(plan.call[-1]), 0, at.now_ms)
+    ring = dict.fromkeys((*at.directory.desk(at.place, at.now_ms), *leads))
+    again = f"{UNANSWERED}.{plan.rounds}"
+    others = [x.recipient for x in course.told if x.recipient not in ring]
+    course, calls = _dispatch(about.transition, course, about.rank, list(ring), at, phones, again)
+    return course, calls + [Call(name, about.transition, False, again) for name in others]
 
 
 def unreached(course: Course, transition: str, recipient: str) -> Course:

@@ -187,8 +187,16 @@ def _person(what: str, facts: dict[str, Any], levels: LevelTable, ja: bool) -> s
     elif action == "acknowledged":
         text = "受信を確認" if ja else "seen"
     else:
-        text = "受信確認なし" if ja else "nobody acknowledged"
+        text = _unanswered(facts, ja)
     return f"{text}：{note}" if note and ja else f"{text}: {note}" if note else text
+
+
+def _unanswered(facts: dict[str, Any], ja: bool) -> str:
+    """Nobody acknowledged in all rounds of a call, and who was told that."""
+    rounds, rung = facts.get("rounds"), [str(x) for x in facts.get("rang") or []]
+    if ja:
+        return f"呼び出し{rounds}巡に応答なし" + (f"（{'、'.join(rung)}へ再通報）" if rung else "")
+    return f"nobody acknowledged in {rounds} rounds" + (f" (told to {', '.join(rung)})" if rung else "")
 
 
 def _drill(facts: dict[str, Any], action: str, levels: LevelTable, ja: bool) -> str:

@@ -184,12 +184,15 @@ def test_a_medium_that_gave_up_moves_the_call_on_at_once() -> None:
 
 
 def test_a_call_ends_after_its_rounds() -> None:
-    """Three rounds, then nobody is called any more, whatever time passes."""
+    """Three rounds, then that nobody answered rings once at the desk and the last role of the plan, deputies aside; after
+    that nobody is called any more, whatever time passes."""
     desk = Desk(people=replace(PEOPLE, plans=(Plan(2, ("crisis",), rounds=3),)))
     desk.tell(transition(4))
     desk.wait(60 * MINUTE)
     told = Counter(c.again for c in desk.calls if not c.again.endswith("ring"))
-    assert set(told) == {"", "crisis.1", "crisis.2"}
+    assert set(told) == {"", "crisis.1", "crisis.2", "unanswered.3"}
+    last = {c.recipient: c.unanswered for c in desk.calls if c.again.startswith("unanswered")}
+    assert last == dict.fromkeys(("mail:yamada", "voice:yamada", *(x.recipient for x in desk.course.told)), 3)
     assert desk.course.calling is not None
     assert not desk.course.calling.active
 

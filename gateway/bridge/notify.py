@@ -107,11 +107,20 @@ def addressed(
         if (to := recipients.get(call.recipient)) is not None:
             own: dict[str, object] = {"rings": call.rings, "more": call.more} | ({"to": to.to} if to.to else {})
             own |= texts(to) if texts else {}
+            if call.unanswered:
+                own |= _unanswered({**body, **own}, call.unanswered)
             if call.more:
                 own["text"] = _with_more({**body, **own}, call)
             text = json.dumps({**body, **own}, ensure_ascii=False)
             out.append(Owed(call.key, to.via or to.medium, to.name, text, now_ms, call.rings, to.medium == "voice"))
     return out
+
+
+def _unanswered(body: Mapping[str, Any], rounds: int) -> dict[str, Any]:
+    """Subject and text that begin with it: nobody has acknowledged in so many rounds of the call."""
+    parts = {x: wording.unanswered(body["subject"][x], body["text"][x], rounds, x) for x in LANGUAGES}
+    texts = {"subject": {x: parts[x][0] for x in parts}, "text": {x: parts[x][1] for x in parts}}
+    return {**texts, "unanswered": rounds}
 
 
 def _with_more(body: Mapping[str, Any], call: Call) -> dict[str, str]:

@@ -196,7 +196,10 @@ class Telling:
         assert about is not None
         self._owe(about.transition, episode, at.place, calls, topic=False)
         if course.calling is not None and not course.calling.active:
-            body = {"action": "nobody acknowledged", "rank": about.rank, "rounds": course.calling.round + 1}
+            body: dict[str, object] = {"action": "nobody acknowledged", "rank": about.rank}
+            rung = [call.recipient for call in calls if call.rings]
+            body |= {"rounds": course.calling.round + 1, "rang": rung}
+            body |= {"drill": True} if episode.kind == "drill" else {}
             kind = journal.Kind.ACKNOWLEDGED
             now = self._work.rules.now_ms
             self._work.entries.append(journal.Entry(now, kind, episode.tenant, episode.station, episode.id, body=body))

@@ -69,7 +69,8 @@ def said(f: Facts, language: Language, template: Template | None = None, marked:
     tongue = _TONGUES[language]
     subject, body = (template or templates.DEFAULTS[language]).filled(tongue.fields(f))
     doubt = tongue.correction if f.t.change is Change.REJECTED else "" if f.t.confirmed else tongue.unconfirmed
-    subject = f"{tongue.sender}{doubt}{tongue.age(f)}{' ' * (f.late_ms is not None)}{subject}"
+    age = tongue.age(f)
+    subject = f"{tongue.sender}{doubt}{age}{' ' * bool(age)}{subject}"
     text = f"{tongue.heads(f)}{body}\n{tongue.closing}"
     return as_drill(subject, text, tongue.drill) if f.t.drill and marked else (subject, text)
 
@@ -104,6 +105,28 @@ def as_drill(subject: str, text: str, mark: str) -> tuple[str, str]:
     """Marked at the start and the end, so that no medium that cuts either can make it look real."""
     before, after = (f"{mark} ", f" {mark}") if mark == DRILL_EN else (mark, mark)
     return f"{before}{subject}{after}", f"{before}{text}{after}"
+
+
+_UNANSWERED = {
+    "ja": ("未応答 ", "【未応答】", "呼び出し{}巡に応答がありません。対応する人を直ちに決め、受信確認をしてください。"),
+    "en": (
+        "UNANSWERED ",
+        "UNANSWERED. ",
+        "Nobody answered in {} rounds of the call. Find somebody now, and acknowledge.",
+    ),
+}
+
+
+def unanswered(subject: str, text: str, rounds: int, language: Language) -> tuple[str, str]:
+    """(subject, text) that say first that nobody has acknowledged; a drill's mark and the sender stay before it, and
+    place, level, value and time in the first three lines."""
+    tongue, (short, head, line) = _TONGUES[language], _UNANSWERED[language]
+    drill = f"{tongue.drill} " if language == "en" else tongue.drill
+    before = drill if text.startswith(drill) else ""
+    ahead = before + tongue.sender
+    lines = text.removeprefix(before).split("\n")
+    lines = [head + lines[0], *lines[1:3], line.format(rounds), *lines[3:]]
+    return ahead + short + subject.removeprefix(ahead), before + "\n".join(lines)
 
 
 def delayed(minutes: int) -> tuple[str, str]:

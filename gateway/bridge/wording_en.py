@@ -36,8 +36,8 @@ def heads(f: Facts) -> str:
 
 
 def age(f: Facts) -> str:
-    """Of an observation that came late and alarms all the same."""
-    return "" if f.late_ms is None else f"measured {max(1, round(f.late_ms / 60_000))} min ago"
+    """Of an observation that came late and alarms all the same, unless what is measured now stands beside it."""
+    return "" if f.late_ms is None or f.since is not None else f"measured {max(1, round(f.late_ms / 60_000))} min ago"
 
 
 def what(f: Facts) -> str:
