@@ -184,8 +184,8 @@ def test_a_medium_that_gave_up_moves_the_call_on_at_once() -> None:
 
 
 def test_a_call_ends_after_its_rounds() -> None:
-    """Three rounds, then that nobody answered rings once at the desk and the last role of the plan, deputies aside; after
-    that nobody is called any more, whatever time passes."""
+    """Three rounds, then that nobody answered rings once at the desk and the last role of the plan, deputies aside;
+    after that nobody is called any more, whatever time passes."""
     desk = Desk(people=replace(PEOPLE, plans=(Plan(2, ("crisis",), rounds=3),)))
     desk.tell(transition(4))
     desk.wait(60 * MINUTE)
