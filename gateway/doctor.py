@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,7 @@ TIMEOUT_S = 5.0
 SLOW_SYNC_S = 0.5  # of a small file: a card or disk that will hold up every commit
 CERTIFICATE_DAYS = 30
 CLOCK_OFFSET_S = 5.0
+JST = timedelta(hours=9)
 # What no promise can rest on: lost at a restart, or without locks and syncs that mean something.
 FORGETFUL = {"tmpfs", "ramfs"}
 DOUBTFUL = {"nfs", "nfs4", "cifs", "smb3", "9p", "vfat", "exfat", "fuseblk", "overlay"}
@@ -72,6 +73,14 @@ def clock(of: Clock, believed: bool = False) -> Finding:
         message = f"nobody sets it, and 'trust: always' believes it all the same; it shows {shown}"
         return Finding("clock", "this machine", State.WARN, message, remedy)
     return Finding("clock", "this machine", State.FAIL, f"nobody sets it; it shows {shown}", remedy)
+
+
+def zone(offset: timedelta | None, name: str) -> Finding:
+    """Whether the times of the command line are those of the messages, which are in Japan's."""
+    if offset == JST:
+        return Finding("time zone", "this machine", State.OK, name)
+    message = f"{name}: the command line reads and shows that, messages and exports say Japan's time"
+    return Finding("time zone", "this machine", State.WARN, message, "sudo timedatectl set-timezone Asia/Tokyo")
 
 
 def disk(path: Path, ceiling: int | None) -> Iterator[Finding]:

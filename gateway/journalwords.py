@@ -203,9 +203,9 @@ def _drill(facts: dict[str, Any], action: str, levels: LevelTable, ja: bool) -> 
     if action in ("test", "answered"):
         whose = str(facts.get("recipient") or facts.get("recipients") or "")
         done = (
-            ("通知試験に応答", "answered a test")
+            ("通報試験に応答", "answered a test")
             if action == "answered"
-            else ("通知試験を送信", "test of the call sent")
+            else ("通報試験を送信", "test of the call sent")
         )
         return f"{done[not ja]}：{whose}" if ja else f"{done[1]}: {whose}"
     rank = int(facts.get("rank") or 0)

@@ -353,8 +353,7 @@ def test_the_export_for_paper_and_spreadsheet(night: House, tmp_path: Path) -> N
     is fetched from elsewhere; the hash of the last row stands on the page."""
     night.asks(97, "journal.add", kind="call", text="<b>&\n=1+1", by="田中", corrects=len(night.rows()))
     night.asks(98, "drill.begin", station="koto-bridge", rank=4, by="a")
-    out = tmp_path / "out"
-    out.mkdir()
+    out = tmp_path / "records" / "2025"  # made where it is missing
     done = suimon(night, "export", "--from", z(-10), "--to", z(200), "--out", str(out))
     html, table = (Path(x) for x in done.stdout.split())
     text = html.read_text()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import stationfile, wire, yamlfile
+from gateway.bridge import notices
 from gateway.bridge.alerts import MAINTENANCE
 from gateway.bridge.store import Store
 from gateway.bridge.work import Memory, Rules, Work
@@ -314,6 +315,9 @@ def test_a_verification_that_ends_is_a_notice(house: House) -> None:
     house.batch(now_ms=begin + MIN)
     found = [n for n in house.memory.notices.values() if n.code is NoticeCode.RAIN_UNVERIFIED]
     assert [(n.device, n.detail) for n in found] == [("mure-gw", "mure 2027-03-31")]
+    beside = [replace(s, device="mure-gw") for s in house.registry.stations.values()]
+    said = notices.said(found[0], Registry(beside, LEVELS))
+    assert ([s.id for s in said.stations], said.detail) == (["mure"], "2027-03-31")  # not all that the device carries
     later = [
         replace(s, verified_until_ms=2_000_000_000_000 if s.steps else None) for s in house.registry.stations.values()
     ]

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_the_clock_is_well_only_where_somebody_sets_it(
     found = doctor.clock(SystemClock(lambda: status, file), believed)
     assert found.state is state
     assert bool(found.remedy) == (state is not State.OK)
+
+
+@pytest.mark.parametrize(("hours", "state"), [(9, State.OK), (0, State.WARN), (-9, State.WARN)])
+def test_a_server_shows_the_times_of_the_messages(hours: int, state: State) -> None:
+    """Where the command line would read 14:10 as another moment than a message says, that is told."""
+    found = doctor.zone(timedelta(hours=hours), "X")
+    assert (found.state, bool(found.remedy)) == (state, state is State.WARN)
 
 
 def test_a_disk_is_written_and_left_as_it_was(tmp_path: Path) -> None:

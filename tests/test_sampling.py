@@ -219,7 +219,8 @@ def test_what_is_done_to_the_clock_is_told(caplog: pytest.LogCaptureFixture) -> 
     assert [r.getMessage() for r in caplog.records] == [
         "the device's clock was set forwards by 1 h",
         "the device's clock was set backwards by 2 h",
-        "the device's clock is not set; samples are dated when it is, or by the bridge",
+        "the device's clock is not set. Each sample waits a minute for it, then the bridge dates it and it "
+        "alarms as unconfirmed. Mend time synchronisation, or say 'clock: {trust: always}' in edge.yaml if it is right",
         "the device's clock is set now (holdover)",
     ]
 

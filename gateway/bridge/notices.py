@@ -107,10 +107,17 @@ class Pending:
         return steady_ms - self.steady_ms >= 1000 * (telling.begin_s if self.on else telling.end_s)
 
 
+DATED = (NoticeCode.RAIN_UNVERIFIED, NoticeCode.TIDE_TABLE_ENDS)  # their detail begins with the station
+
+
 def said(notice: Notice, registry: Registry) -> noticewords.Said:
     """The notice as its words need it."""
-    stations = registry.devices.get((notice.tenant, notice.device), [])
-    return noticewords.Said(notice.code, notice.device, stations, notice.detail, notice.since_ms, notice.ended_ms)
+    stations, detail = registry.devices.get((notice.tenant, notice.device), []), notice.detail
+    if notice.code in DATED:  # of one station of the device: 'mure 2026-12-31'
+        name, _, day = detail.partition(" ")
+        if own := [s for s in stations if s.id == name]:
+            stations, detail = own, day
+    return noticewords.Said(notice.code, notice.device, stations, detail, notice.since_ms, notice.ended_ms)
 
 
 def owed(notice: Notice, registry: Registry, bridge: settings.Bridge, now_ms: int) -> list[Owed]:

@@ -6,11 +6,13 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli import times
 from gateway.cli.process import ConfigOption
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def examine(folder: Path) -> Iterator[Finding]:
     """Every finding, as it is made. A configuration with mistakes is the only finding: nothing else can be known."""
     from gateway import config
     from gateway.clock import SystemClock
-    from gateway.doctor import Finding, State, clock
+    from gateway.doctor import Finding, State, clock, zone
 
     found = config.inspect(folder)
     if found.problems:
@@ -61,7 +63,11 @@ def examine(folder: Path) -> Iterator[Finding]:
         yield Finding("config", str(folder), State.FAIL, message, f"'suimon check {folder}' shows all")
         return
     yield Finding("config", str(folder), State.OK, "no problems")
-    yield clock(SystemClock(), believed=found.bridge is not None and found.bridge.trust_clock == "always")
+    believed = any(x is not None and x.trust_clock == "always" for x in (found.bridge, found.edge))
+    yield clock(SystemClock(), believed)
+    if found.bridge is not None:
+        local = datetime.now().astimezone()
+        yield zone(local.utcoffset(), times.zone())
     yield from _secrets(found)
     if found.edge:
         yield from _edge(found.edge)

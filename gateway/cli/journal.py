@@ -241,6 +241,7 @@ def _write(path: Path, parts: Iterable[str]) -> None:
     parts = iter(parts)
     first = next(parts, "")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="") as file:
             file.writelines(itertools.chain((first,), parts))
     except FileExistsError:

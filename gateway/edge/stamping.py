@@ -64,7 +64,11 @@ class Stamper:
         if clk is self._was:
             return
         if clk is ClockState.UNSYNCED:
-            log.warning("the device's clock is not set; samples are dated when it is, or by the bridge")
+            log.warning(
+                "the device's clock is not set. Each sample waits a minute for it, then the bridge dates it and it "
+                "alarms as unconfirmed. Mend time synchronisation, or say 'clock: {trust: always}' in edge.yaml "
+                "if it is right"
+            )
         elif self._was is ClockState.UNSYNCED:
             log.info("the device's clock is set now (%s)", clk)
         self._was = clk
