@@ -26,7 +26,8 @@ BEACON = Contract(600.0, 300.0, "beacon", router="router", wet_rank=3)
 
 
 def said(city: City) -> list[str]:
-    return [f"{t.body['change']} {t.body['rank']}{'' if t.rings else ' quiet'}" for t in city.told]
+    what = [t.body.get("notice") or f"{t.body['change']} {t.body['rank']}" for t in city.told]
+    return [f"{x}{'' if t.rings else ' quiet'}" for x, t in zip(what, city.told, strict=True)]
 
 
 # --- crisis-management gauges ----------------------------------------------------------------------------------------
@@ -46,14 +47,15 @@ def test_a_calm_week_of_a_crisis_gauge() -> None:
 
 
 def test_a_missed_health_report() -> None:
-    """A heartbeat and a quarter after the last one it is silent: told once, without a ring in the calm."""
+    """A heartbeat and a quarter after the last one it is silent: told once, without a ring in the calm; and when it has
+    been dead for a day, to staff in working hours."""
     city = City([gauge("c", contract=CRISIS)], beats(0, 1))
     city.run(DAY + 720 + 24 * HOUR + 2)
     assert city.state("c").condition is Condition.FRESH
     city.run(DAY + 720 + 30 * HOUR)
     assert (city.told, city.state("c").condition) == ([], Condition.LATE)
     city.run(7 * DAY)
-    assert said(city) == ["silent 0 quiet"]
+    assert said(city) == ["silent 0 quiet", "long_lost quiet"]
 
 
 def test_a_crisis_gauge_that_dies_above_its_start_level() -> None:
