@@ -20,7 +20,7 @@ _STATES = storefile.LATEST
 _SUSPENDED = "SELECT kind, tenant, station, since_ms, until_ms, by, note, rank FROM suspensions WHERE until_ms > ?"
 _TRANSITIONS = """SELECT channel, change, from_rank, to_rank, at_ms, value, confirmed, rings, decided_ms, key, level
  FROM transitions WHERE tenant = ? AND episode = ? ORDER BY id"""
-_NOTIFIED = """SELECT key, medium, recipient, state, attempts, reason, owed_ms, done_ms FROM outbox
+_NOTIFIED = """SELECT key, medium, recipient, state, attempts, reason, owed_ms, done_ms, next_ms, again FROM outbox
  WHERE key >= ? AND key < ? ORDER BY id"""
 _TESTS = (
     "SELECT test, count(*), count(answered_ms), min(asked_ms) FROM alert_tests GROUP BY test ORDER BY 4 DESC LIMIT ?"
@@ -58,7 +58,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """A notification and what became of it: owed, sent or given_up."""
+    """A notification and what became of it: owed, sent or given_up. `next_ms`: when it is tried again. `again`: how
+    often it was handed over once more, after a kill."""
 
     key: str
     medium: str
@@ -68,6 +69,8 @@ class Notified:
     reason: str | None
     owed_ms: int
     done_ms: int | None
+    next_ms: int | None
+    again: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,17 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from gateway import levelfile, peoplefile, processfile, profilefile, settings, stationfile, templatefile, yamlfile
+from gateway import (
+    levelfile,
+    peoplefile,
+    processfile,
+    profilefile,
+    recipientfile,
+    settings,
+    stationfile,
+    templatefile,
+    yamlfile,
+)
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError, Problem
 from gateway.fields import did_you_mean, instead
@@ -75,7 +85,8 @@ def check(folder: Path) -> list[Problem]:
 
 def inspect(folder: Path, now_ms: int | None = None) -> Folder:
     """Whatever of the files is present, and every problem of it; also where from `now_ms` on a role that is called has
-    nobody, which a bridge that starts does not refuse: it must alarm all the same."""
+    nobody, and what a medium needs that is not installed; a bridge that starts refuses neither: it must alarm all the
+    same."""
     now = SystemClock().now_ms() if now_ms is None else now_ms
     present = {name for name in (STATIONS, BRIDGE, EDGE, PEOPLE, LEVELS) if (folder / name).exists()}
     if (folder / PROFILES).is_dir():
@@ -184,6 +195,8 @@ class _Reader:
             found.registry = Registry(stationfile.stations(document, levels, found.profiles, found.path), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, self._table_names())
+            if self._now_ms is not None:
+                recipientfile.packages(document)
             if found.bridge:
                 own = templatefile.read(found.path, found.bridge, found.problems)
                 found.bridge = replace(found.bridge, templates=own)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import get_args
 
@@ -75,6 +76,20 @@ def recipients(
         for name in document.mapping(("notify", "recipients"))
     ]
     return tuple(recipient for recipient in found if recipient)
+
+
+def packages(document: Document, installed: Callable[[str], object] = find_spec) -> None:
+    """For `suimon check`: what a medium needs beside Suimon itself. A bridge that starts without it alarms by all its
+    other media, and says so at each message."""
+    for group in ("media", "recipients"):
+        for name in document.mapping(("notify", group)):
+            path: Path = ("notify", group, name)
+            kind = document.mapping(path).get("medium")
+            if kind == "chat" and installed("apprise") is None:
+                remedy = "pip install 'suimon[chat]' where the bridge runs"
+                document.add(
+                    (*path, "medium"), f"the package apprise, which speaks to chats, is missing here. {remedy}"
+                )
 
 
 def bad_address(kind: MediumKind, to: str) -> str | None:

@@ -170,6 +170,8 @@ END;
 _OUTBOX = """
 -- When what was not taken is tried again; its reason and attempts stand beside it while it is owed.
 ALTER TABLE outbox ADD COLUMN next_ms INTEGER;
+-- How often it was handed over once more, because a kill came between the hand-over and its record.
+ALTER TABLE outbox ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX outbox_sent ON outbox (medium, done_ms) WHERE state = 'sent';
 """
 

@@ -66,12 +66,17 @@ class Room:
     """A bridge's store and requests, and a gauge at its station; the clock stands where the test puts it."""
 
     def __init__(
-        self, folder: Path, people: People | None = PEOPLE, phone: settings.Recipient | None = None, **more: Any
+        self,
+        folder: Path,
+        people: People | None = PEOPLE,
+        phone: settings.Recipient | None = None,
+        topic: bool = False,
+        **more: Any,
     ) -> None:
         desk = settings.Recipient("desk", "console")
         phone = phone or settings.Recipient("voice:yamada", "console")
         self.settings = world.bridge(
-            folder / "store.db", recipients=(desk, phone), people=people, alert_topic=False, **more
+            folder / "store.db", recipients=(desk, phone), people=people, alert_topic=topic, **more
         )
         self.registry = world.registry()
         self.now_ms, self._seq = T0, 0
@@ -412,6 +417,26 @@ def test_maintenance(room: Room) -> None:
     assert "避難判断水位" in room.ask("maintenance.begin", station=STATION, for_s=3600)["reason"]
     done = room.ask("maintenance.begin", station=STATION, for_s=3600, force=True, note="rebuilt")
     assert done["state"] == "done"
+
+
+def test_the_alert_topic_knows_of_maintenance(tmp_path: Path) -> None:
+    """Its retained message is written anew when maintenance begins, is prolonged and ends, by a person or by its time:
+    no old rank and no calm stands there, and people are told nothing."""
+    room = Room(tmp_path, topic=True)
+    room.reads(2.6)
+    room.told()
+    room.ask("maintenance.begin", station=STATION, for_s=3600, force=True, note="rebuilt")
+    room.ask("maintenance.begin", station=STATION, for_s=7200, force=True, note="longer")
+    room.passes(2 * HOUR + 60_000, every_ms=10 * 60_000)
+    query = "SELECT key, recipient, body FROM outbox WHERE key LIKE '%//maintenance%' ORDER BY id"
+    rows = [(key, recipient, json.loads(body)) for key, recipient, body in storefile.rows(room.settings.store, query)]
+    assert len({key for key, _, _ in rows}) == 3
+    assert {recipient for _, recipient, _ in rows} == {"_alerts"}
+    changes = [(b["change"], b["condition"], b["rank"]) for _, _, b in rows]
+    assert changes == [*[("maintenance", "maintenance", 0)] * 2, ("maintenance_ended", "unknown", 0)]
+    assert rows[0][2]["text"]["ja"].startswith("春日橋：点検中\n")
+    assert "監視を再開しました" in rows[2][2]["text"]["ja"]
+    room.store.close()
 
 
 def test_forced_maintenance_ends_the_call(room: Room) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gateway import storefile
 from gateway.bridge.delivery import STICK, Deliverer, Row
+from gateway.bridge.handing import Handing
 from gateway.bridge.media import Refused, Unreached
 from gateway.bridge.notify import Outcome, Owed, delayed
 from gateway.bridge.store import Store
@@ -76,14 +77,17 @@ def test_every_message_has_its_fate(rings: list[bool], lives: list[list[str]], r
             body = json.dumps({"rings": ring, "rank": 3, "from_rank": 0})
             work.owed.append(Owed(f"{n}/duty", "webhook", "duty", body, T0))
         store.commit(work)
-        reasons = dict[str, str]()
+        reasons, taken = dict[str, str](), Counter[str]()
         for life, answers in enumerate([*lives, []]):
             outcomes, medium = list[Outcome](), Fickle(answers)
-            d = Deliverer("duty", medium, path, outcomes.append, lambda: T0, (0.0,))
+            d = Deliverer(
+                "duty", medium, path, outcomes.append, lambda: T0, (0.0,), handing=Handing.beside(path), via="post"
+            )
             for _ in range(200):
                 if not (rows := d._owed()):
                     break
                 d._send(rows)
+            taken += Counter(medium.taken)
             assert max(Counter(medium.taken).values(), default=0) <= 1
             ended = [x.key for x in outcomes if x.state != "retry"]
             assert len(ended) == len(set(ended))
@@ -92,10 +96,12 @@ def test_every_message_has_its_fate(rings: list[bool], lives: list[list[str]], r
                 work.report(outcomes)
                 store.commit(work)
                 reasons |= {x.key: x.reason or "" for x in outcomes if x.state == "given_up"}
-        rows = storefile.rows(path, "SELECT key, state, reason FROM outbox")
+        rows = storefile.rows(path, "SELECT key, state, reason, again FROM outbox")
         store.close()
     assert len(rows) == len(rings)
-    for key, state, reason in rows:
+    for key, state, reason, again in rows:
+        if state == "sent":
+            assert again == taken[key] - 1
         assert state in ("sent", "given_up")
         if state == "given_up":
             assert reason == reasons[key]

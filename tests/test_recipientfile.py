@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from gateway import config
+from gateway import config, recipientfile, yamlfile
 from gateway.errors import ConfigError
 from gateway.settings import Mail, Quota
 from tests import readme
@@ -169,3 +170,20 @@ def test_the_example_of_the_document(tmp_path: Path) -> None:
     assert {r.medium for r in bridge.recipients} | {m.medium for m in bridge.media.values()} >= {
         "mail", "sms", "voice", "line", "chat", "lamp", "webhook"
     }  # fmt: skip
+
+
+def test_a_chat_without_its_package_is_told_by_check(tmp_path: Path) -> None:
+    """With place, what is missing and the remedy; with the package nothing is said."""
+    folder = folder_of(tmp_path, GOOD)
+    document = yamlfile.read(folder / "bridge.yaml", "bridge.yaml")
+    recipientfile.packages(document, lambda _: "there")
+    assert document.problems == []
+    recipientfile.packages(document, lambda _: None)
+    (problem,) = document.problems
+    assert str(problem) == (
+        f"bridge.yaml:{problem.line}:{problem.col} notify.recipients.room.medium: the package apprise, which speaks to "
+        "chats, is missing here. pip install 'suimon[chat]' where the bridge runs"
+    )
+    assert (folder / "bridge.yaml").read_text(encoding="utf-8").splitlines()[problem.line - 1].startswith("    room:")
+    told = [p for p in config.inspect(folder).problems if "apprise" in p.message]
+    assert len(told) == (find_spec("apprise") is None)

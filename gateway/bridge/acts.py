@@ -267,9 +267,10 @@ def _suspend(
     key = (kind, station.tenant, station.id)
     until_ms, before = act.now_ms + length_ms, act.work.suspended(*key)
     since_ms = before.since_ms if before else act.now_ms
-    act.work.suspensions[key] = Suspension(
-        kind, station.tenant, station.id, since_ms, until_ms, act.by, said.note, rank
-    )
+    x = Suspension(kind, station.tenant, station.id, since_ms, until_ms, act.by, said.note, rank)
+    act.work.suspensions[key] = x
+    if kind == "maintenance":
+        act.work.alerts.telling.under_work(x, ended=False)
     body = {"kind": kind, "action": "prolong" if before else "begin", "until_ms": until_ms, "note": said.note}
     act.note(journal.Kind.SUSPENDED, None, station.tenant, station.id, **body)
     return {"station": station.id, "kind": kind, "until_ms": until_ms, "already": before is not None}

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from gateway import settings, storefile
+from gateway.bridge.handing import Handing
 from gateway.bridge.media import Medium, Refused, Unreached
 from gateway.bridge.notify import ALERT_TOPIC, Outcome, delayed
 from gateway.disk import DISK, Disk
@@ -104,7 +106,11 @@ class Deliverer:
         quota: Quota | None = None,
         idle_s: float = IDLE_S,
         keep_s: float = GIVE_UP_AFTER_S,
+        handing: Handing | None = None,
+        via: str = "",
     ) -> None:
+        self._handing, self._via = handing, via
+        self._begun = dict(handing.begun) if handing else dict[int, int]()
         self.name, self._backoff_s, self._disk, self._quota, self._idle_s = name, backoff_s, disk, quota, idle_s
         self._medium, self._store, self._report, self._now_ms = medium, store, report, now_ms
         self._steady_s, self._down_since = steady_s, math.inf  # by a clock that nobody sets: since no try succeeded
@@ -199,23 +205,39 @@ class Deliverer:
         attempts = self._attempts[row.id] = self._attempts.get(row.id, row.attempts) + 1
         try:
             self._within_quota(row)
+            if self._handing:
+                self._handing.begin(row.id)
             self._medium.send(row.key, self._as_late(row))
         except BROKEN as e:
             log.exception("notification to %s cannot be sent; given up (%s)", self.name, row.key)
             reason = f"{MediumReason.UNSENDABLE}: {type(e).__name__}"
-            self._finish(Outcome(row.id, "given_up", attempts, reason, row.key, None, self.name))
+            self._finish(self._outcome(row, "given_up", attempts, reason))
         except OSError as e:
             self._failed(row, attempts, Unreached(MediumReason.FAILED, type(e).__name__))
         except Refused as e:
             log.error("notification to %s refused: %s; given up (%s)", self.name, e, row.key)
-            self._finish(Outcome(row.id, "given_up", attempts, str(e), row.key, None, self.name))
+            self._finish(self._outcome(row, "given_up", attempts, str(e)))
         except Unavailable as e:
             self._failed(row, attempts, e)
         else:
             self._down_since, self._failures = math.inf, 0
             if attempts > 1:
                 log.info("notified %s after %d attempts", self.name, attempts)
-            self._finish(Outcome(row.id, "sent", attempts, None, row.key, None, self.name))
+            self._finish(self._outcome(row, "sent", attempts))
+
+    def _outcome(
+        self,
+        row: Row,
+        state: Literal["sent", "given_up", "retry"],
+        attempts: int,
+        reason: str | None = None,
+        next_ms: int | None = None,
+    ) -> Outcome:
+        """What became of it, and of one that is sent how often earlier processes had handed it over before."""
+        again = self._begun.pop(row.id, 0) if state == "sent" else 0
+        if self._handing and state != "sent":
+            self._handing.failed(row.id)
+        return Outcome(row.id, state, attempts, reason, row.key, next_ms, self.name, again, self._via)
 
     def _as_late(self, row: Row) -> str:
         """The body, which says so where it comes long after it was owed."""
@@ -239,13 +261,13 @@ class Deliverer:
         for old in past:
             log.error("notification to %s given up, it is history: %s (%s)", self.name, e, old.key)
             tried = self._attempts.get(old.id, old.attempts)
-            self._finish(Outcome(old.id, "given_up", tried, str(e), old.key, None, self.name))
+            self._finish(self._outcome(old, "given_up", tried, str(e)))
         if row.id in self._done:
             return
         wait_s = self._backoff_s[min(self._failures, len(self._backoff_s)) - 1]
         wait_s = max(wait_s, e.wait_s) if isinstance(e, Unreached) else wait_s
         again_ms = self._now_ms() + round(wait_s * 1000)
-        self._report(Outcome(row.id, "retry", attempts, str(e), row.key, again_ms, self.name))
+        self._report(self._outcome(row, "retry", attempts, str(e), again_ms))
         self._pause(wait_s)
 
     def _pause(self, wait_s: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gateway.bridge.ledger import REJECTED, STORED, DeviceLedger
 from gateway.bridge.room import Usage
@@ -16,6 +17,7 @@ from gateway.bridge.work import Memory, Work
 from gateway.errors import GoneReason, NoticeCode, RejectCode
 from gateway.model import Change, Condition, Flag
 
+K = TypeVar("K")
 Labelled = tuple[tuple[str, ...], float]  # label values, number
 
 
@@ -37,7 +39,7 @@ METRICS = (
     Metric("observations_total", "counter", ("flag",), "values and faults stored, by quality flag"),
     Metric("dead_letters_total", "counter", ("code",), "dead letters written, by reject code"),
     Metric("transitions_total", "counter", ("change",), "changes of alert states, by kind"),
-    Metric("notifications_total", "counter", ("state",), "notifications sent or given up"),
+    Metric("notifications_total", "counter", ("medium", "state"), "notifications sent, given up, or to be tried again"),
     Metric("commits_total", "counter", (), "transactions of the store"),
     Metric("commit_seconds_total", "counter", (), "time spent in them"),
     Metric("commit_failures_total", "counter", (), "transactions that the disk refused; they are tried again"),
@@ -51,6 +53,7 @@ METRICS = (
     Metric("samples_held", "gauge", (), "samples that devices hold and the bridge lacks, by their last statements"),
     Metric("samples_gone", "gauge", ("reason",), "samples that will never arrive, by reason"),
     Metric("notices", "gauge", ("code",), "conditions of the house that last, by code"),
+    Metric("notifications_again_total", "counter", (), "notifications handed over a second time, after a kill"),
     Metric("notifications_owed", "gauge", (), "notifications that nobody has taken yet"),
     Metric("influx_rows_waiting", "gauge", (), "rows that InfluxDB does not have yet; 0 without InfluxDB"),
     Metric("store_bytes", "gauge", (), "what the store's pages and its write-ahead log fill"),
@@ -68,7 +71,8 @@ class Totals:
     flags: Mapping[str, int] = field(default_factory=dict)
     letters: Mapping[str, int] = field(default_factory=dict)
     changes: Mapping[str, int] = field(default_factory=dict)
-    notifications: Mapping[str, int] = field(default_factory=dict)
+    notifications: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by medium and state
+    again: int = 0
     commits: int = 0
     commit_s: float = 0.0
 
@@ -79,13 +83,14 @@ class Totals:
             _plus(self.flags, Counter(o.flag.name.lower() for o in work.observations)),
             _plus(self.letters, Counter(x.code.value for x in work.letters)),
             _plus(self.changes, Counter(t.change.value for t in work.transitions)),
-            _plus(self.notifications, Counter(j.state for j in work.jobs)),
+            _plus(self.notifications, Counter((j.medium, j.state) for j in work.jobs)),
+            self.again + sum(j.again for j in work.jobs),
             self.commits + 1,
             self.commit_s + took_s,
         )
 
 
-def _plus(old: Mapping[str, int], new: Mapping[str, int]) -> Mapping[str, int]:
+def _plus(old: Mapping[K, int], new: Mapping[K, int]) -> Mapping[K, int]:
     return dict(Counter(old) + Counter(new)) if new else old  # a sum of counters leaves zeros out
 
 
@@ -101,6 +106,7 @@ class Look:
     devices: Mapping[str, int]
     stations: Mapping[int, int]
     owed: int
+    media: tuple[str, ...]
     influx_waiting: int
     room: Usage
     pruned: int
@@ -109,23 +115,27 @@ class Look:
 
 def values(totals: Totals, look: Look, memory: Memory) -> Iterator[tuple[Metric, list[Labelled]]]:
     """Every metric with its numbers, in the order of the table."""
-    found = _totals(totals) | _look(look) | _memory(memory)
+    found = _totals(totals, look.media) | _look(look) | _memory(memory)
     for metric in METRICS:
         yield metric, found[metric.name]
 
 
-def _totals(t: Totals) -> dict[str, list[Labelled]]:
+def _totals(t: Totals, media: Iterable[str]) -> dict[str, list[Labelled]]:
     return {
         **{f"samples_{name}_total": _one(t.samples.get(name, 0)) for name in SAMPLES},
         "observations_total": _by([f.name.lower() for f in Flag], t.flags),
         "dead_letters_total": _by(RejectCode, t.letters),
         "transitions_total": _by(Change, t.changes),
-        "notifications_total": _by(("sent", "given_up"), t.notifications),
+        "notifications_total": [
+            ((medium, state), float(t.notifications.get((medium, state), 0))) for medium in media for state in OUTCOMES
+        ],
+        "notifications_again_total": _one(t.again),
         "commits_total": _one(t.commits),
         "commit_seconds_total": _one(t.commit_s),
     }
 
 
+OUTCOMES = ("sent", "retry", "given_up")
 SAMPLES = ("received", "accepted", "rejected", "duplicate")
 
 

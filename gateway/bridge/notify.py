@@ -12,7 +12,7 @@ from gateway.bridge import wording
 from gateway.bridge.facts import Facts
 from gateway.calling import Call
 from gateway.channelstate import ChannelState
-from gateway.episodes import Course
+from gateway.episodes import Course, Suspension
 from gateway.model import Change, Transition
 from gateway.stations import Channel, LevelTable, Station
 from gateway.templates import LANGUAGES, Language, Template
@@ -38,10 +38,17 @@ class Owed:
         return self.rings or not self.dialled
 
 
+def media_of(bridge: settings.Bridge) -> dict[str, str]:
+    """The name of its medium by recipient; the retained topic is one too."""
+    found = {r.name: r.via or r.medium for r in bridge.recipients}
+    return found | ({ALERT_TOPIC: "mqtt"} if bridge.alert_topic else {})
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an outbox row: `sent`, `given_up` with the reason, or `retry`: it was not taken, with the reason,
-    and is tried again at `next_ms`."""
+    and is tried again at `next_ms`. `again`: how often it was handed over before a kill, and not
+    recorded: so many deliveries are repeats, under the same key."""
 
     outbox_id: int
     state: Literal["sent", "given_up", "retry"]
@@ -50,6 +57,8 @@ class Outcome:
     key: str = ""
     next_ms: int | None = None
     recipient: str = ""
+    again: int = 0
+    medium: str = ""
 
 
 def owed(
@@ -79,6 +88,36 @@ def owed(
         text = json.dumps(body | public, ensure_ascii=False)
         out.append(Owed(f"{t.key}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, text, now_ms))
     return out
+
+
+def under_work(station: Station, x: Suspension, ended: bool, levels: LevelTable, now_ms: int) -> Owed:
+    """What the alert topic of a station is owed when maintenance begins, is prolonged, or ends: nobody who reads only
+    the topic takes an old rank, or calm, for the present. A station begins anew after it, so no rank stands."""
+    ja, en = ("不明", "unknown") if ended else ("点検中", "maintenance")
+    what = "maintenance_ended" if ended else "maintenance"
+    (subject_ja, text_ja), (subject_en, text_en) = wording.under_work(station, x, now_ms if ended else None)
+    body = {
+        "key": f"{x.tenant}/{x.station}//{what}/{x.since_ms}-{now_ms if ended else x.until_ms}",
+        "tenant": x.tenant,
+        "station": x.station,
+        "channel": "",
+        "episode": "",
+        "change": what,
+        "rank": 0,
+        "level": "",  # not normal: that is said of fresh data alone
+        "level_table": levels.name,
+        "name": {"ja": ja, "en": en},
+        "held": False,
+        "condition": "unknown" if ended else "maintenance",
+        "confirmed": True,
+        "rings": False,
+        "value": None,
+        "observed_ms": now_ms,
+        "until_ms": None if ended else x.until_ms,
+        "subject": {"ja": subject_ja, "en": subject_en},
+        "text": {"ja": text_ja, "en": text_en},
+    }
+    return Owed(f"{body['key']}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, json.dumps(body, ensure_ascii=False), now_ms)
 
 
 def _templates(bridge: settings.Bridge, to: settings.Recipient) -> dict[Language, Template]:

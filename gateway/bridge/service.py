@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gateway import pipeline, settings, wire
-from gateway.bridge import influx, timekeeping
+from gateway.bridge import influx, notify, timekeeping
 from gateway.bridge.capfeed import Feed
 from gateway.bridge.delivery import GIVE_UP_AFTER_S, KEEP_S, Deliverer, Spending, quotas
+from gateway.bridge.handing import Handing
 from gateway.bridge.media import AlertTopic, Keeper, Lamp, medium_of
 from gateway.bridge.notify import ALERT_TOPIC, Outcome
 from gateway.bridge.presence import Displaced, Place, Presence
@@ -115,8 +116,10 @@ class Service:
         store, report = bridge.store, self._report
         keep = {r.name: KEEP_S.get(r.medium, GIVE_UP_AFTER_S) for r in bridge.recipients}
         keep[ALERT_TOPIC] = math.inf  # a state is never history
+        make = partial(Deliverer, disk=disk, handing=Handing.beside(store))
+        via = notify.media_of(bridge)
         return [
-            Deliverer(name, m, store, report, now_ms, disk=disk, quota=quota, keep_s=keep[name])
+            make(name, m, store, report, now_ms, quota=quota, keep_s=keep[name], via=via[name])
             for name, m, quota in media
         ]
 

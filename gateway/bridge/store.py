@@ -307,11 +307,12 @@ class Store:
                 "DELETE FROM requests WHERE id <= ? AND state <> 'asked'", (reply.request - REQUESTS_KEPT,)
             )
         self._db.executemany(
-            "UPDATE outbox SET state = ?, attempts = ?, reason = ?, done_ms = ?, next_ms = ? WHERE id = ?",
+            """UPDATE outbox SET state = ?, attempts = ?, reason = ?, done_ms = ?, next_ms = ?, again = again + ?
+               WHERE id = ?""",
             [
-                ("owed", j.attempts, j.reason, None, j.next_ms, j.outbox_id)
+                ("owed", j.attempts, j.reason, None, j.next_ms, j.again, j.outbox_id)
                 if j.state == "retry"
-                else (j.state, j.attempts, j.reason, now, None, j.outbox_id)
+                else (j.state, j.attempts, j.reason, now, None, j.again, j.outbox_id)
                 for j in work.jobs
             ],
         )

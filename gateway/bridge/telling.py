@@ -243,10 +243,20 @@ class Telling:
             if course is not episode.course:
                 self._work.episodes[slot] = replace(episode, course=course)
 
+    def under_work(self, x: Suspension, ended: bool) -> None:
+        """The station's alert topic says that it is under maintenance, or is watched again."""
+        work, rules = self._work, self._work.rules
+        station = rules.registry.station(x.tenant, x.station)
+        if station is None or not rules.bridge.alert_topic:
+            return
+        work.owed.append(notify.under_work(station, x, ended, rules.registry.levels, rules.now_ms))
+
     def end(self, suspension: Suspension, by: str, why: str) -> None:
         """End a mute or maintenance."""
         work, x = self._work, suspension
         work.suspensions[(x.kind, x.tenant, x.station)] = None
+        if x.kind == "maintenance":
+            self.under_work(x, ended=True)
         body = {"kind": x.kind, "action": "end", "since_ms": x.since_ms, "why": why}
         now = work.rules.now_ms
         work.entries.append(journal.Entry(now, journal.Kind.SUSPENDED, x.tenant, x.station, by=by, body=body))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway import settings, storefile
 from gateway.bridge.heartbeat import Heartbeat
 from gateway.bridge.metrics import Look, Totals, text
+from gateway.bridge.notify import media_of
 from gateway.bridge.receiver import Receiver
 from gateway.bridge.room import Room
 from gateway.bridge.watch import Health, Watch
@@ -144,6 +145,7 @@ class Vitals:
             devices=self._devices(),
             stations=Counter(stations.values()),
             owed=self._number(OWED),
+            media=tuple(sorted(set(media_of(self._bridge).values()))),
             influx_waiting=max(0, self._number(WAITING) - position) if position is not None else 0,
             room=sight.room.usage,
             pruned=sight.room.pruned,

@@ -15,6 +15,7 @@ from gateway.bridge import wording_en, wording_ja
 from gateway.bridge.facts import Facts
 from gateway.bridge.wording_ja import JST as JST
 from gateway.channelstate import ChannelState
+from gateway.episodes import Suspension
 from gateway.model import Change, Transition
 from gateway.stations import LevelTable, Station
 from gateway.templates import Language, Template
@@ -127,6 +128,26 @@ def unanswered(subject: str, text: str, rounds: int, language: Language) -> tupl
     lines = text.removeprefix(before).split("\n")
     lines = [head + lines[0], *lines[1:3], line.format(rounds), *lines[3:]]
     return ahead + short + subject.removeprefix(ahead), before + "\n".join(lines)
+
+
+def under_work(station: Station, x: Suspension, ended_ms: int | None) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(subject, text) in Japanese and English: maintenance begins or is prolonged, or has ended."""
+    ja, en = ("点検中", "under maintenance") if ended_ms is None else ("点検を終了", "maintenance has ended")
+    since, until = x.since_ms, x.until_ms if ended_ms is None else ended_ms
+    plan = ended_ms is None
+    lines_ja = [f"{station.name_ja}：{ja}", f"{time_ja(since)}から{time_ja(until)}まで{'（予定）' * plan}"]
+    lines_en = [f"{station.name_en}: {en}", f"{time_en(since)} to {time_en(until)}{' (planned)' * plan}"]
+    if plan:
+        lines_ja.append("点検中の観測値は警報に用いません。現在の状況は不明です。")
+        lines_en.append("What is measured meanwhile raises no alert. The present state is unknown.")
+    else:
+        lines_ja.append("監視を再開しました。新しい観測値が届くまで、現在の状況は不明です。")
+        lines_en.append("Watched again. The present state is unknown until a new observation comes.")
+    brief = f"（{time_ja(until)}まで）" if plan else ""
+    return (
+        (f"【{SENDER_JA}】{station.name_ja} {ja}{brief}", "\n".join([*lines_ja, DISCLAIMER_JA])),
+        (f"[{SENDER_EN}] {station.name_en}: {en}", "\n".join([*lines_en, DISCLAIMER_EN])),
+    )
 
 
 def delayed(minutes: int) -> tuple[str, str]:

@@ -110,8 +110,8 @@ def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
         "held": bool(state and state.held),
         "contact": contacts.STANDS_JA if state and channel and contacts.waits(state, channel) else None,
         "acknowledged": None if calling.unseen(course) else _act(course.acknowledged_by, course.acknowledged_ms),
-        "judgement": {"what": course.judgement, "by": course.judged_by, "basis": course.basis, "note": course.note,
-                      "at": times.iso(course.judged_ms)} if course.judgement else None,
+        "judgement": {"what": _judged(e), "by": course.judged_by, "basis": course.basis, "note": course.note,
+                      "at": times.iso(course.judged_ms)} if course.judged_by else None,
         "calling": _calling(at, e, station),
         "told": len(course.told),
         "muted_until": times.iso(mute.until_ms) if mute and not drill else None,
@@ -137,6 +137,12 @@ def _steps(at: Place, e: Episode, station: Station | None) -> list[dict[str, Any
         for c, step in told
         if step is not None
     ]
+
+
+def _judged(e: Episode) -> str:
+    """What the person did who spoke last: confirmed, rejected or closed."""
+    closing = e.closed_ms is not None and e.course.judged_ms == e.closed_ms
+    return "closed" if closing and e.course.judgement != "rejected" else e.course.judgement or "closed"
 
 
 def _states(now: Now, e: Episode, station: Station | None) -> list[tuple[str, ChannelState]]:
@@ -312,7 +318,10 @@ def show_lines(x: dict[str, Any]) -> list[str]:
         about = n["key"].removeprefix(f"{e['tenant']}/{e['episode']}/").split("/")  # channel/change/time/recipient …
         done = f" at {_second(n['done'])}" if n["done"] else ""
         why = f", {n['reason']}" if n["reason"] else ""
-        how = f"{n['state'].replace('_', ' ')}{done}{why}"
+        tries = f", attempt {n['attempts']}" if n["attempts"] > 1 else ""
+        tries += f", again at {_second(n['next'])}" if n["next"] and n["state"] == "owed" else ""
+        tries += f", handed over {n['again'] + 1} times (a kill)" if n["again"] else ""
+        how = f"{n['state'].replace('_', ' ')}{done}{tries}{why}"
         lines.append(f"  {_clock(n['owed'])}  {_who(n)}  {'/'.join(x for x in about[:2] if x)}: {how}")
     return lines
 

@@ -23,9 +23,10 @@ _STATES = "SELECT tenant, device, status FROM devices"
 _BEHIND = """SELECT coalesce((SELECT max(id) FROM observations), 0)
  - coalesce((SELECT position FROM cursors WHERE name = 'influx'), 0)"""
 _NOTICES = "SELECT code, tenant, device, detail, since_ms FROM notices WHERE ended_ms IS NULL ORDER BY since_ms, id"
-_OWED = (
-    "SELECT recipient, count(*), min(owed_ms) FROM outbox WHERE state = 'owed' GROUP BY recipient ORDER BY recipient"
-)
+# With max(attempts), SQLite takes the other columns from the row that was tried most.
+_OWED = """SELECT recipient, medium, count(*), min(owed_ms), max(attempts), reason, next_ms FROM outbox
+ WHERE state = 'owed' GROUP BY recipient ORDER BY recipient"""
+_AGAIN = "SELECT coalesce(sum(again), 0) FROM outbox"
 _ASKED = "SELECT count(*) FROM requests WHERE state = 'asked'"
 
 
@@ -57,6 +58,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
             behind = db.execute(_BEHIND).fetchone()[0]
             notices = db.execute(_NOTICES).fetchall()
             owed = db.execute(_OWED).fetchall()
+            again = db.execute(_AGAIN).fetchone()[0]
             asked = db.execute(_ASKED).fetchone()[0]
         except sqlite3.OperationalError as e:
             raise Unavailable(f"cannot read the store {bridge.store}: {e}") from e
@@ -76,7 +78,19 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
             {"code": code, "device": f"{t}/{d}" if d else "", "detail": detail, "since": times.iso(at)}
             for code, t, d, detail, at in notices
         ],
-        "owed": [{"recipient": name, "count": n, "oldest": times.iso(at)} for name, n, at in owed],
+        "owed": [
+            {
+                "recipient": name,
+                "medium": medium,
+                "count": n,
+                "oldest": times.iso(at),
+                "attempts": tried,
+                "reason": reason,
+                "next": times.iso(next_ms),
+            }
+            for name, medium, n, at, tried, reason, next_ms in owed
+        ],
+        "delivered_again": again,
         "requests": asked,
     }
 
@@ -109,6 +123,20 @@ def running(path: Path) -> bool | None:
     return any(f":{inode} " in line and " FLOCK " in line for line in lines)
 
 
+def _owed(rows: list[dict[str, Any]]) -> list[str]:
+    """A small table: to whom how much waits, since when, how often it was tried, why it was not taken, when next."""
+    if not rows:
+        return []
+    table = [("owed to", "medium", "waits", "since", "tried", "again at", "why")]
+    for o in rows:
+        why = o["reason"] or ("not tried yet" if not o["attempts"] else "")
+        table.append(
+            (o["recipient"], o["medium"], f"{o['count']:,}", o["oldest"], str(o["attempts"]), o["next"] or "-", why)
+        )
+    widths = [max(len(row[i]) for row in table) for i in range(6)]
+    return ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[6]]) for row in table]
+
+
 def _lines(x: dict[str, Any]) -> list[str]:
     runs = {True: "running", False: "not running", None: "running or not: this system does not say"}[x["running"]]
     store, devices, samples = x["store"], x["devices"], x["samples"]
@@ -128,5 +156,7 @@ def _lines(x: dict[str, Any]) -> list[str]:
         about = f"{n['device']}: " if n["device"] else ""
         detail = f" ({n['detail']})" if n["detail"] else ""
         lines.append(f"notice   {about}{sentence}{detail}, since {n['since']}")
-    lines += [f"owed     {o['count']:,} to {o['recipient']}, the oldest since {o['oldest']}" for o in x["owed"]]
+    lines += _owed(x["owed"])
+    if x["delivered_again"]:
+        lines.append(f"twice    {x['delivered_again']:,} notifications were handed over again, after a kill")
     return lines if not x["requests"] else [*lines, f"requests {x['requests']} not answered yet"]
