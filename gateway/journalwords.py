@@ -165,11 +165,12 @@ def _notification(facts: dict[str, Any], ja: bool) -> str:
     why = (f"：{reason}" if ja else f": {reason}") if reason else ""
     subject = (facts.get("subject") or {}).get("ja" if ja else "en", "")
     what = (f"「{subject}」" if ja else f': "{subject}"') if subject else ""
-    to = (
-        f"{facts.get('recipient')}（{facts.get('medium')}）"
-        if ja
-        else f"{facts.get('recipient')} ({facts.get('medium')})"
-    )
+    by = "、" if ja else ", "
+    via = by.join(str(facts[x]) for x in ("recipient", "medium") if facts.get(x))
+    who = str(facts.get("who") or "")
+    if not who:
+        who, via = str(facts.get("recipient")), str(facts.get("medium"))
+    to = f"{who}（{via}）" if ja else f"{who} ({via})"
     return f"{to}へ{what}{outcome}{tries}{why}" if ja else f"{to} {outcome}{tries}{why}{what}"
 
 

@@ -46,6 +46,7 @@ WORDS: dict[str, str] = {
 
 _WORD = re.compile(r"\{([^{}\n]*)\}")
 _PART = re.compile(r"\[([^\[\]\n]*)\]")
+FIRST_LINES = 3  # below the subject: what a phone shows, and what is spoken
 MAX_LINES, MAX_CHARACTERS = 40, 4000
 
 
@@ -97,6 +98,17 @@ def mistakes(text: str) -> list[Mistake]:
     names = {word for line in lines[1:] for word in _WORD.findall(_PART.sub("", line))}
     missing = [word for word in ("place", "what") if word not in names]
     found += [Mistake(2, 1, f"'{{{word}}}' is missing below the subject: what is it about?") for word in missing]
+    head = [lines[0], *[line for line in lines[1:] if line.strip()][:FIRST_LINES]]
+    said = {word for line in head for word in _WORD.findall(line)}
+    found += [
+        Mistake(
+            2,
+            1,
+            f"'{{{word}}}' is missing in subject and first {FIRST_LINES} lines: a phone shows no more",
+        )
+        for word in ("rank", "time")
+        if word not in said and not (word == "time" and "brief" in said)
+    ]
     for number, line in enumerate(lines, 1):
         found += _in_line(number, line)
     return found

@@ -186,6 +186,12 @@ def test_simulators_know_no_shell(path: Path) -> None:
     assert not {part_of(module) for module in imports(path)} & (SHELLS | {"demo", "cli"})
 
 
+@pytest.mark.parametrize("path", [p for p in SIMULATORS if p.stem in {"stormyears", "gauge"}], ids=name)
+def test_what_scores_the_alarm_shares_nothing_with_it(path: Path) -> None:
+    """The rivers and the faults by which detection is measured come from code and constants of their own."""
+    assert not any(module.partition(".")[0] == "gateway" for module in imports(path))
+
+
 @pytest.mark.parametrize("path", [p for p in OURS if part_of_file(p) not in {"cli", "demo"}], ids=name)
 def test_the_gateway_needs_no_simulator(path: Path) -> None:
     """Only the demonstration and the command line know the simulators."""

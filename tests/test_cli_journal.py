@@ -6,6 +6,7 @@ import csv
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway import config, journalfile, knownat
+from gateway import config, journalfile, journalwords, knownat
 from gateway.bridge.notify import Outcome
 from gateway.bridge.requests import Requests
 from gateway.bridge.store import Store
@@ -22,6 +23,7 @@ from gateway.bridge.work import Memory, Rules, Work
 from gateway.cli.main import app
 from gateway.journal import Entry, Kind, Row
 from gateway.model import Flag
+from gateway.people import Member, People, Plan, Role
 from tests import capxml, world
 from tests.test_cli_alert import BRIDGE, STATIONS
 
@@ -295,6 +297,24 @@ def test_what_became_of_notifications_is_told(house: House) -> None:
     assert text["ja"].startswith("desk（console）へ「【水位情報】")
     assert text["ja"].endswith("」送信できず、3回目：no such number")
     assert text["en"].startswith('desk (console) given up, attempt 3: no such number: "[Water level]')
+
+
+def test_whose_address_it_was_stands_in_the_journal(house: House) -> None:
+    """By the members of then; in ten years nobody knows whose number that was."""
+    duty = Member("duty", "田中 花子", ("desk",))
+    people = People({"duty": Role("duty", "当直", "Duty")}, (duty,), (Plan(2, ("duty",)),), lambda _: False)
+    house.bridge = replace(house.bridge, people=people)
+    with house:
+        house.reads(0, 1.0)
+        house.reads(10, 3.5)
+        ((number, key),) = sqlite3.connect(house.bridge.store).execute("SELECT id, key FROM outbox").fetchall()
+        work = house.work(11)
+        work.report([Outcome(number, "sent", 1, None, key)])
+        house.write(work)
+    (row,) = (x for x in house.rows() if x.kind == Kind.NOTIFICATION)
+    assert (row.facts["who"], row.facts["recipient"]) == ("田中 花子", "desk")
+    text = journalwords.sentence(row, house.registry.levels)
+    assert text.startswith("田中 花子（desk、console）へ「【水位情報】")
 
 
 # --- the chain -----------------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ from tests import readme, world
 from tests.test_recipientfile import folder_of
 from tests.wording.situations import STATIONS, Situation
 
-OWN = "高松市 {place} {what}\n{place} {what}[（差 {difference}）]\n[{by}]\n観測 {time}\n河川課 087-000-0000\n"
+OWN = (
+    "高松市 {place} {what}\n{place} {what}[（差 {difference}）]\n[{by}]\n観測 {time}[（{rank}）]\n河川課 087-000-0000\n"
+)
 
 
 def situation(what: str) -> Situation:
@@ -36,7 +38,7 @@ def test_an_operators_words_take_the_place_of_ours() -> None:
     assert subject == "【水位情報】高松市 春日橋 氾濫危険水位を超過"
     assert text.split("\n") == [
         "春日橋 氾濫危険水位を超過（差 +0.06 m）",
-        "観測 11月25日(火) 01:00",
+        "観測 11月25日(火) 01:00（警戒レベル4相当）",
         "河川課 087-000-0000",
         wording.DISCLAIMER_JA,
     ]
@@ -99,7 +101,7 @@ def test_each_recipient_reads_the_words_of_its_medium() -> None:
     [
         (
             "default.ja.txt",
-            "{place}\n{place} {wat}\n",
+            "{place} {rank} {time}\n{place} {wat}\n",
             [
                 "templates/default.ja.txt:2:1 '{what}' is missing below the subject: what is it about?",
                 "templates/default.ja.txt:2:9 there is no word 'wat'. Did you mean 'what'?",
@@ -117,12 +119,20 @@ def test_each_recipient_reads_the_words_of_its_medium() -> None:
         ),
         (
             "default.en.txt",
-            "{place}\n{place} {what} [{time}\n",
+            "{place} {rank}\n{place} {what} [{time}\n",
             ["templates/default.en.txt:2:16 '[' and ']' do not belong together"],
         ),
         (
+            "default.ja.txt",
+            "{place}\n{place} {what}\n\n1\n2\n{time} {rank}\n",
+            [
+                "templates/default.ja.txt:2:1 '{rank}' is missing in subject and first 3 lines: a phone shows no more",
+                "templates/default.ja.txt:2:1 '{time}' is missing in subject and first 3 lines: a phone shows no more",
+            ],
+        ),
+        (
             "default.en.txt",
-            "\n{place} {what}\n",
+            "\n{place} {what} {rank} {time}\n",
             ["templates/default.en.txt:1:1 the first line is the subject, and it is empty"],
         ),
     ],
@@ -142,10 +152,13 @@ def test_a_folder_of_templates(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "  recipients:\n    desk: {medium: console}\n")
     (folder / "templates").mkdir()
     (folder / "templates" / "default.ja.txt").write_bytes(b"\xef\xbb\xbf" + OWN.replace("\n", "\r\n").encode())
-    (folder / "templates" / "desk.en.txt").write_text("{place}\n{place} {what}\n")
+    (folder / "templates" / "desk.en.txt").write_text("{place}\n{place} {what} {rank} {time}\n")
     (folder / "templates" / ".swp").write_text("")
     bridge, _ = config.load_bridge(folder)
-    assert bridge.templates == {("default", "ja"): parse(OWN), ("desk", "en"): parse("{place}\n{place} {what}")}
+    assert bridge.templates == {
+        ("default", "ja"): parse(OWN),
+        ("desk", "en"): parse("{place}\n{place} {what} {rank} {time}"),
+    }
     assert replace(bridge, templates={}).recipients == bridge.recipients
     assert templatefile.FOLDER == "templates"
     assert templates.LANGUAGES == ("ja", "en")

@@ -96,10 +96,17 @@ def _sent(db: sqlite3.Connection, work: Work) -> list[Entry]:
         said = {"key": key, "medium": medium, "recipient": recipient, "outcome": job.state, "attempts": job.attempts}
         body = {**said, "rings": about.get("rings", False), "subject": about.get("subject") or {}}
         body |= {"reason": job.reason} if job.reason else {}
+        body |= {"who": who} if (who := _who(work, recipient)) else {}
         body |= {"drill": True} if str(about.get("episode")).startswith("drill.") else {}
         tenant, station, episode = (str(about.get(x) or "") for x in ("tenant", "station", "episode"))
         out.append(Entry(now, Kind.NOTIFICATION, tenant, station, episode, body=body))
     return out
+
+
+def _who(work: Work, recipient: str) -> str:
+    """Whose address it is now: in ten years nobody knows whose number that was."""
+    people = work.rules.bridge.people
+    return "・".join(dict.fromkeys(m.name for m in people.members if recipient in m.recipients)) if people else ""
 
 
 def in_force(db: sqlite3.Connection) -> dict[Place, str]:
