@@ -299,7 +299,14 @@ FROM assessments x JOIN channels c ON c.id = x.channel_id
      JOIN observations o ON o.channel_id = x.channel_id AND o.observed_ms = x.observed_ms
 WHERE x.id > ? ORDER BY x.id LIMIT ?"""  # noqa: S608 - ours
 
-OWED = "SELECT id, key, body, attempts, owed_ms FROM outbox WHERE recipient = ? AND state = 'owed' ORDER BY id LIMIT ?"
+# To a recipient, in order: the oldest, and the newest of what rings, however much waits before it.
+OWED = """
+SELECT id, key, attempts, owed_ms, coalesce(json_extract(body, '$.rings'), 0) FROM outbox WHERE id IN (
+  SELECT id FROM (SELECT id FROM outbox WHERE recipient = ?1 AND state = 'owed' ORDER BY id LIMIT ?2)
+  UNION
+  SELECT id FROM (SELECT id FROM outbox WHERE recipient = ?1 AND state = 'owed' AND json_extract(body, '$.rings')
+                  ORDER BY id DESC LIMIT ?2)) ORDER BY id"""
+BODY = "SELECT body FROM outbox WHERE id = ?"
 
 SENT_SINCE = "SELECT count(*) FROM outbox WHERE medium = ? AND state = 'sent' AND done_ms >= ?"
 RUNG_SINCE = f"{SENT_SINCE} AND json_extract(body, '$.rings')"

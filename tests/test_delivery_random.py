@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import storefile
-from gateway.bridge.delivery import STICK, Deliverer, Row
+from gateway.bridge.delivery import AT_ONCE, STICK, Deliverer, Row
 from gateway.bridge.handing import Handing
 from gateway.bridge.media import Refused, Unreached
 from gateway.bridge.notify import Outcome, Owed, delayed
@@ -110,7 +110,7 @@ def test_every_message_has_its_fate(rings: list[bool], lives: list[list[str]], r
 
 def test_one_that_is_never_taken_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
     """Its turn goes to others after a few tries: a message alone may be what a medium cannot take."""
-    rows = [Row(1, "poison", json.dumps({"rings": True}), T0), Row(2, "quiet", json.dumps({"rings": False}), T0)]
+    rows = [Row(1, "poison", T0, urgent=True), Row(2, "quiet", T0, urgent=False)]
     d = Deliverer("duty", Fickle([]), tmp_path / "no.db", lambda _: None, lambda: T0)
     tried = []
     for _ in range(2 * STICK + 1):
@@ -118,6 +118,25 @@ def test_one_that_is_never_taken_keeps_nobody_waiting_for_long(tmp_path: Path) -
         d._attempts[row.id] = d._attempts.get(row.id, 0) + 1
         tried.append(row.key)
     assert tried == ["poison"] * STICK + ["quiet"] * STICK + ["poison"]
+
+
+def test_what_rings_is_seen_behind_a_long_queue(tmp_path: Path) -> None:
+    """A medium that was away for a day has more waiting for it than is looked at; what rings now goes first."""
+    path = tmp_path / "store.db"
+    store = Store(path)
+    bridge = world.bridge(path)
+    work = world.work(store.load(), bridge)
+    bodies = [json.dumps({"rings": n == AT_ONCE + 50, "n": n}) for n in range(AT_ONCE + 100)]
+    work.owed += [Owed(f"{n}/duty", "webhook", "duty", body, T0) for n, body in enumerate(bodies)]
+    store.commit(work)
+    d = Deliverer("duty", Fickle([]), path, lambda _: None, lambda: T0)
+    rows = d._owed()
+    assert [row.key for row in rows] == [f"{n}/duty" for n in (*range(AT_ONCE), AT_ONCE + 50)]
+    assert d._next(rows).key == f"{AT_ONCE + 50}/duty"
+    body = d._body(rows[-1])
+    assert body is not None
+    assert json.loads(body)["n"] == AT_ONCE + 50
+    store.close()
 
 
 def test_what_comes_long_after_it_was_owed_says_so() -> None:

@@ -33,6 +33,8 @@ LATE_MS = 10 * 60_000  # owed for longer: the message says so
 STICK = 3  # tries of the same message before others have their turn: it may be this one that is not taken
 # What a mistake in a medium, or in a package that it uses, ends in: that message is given up, the next one is not.
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
+AT_ONCE = 1000  # rows that are looked at
+UNREADABLE_S = 5.0  # until the store is looked into again
 IDLE_S = 30.0  # after which a thread with nothing to do ends
 ABOVE_QUOTA = 4  # ranks that no quota of ours holds back
 
@@ -40,22 +42,13 @@ ABOVE_QUOTA = 4  # ranks that no quota of ours holds back
 @dataclass(frozen=True, slots=True)
 class Row:
     """A notification owed. `urgent`: it rings, so it goes before what is only told once something had to wait.
-    `attempts` are those of earlier processes."""
+    `attempts` are those of earlier processes. What it says is read when it is sent."""
 
     id: int
     key: str
-    body: str
     owed_ms: int
+    urgent: bool
     attempts: int = 0
-
-    @property
-    def urgent(self) -> bool:
-        return bool(json.loads(self.body).get("rings"))
-
-    @property
-    def rank(self) -> int:
-        about = json.loads(self.body)
-        return max(about.get("rank") or 0, about.get("from_rank") or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +147,7 @@ class Deliverer:
             rows = self._owed()
             if rows:
                 self._send(rows)
-            elif not self._wake.wait(self._idle_s if self._readable else 5.0) and self._idle():
+            elif not self._wake.wait(self._idle_s if self._readable else UNREADABLE_S) and self._idle():
                 return
 
     def _idle(self) -> bool:
@@ -168,7 +161,7 @@ class Deliverer:
     def _owed(self) -> list[Row]:
         """Owed rows that were not sent by this process; none where the store cannot be read now."""
         try:
-            rows = storefile.rows(self._store, storefile.OWED, (self.name, 1000), self._disk)
+            rows = storefile.rows(self._store, storefile.OWED, (self.name, AT_ONCE), self._disk)
         except Unavailable as e:
             if self._readable:
                 log.error("notifications to %s wait: %s", self.name, e)
@@ -178,7 +171,16 @@ class Deliverer:
         known = {row[0] for row in rows}
         self._done &= known
         self._attempts = {i: n for i, n in self._attempts.items() if i in known}
-        return [Row(i, key, body, owed_ms, tried) for i, key, body, tried, owed_ms in rows if i not in self._done]
+        return [Row(i, key, at, bool(rings), tried) for i, key, tried, at, rings in rows if i not in self._done]
+
+    def _body(self, row: Row) -> str | None:
+        """What it says; None where the store cannot be read now."""
+        try:
+            return str(storefile.rows(self._store, storefile.BODY, (row.id,), self._disk)[0][0])
+        except Unavailable as e:
+            log.error("notifications to %s wait: %s", self.name, e)
+            self._readable = False
+            return None
 
     def _send(self, rows: list[Row]) -> None:
         """In order, as long as each is taken; else the one whose turn it is."""
@@ -186,7 +188,7 @@ class Deliverer:
             self._try(self._next(rows))
             return
         for row in rows:
-            if self._stop.is_set() or self._failures:
+            if self._stop.is_set() or self._failures or not self._readable:
                 return
             self._try(row)
 
@@ -202,12 +204,16 @@ class Deliverer:
         return untried[-1] if untried else min(rows, key=turn)
 
     def _try(self, row: Row) -> None:
+        body = self._body(row)
+        if body is None:
+            self._stop.wait(UNREADABLE_S)
+            return
         attempts = self._attempts[row.id] = self._attempts.get(row.id, row.attempts) + 1
         try:
-            self._within_quota(row)
+            self._within_quota(body)
             if self._handing:
                 self._handing.begin(row.id)
-            self._medium.send(row.key, self._as_late(row))
+            self._medium.send(row.key, self._as_late(row, body))
         except BROKEN as e:
             log.exception("notification to %s cannot be sent; given up (%s)", self.name, row.key)
             reason = f"{MediumReason.UNSENDABLE}: {type(e).__name__}"
@@ -239,14 +245,14 @@ class Deliverer:
             self._handing.failed(row.id)
         return Outcome(row.id, state, attempts, reason, row.key, next_ms, self.name, again, self._via)
 
-    def _as_late(self, row: Row) -> str:
+    def _as_late(self, row: Row, body: str) -> str:
         """The body, which says so where it comes long after it was owed."""
         late_ms = self._now_ms() - row.owed_ms
-        return row.body if late_ms < LATE_MS or self.name == ALERT_TOPIC else delayed(row.body, late_ms // 60_000)
+        return body if late_ms < LATE_MS or self.name == ALERT_TOPIC else delayed(body, late_ms // 60_000)
 
-    def _within_quota(self, row: Row) -> None:
+    def _within_quota(self, body: str) -> None:
         """Money is not spent on what may be read elsewhere; no quota of ours holds back a danger."""
-        if self._quota is None or row.rank >= ABOVE_QUOTA:
+        if self._quota is None or _rank(body) >= ABOVE_QUOTA:
             return
         spent, allowed = self._quota.spent(self._now_ms()), self._quota.allowed
         if spent >= allowed.count:
@@ -289,6 +295,11 @@ class Deliverer:
     def _finish(self, outcome: Outcome) -> None:
         self._done.add(outcome.outbox_id)
         self._report(outcome)
+
+
+def _rank(body: str) -> int:
+    about = json.loads(body)
+    return max(about.get("rank") or 0, about.get("from_rank") or 0)
 
 
 class Spending:

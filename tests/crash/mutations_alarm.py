@@ -316,12 +316,12 @@ ALARM = [
              by("notify: an_observation_that_came_late_says_its_age_first")),
     # --- delivery
     Mutation("delivery: one hanging medium for all", DELIVERY,
-             "            self._medium.send(row.key, self._as_late(row))\n",
+             "            self._medium.send(row.key, self._as_late(row, body))\n",
              '            with vars(threading).setdefault("one", threading.Lock()):\n                self._'
-             "medium.send(row.key, self._as_late(row))\n",
+             "medium.send(row.key, self._as_late(row, body))\n",
              by("notify: a_medium_that_hangs_keeps_no_other_medium_waiting")),
     Mutation("delivery: what was recorded is sent again", "gateway/storefile.py",
-             "WHERE recipient = ? AND state = 'owed' ORDER BY id LIMIT ?", "WHERE recipient = ? ORDER BY id LIMIT ?",
+             "recipient = ?1 AND state = 'owed' ORDER BY id LIMIT ?2", "recipient = ?1 ORDER BY id LIMIT ?2",
              by("notify: a_quota_spares_money_but_holds_back_no_danger",
                 "notify: what_was_recorded_is_not_sent_again")),
     Mutation("delivery: what rings waits for what could not be delivered", DELIVERY,
@@ -329,7 +329,7 @@ ALARM = [
              by("notify: what_rings_now_does_not_wait_for_what_could_not_be_delivered",
                 "delivery_random: one_that_is_never_taken_keeps_nobody_waiting_for_long")),
     Mutation("delivery: danger waits for the quota", DELIVERY,
-             "if self._quota is None or row.rank >= ABOVE_QUOTA:", "if self._quota is None:",
+             "if self._quota is None or _rank(body) >= ABOVE_QUOTA:", "if self._quota is None:",
              by("notify: a_quota_spares_money_but_holds_back_no_danger")),
     # --- tide
     Mutation("tide: a surge at a level that the tide had reached rings nobody", ALERTING,
