@@ -2,8 +2,8 @@
 
 Live readings tell a step when its sum reaches it. Backlog older than that is looked through when no more of it seems to
 come (`hindsight` does the same for levels): each step that was reached within the day that is kept of a gauge, and of
-which nobody knows, is told once with the time when it was reached first. Only backlog that made the curve another is
-looked at, so a repeat says nothing.
+which nobody knows, is told once with the time when it was reached first. A repeat makes no curve another, and says
+nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from gateway.raingauge import RainStep
 Exceeded = tuple[RainStep, int, Sum]  # the step, seconds since 1970, how much it was
 
 
-def note(curve: Curve, now_ms: int) -> None:
-    """Backlog came; it is to be looked through when it has ended."""
-    if curve.refined:
+def note(curve: Curve, now_ms: int, old: bool) -> None:
+    """Backlog came, which filled the curve or, `old`, goes on from its end with what nobody is told live; it is to be
+    looked through when it has ended."""
+    if curve.refined or old:
         since = curve.noted_s[0] if curve.noted_s else now_ms // 1000
         curve.noted_s = (since, now_ms // 1000)
 

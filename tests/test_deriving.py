@@ -190,10 +190,10 @@ def test_a_step_that_does_not_wake_is_told_without_a_ring(house: House) -> None:
 
 
 def test_old_rain_tells_no_step(house: House) -> None:
-    """Backlog of an hour ago enters the record only."""
+    """Backlog of an hour ago enters the record; what was reached then alone is told as past, the rest as now."""
     house.say("mure/rain", 0, 0.0)
     assert said(house.say("mure/rain", 10, 85.0, late_min=60)) == []
-    assert said(house.say("mure/rain", 90, 85.0)) == [(Change.STEP, "first", False)]
+    assert said(house.say("mure/rain", 90, 85.0)) == [(Change.STEP, "first", False), (Change.PAST, "heavy", True)]
 
 
 def night(house: House, restart: bool = False) -> list[tuple[float, Change, str, bool, tuple[str, ...]]]:

@@ -16,6 +16,7 @@ from gateway.stations import Channel, Contract, Registry, Station
 
 RISING_M, RISING_WITHIN_MS = 0.10, 60 * 60_000  # so much in an hour, and still at its highest, is clearly rising
 RAIN = ("rain", "rain_rate")
+RAINS_ON_MS = 60 * 60_000  # after the last word of a gauge that was lost in a rain
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,12 @@ class Around:
                 if above and self._fresh(state, channel):
                     return True
         gauges = [station.channels[name] for name in {step.channel for step in station.steps}]
-        fresh = any(self._fresh(self._work.state((station.tenant, station.id, c.name)), c) for c in gauges)
-        return fresh and self._work.stepped(station)
+        if not self._work.stepped(station):
+            return False
+        states = [(self._work.state((station.tenant, station.id, c.name)), c) for c in gauges]
+        newest_ms = max((state.usable_ms or 0 for state, _ in states), default=0)
+        lately = self._work.rules.now_ms - newest_ms <= RAINS_ON_MS  # lost in the rain: it may rain on
+        return lately or any(self._fresh(*x) for x in states)
 
     def _fresh(self, state: ChannelState, channel: Channel) -> bool:
         return state.condition is Condition.FRESH and reporting.fresh(state, channel, self._work.rules.now_ms)

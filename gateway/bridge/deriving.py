@@ -95,7 +95,7 @@ class Deriving:
         void = work.suspended("maintenance", o.tenant, o.station) is not None
         late = work.rules.now_ms - o.observed_ms > contract.late_after_s * 1000
         newest = curve.take(Reading(o.observed_ms // 1000, round(value * MM), doubtful, void, late, o.log, o.seq))
-        rainpast.note(curve, work.rules.now_ms)
+        rainpast.note(curve, work.rules.now_ms, newest and work.rules.now_ms - o.observed_ms > STEP_AGE_MS)
         sums: dict[str, Sum] = {}
 
         def sum_of(name: str) -> Sum:

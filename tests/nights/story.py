@@ -1,6 +1,7 @@
 """The language of the nights, one file each; times are of Japan, `25:10` is ten past one in the second night.
 
 night 2026-09-16                                     the day that 00:00 begins
+city FOLDER                                          the configuration; `city` where none is named
 calm 0.40 from 00:00 to 06:00                        every station that no line speaks of measures this
 STATION [CHANNEL] level 0.4 from 00:00 to 02:00 [to 3.1]   evenly between the two, at the channel's interval
 STATION [CHANNEL] fault no_echo from 02:10 to 05:00
@@ -10,7 +11,8 @@ area NAME withheld from 02:10 to 05:00               a mobile network is down
 bridge away from 03:00 to 03:20                      what was measured comes as live messages when it is back
 bridge killed at 02:14
 MEDIUM hangs from 02:00 to 04:00                     a medium or one recipient
-thresholds at 24:00 FOLDER                           the bridge begins anew with another stations.yaml
+thresholds at 24:00 FOLDER                           the bridge begins anew with another stations.yaml, in which
+                                                     stations may have other names
 at 02:07 acknowledge STATION by NAME                 what people do; `confirm reject close` with `basis B note "…"`,
 at 02:07 mute STATION for 2h by NAME                 `maintenance STATION for 2h by NAME`,
 at 02:07 drill STATION rank 4 by NAME                `drill end STATION by NAME`
@@ -103,6 +105,7 @@ class Story:
 
     path: Path
     begins_ms: int = 0
+    folder: str = "city"
     calm: tuple[float, int, int] | None = None
     courses: dict[tuple[str, str], list[Course]] = field(default_factory=dict)
     silent: list[tuple[str, int, int]] = field(default_factory=list)
@@ -130,6 +133,9 @@ class Story:
 
     def night(self, day: str) -> None:
         self.begins_ms = round(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=JST).timestamp() * 1000)
+
+    def city(self, folder: str) -> None:
+        self.folder = folder
 
     def is_calm(self, value: str, start: str, end: str) -> None:
         self.calm = (float(value), minutes(start), minutes(end))
@@ -202,6 +208,7 @@ class Story:
 
 GRAMMAR = [
     (re.compile(r"night (\S+)"), Story.night),
+    (re.compile(r"city (\S+)"), Story.city),
     (re.compile(rf"calm (\S+) {FROM_TO}"), Story.is_calm),
     (re.compile(rf"{PLACE} level (\S+) {FROM_TO}(?: to (\S+))?"), Story.level),
     (re.compile(rf"{PLACE} fault (\w+) {FROM_TO}"), Story.fault),

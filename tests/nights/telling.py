@@ -13,7 +13,6 @@ from tests.nights.duty import MINUTE, Duty, Handed, Row
 from tests.nights.story import Act, Story, clock
 
 FOLDER = Path(__file__).parent
-CITY = FOLDER / "city"
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,14 @@ class Told:
 class Telling:
     def __init__(self, story: Story, folder: Path) -> None:
         self.story = story
-        self.duty = Duty(folder, CITY, story.begins_ms + story.begin * MINUTE)
+        self.duty = Duty(folder, FOLDER / story.folder, story.begins_ms + story.begin * MINUTE)
         self.wrong: list[str] = []  # states that were not as wanted, requests that were refused
         self._kept: dict[str, list[Row]] = {}  # what a link holds back, by station
         self._queued: list[Message] = []  # at the broker, while the bridge is away
-        self._offset = {s.id: i % 10 for i, s in enumerate(self._stations())}  # gauges are not read at one moment
+        self._offset = self._offsets()  # gauges are not read at one moment
+
+    def _offsets(self) -> dict[str, int]:
+        return {s.id: i % 10 for i, s in enumerate(self._stations())}
 
     def _stations(self) -> Iterator[Station]:
         yield from self.duty.registry.stations.values()
@@ -75,6 +77,7 @@ class Telling:
             duty.restart()
         if minute in story.revised:
             duty.restart(FOLDER / story.revised[minute])
+            self._offset = self._offsets()
         queued, self._queued = self._queued, []
         duty.step(now, [*queued, *messages], minute in story.kills)
         if minute in story.kills:
