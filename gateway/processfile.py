@@ -210,7 +210,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         influx=influx,
         recipients=recipients,
         alert_topic=row.notify.alert_topic,
-        media=media,
+        media=media | recipientfile.misdescribed(document, media),
         level_table=row.level_table,
         trust_clock=row.clock.trust,
         future_tolerance_s=row.clock.future_tolerance,

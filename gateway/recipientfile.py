@@ -66,6 +66,18 @@ def media(document: Document, folder: FilePath) -> dict[str, settings.Recipient]
     return found
 
 
+def misdescribed(document: Document, found: Mapping[str, settings.Recipient]) -> dict[str, settings.Recipient]:
+    """Media that are stated with a mistake, by their names: whoever uses them has made none."""
+    path: Path = ("notify", "media")
+    kinds: tuple[MediumKind, ...] = get_args(MediumKind)
+    stated = {str(name): document.mapping((*path, name)).get("medium") for name in document.mapping(path)}
+    return {
+        name: settings.Recipient(name, next((known for known in kinds if known == kind), "webhook"))
+        for name, kind in stated.items()
+        if name not in found
+    }
+
+
 def recipients(
     document: Document, folder: FilePath, known: Mapping[str, settings.Recipient]
 ) -> tuple[settings.Recipient, ...]:
@@ -208,9 +220,10 @@ def _mail(document: Document, path: Path, row: schema.Medium, folder: FilePath) 
     return settings.Mail(row.host, row.sender, port, security, row.reply_to or "", row.username, password, ca)
 
 
-def _quota(document: Document, path: Path, text: str | None) -> settings.Quota | None:
-    if text is None:
+def _quota(document: Document, path: Path, stated: object) -> settings.Quota | None:
+    if stated is None:
         return None
+    text = str(stated)
     found = _QUOTA.fullmatch(text)
     count = int(re.sub(r"[_,]", "", found[1])) if found else 0
     if found is None or count == 0:

@@ -222,7 +222,7 @@ class Medium(Row):
     ca_file: f.Text | None = None
     levels: dict[Annotated[int, Field(ge=0, le=5)], f.Text] | None = None
     lost: f.Text | None = None
-    quota: f.Text | None = None
+    quota: Any = None
     timeout: f.Duration = 10.0
 
 

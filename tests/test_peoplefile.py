@@ -120,6 +120,13 @@ def test_the_first_moment_without_anybody(folder: Path) -> None:
     assert config.load_bridge(folder)[0].people is not None
 
 
+def test_a_mistake_in_a_medium_is_told_once(folder: Path) -> None:
+    """Members who use a medium that is described with a mistake have made none: one problem, not one for each."""
+    change(folder / "bridge.yaml", "timeout: 5s", "timeout: 5")
+    (problem,) = config.inspect(folder, at("2026-09-16T10:00")).problems
+    assert "notify.media.voice.timeout: 5 has no unit" in str(problem)
+
+
 # (sentence, file, what is replaced, by what, the problem)
 MISTAKES = [
     (

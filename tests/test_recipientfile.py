@@ -117,6 +117,11 @@ MISTAKES = [
         "Write starttls or tls",
     ),
     (
+        "a quota that is a bare number",
+        "  media:\n    v: {medium: voice, url: 'http://x.example/', secret_file: secret, quota: 200}\n",
+        "bridge.yaml:5:78 notify.media.v.quota: '200' is no quota. Write for example '200/month' or '50/day'",
+    ),
+    (
         "a quota without a time",
         "  media:\n    v: {medium: voice, url: 'http://x.example/', secret_file: secret, quota: '200'}\n",
         "bridge.yaml:5:78 notify.media.v.quota: '200' is no quota. Write for example '200/month' or '50/day'",
