@@ -16,6 +16,12 @@ from gateway.templates import LANGUAGES, WORDS, Language, Template, mistakes, pa
 
 FOLDER = "templates"
 DEFAULT = "default"
+OURS = {  # what no template is for, by the names under which one may look for it
+    **dict.fromkeys(("cause", "causes"), "common causes of silence"),
+    **dict.fromkeys(("notice", "notices"), "conditions of the house"),
+    **dict.fromkeys(("test", "tests"), "tests of the call"),
+    **dict.fromkeys(("topic", "mqtt", "cap"), "the alert topic and CAP, which the world reads,"),
+}
 
 
 def read(folder: Path, bridge: settings.Bridge, problems: list[Problem]) -> dict[tuple[str, Language], Template]:
@@ -44,6 +50,8 @@ def _named(file: str, names: list[str]) -> tuple[str, Language | None, str]:
     language = next((x for x in LANGUAGES if x == tongue), None)
     if not dot or suffix != "txt" or language is None:
         return "", None, "no template is named so. Write for example default.ja.txt or mail.en.txt"
+    if whose in OURS:
+        return "", None, f"the words of {OURS[whose]} are Suimon's own: no template changes them. Remove the file"
     if whose not in names:
         return "", None, f"there is no medium or recipient '{whose}'{instead(whose, sorted(set(names)))}"
     return whose, language, ""

@@ -135,6 +135,14 @@ def test_each_recipient_reads_the_words_of_its_medium() -> None:
             "\n{place} {what} {rank} {time}\n",
             ["templates/default.en.txt:1:1 the first line is the subject, and it is empty"],
         ),
+        (
+            "notices.ja.txt",
+            "{place}\n{place} {what}\n",
+            [
+                "templates/notices.ja.txt:1:1 the words of conditions of the house are Suimon's own: no template "
+                "changes them. Remove the file"
+            ],
+        ),
     ],
 )
 def test_mistake(file: str, text: str, expected: list[str], tmp_path: Path) -> None:

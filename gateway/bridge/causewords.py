@@ -123,7 +123,10 @@ def japanese(x: Said) -> tuple[str, str]:
     if x.t.change is Change.RESTORED:
         which = _which_ja(x, x.heard)
         left = f"。{count}観測所は引き続き未着" if count else ""
-        lines = [f"{which}：観測データの受信が再開しました{left}", f"{wording.time_ja(x.t.at_ms)}、受信を確認"]
+        lines = [
+            f"{which}：観測データの受信が再開しました{left}",
+            f"{wording.time_ja(x.t.at_ms)}に受信を確認しました。",
+        ]
         lines += [_names_ja("受信を再開", x.back, x.heard)] if x.back else []
         lines += [_names_ja("引き続き未着", x.stations, count)] if count else []
         return f"【{wording.SENDER_JA}】{which} 受信を再開{left}", "\n".join([*lines, wording.DISCLAIMER_JA])
@@ -133,7 +136,7 @@ def japanese(x: Said) -> tuple[str, str]:
     worst = f"（{x.held[0][0].name_ja}は観測不能）" if len(x.held) == 1 else worst
     why = "計器が値を出していません" if x.t.change is Change.FAULTY else "データが届いていません"
     unknown = "・".join(_QUANTITIES[q][0] for q in x.quantities)
-    lines = [f"{_which_ja(x, count)}{what}{worst}", f"{since}、{why}。現在の{unknown}は不明です"]
+    lines = [f"{_which_ja(x, count)}{what}{worst}", f"{since}、{why}。現在の{unknown}は不明です。"]
     lines += [_held_ja(x, *h) for h in x.held[:SHOWN]]
     lines.append(_names_ja("対象", x.stations, count))
     lines.append(f"{_probably_ja(x.group)}。{_look_ja(x)}")

@@ -71,9 +71,9 @@ JA: dict[NoticeCode, Words] = {
         "観測装置の送信間隔は設定と一致しています",
     ),
     NoticeCode.BRIDGE_CLOCK: Words(
-        "サーバーの時計を信用できません。未来の時刻の観測値も受け入れています",
+        "時計が信用できません。未来の時刻の観測値も受け入れています",
         "サーバーの時刻同期（timedatectl で確認）を直してください。",
-        "サーバーの時計は正常に戻りました",
+        "時計は正常に戻りました",
     ),
     NoticeCode.NO_BROKER: Words(
         "MQTTブローカーに接続できず、どの観測所のデータも受け取れません",
@@ -96,7 +96,7 @@ JA: dict[NoticeCode, Words] = {
         "データベースの間引きは止まりました",
     ),
     NoticeCode.DISK_FULL: Words(
-        "サーバーのディスクが満杯です。警報用の予備領域で動いています",
+        "ディスクが満杯です。警報用の予備領域で動いています",
         "至急、ディスクの空きを作ってください。観測データは観測装置に残ります。",
         "ディスクに空きが戻りました",
     ),
@@ -122,11 +122,12 @@ JA: dict[NoticeCode, Words] = {
     ),
     NoticeCode.QUOTA_LOW: Words(
         "通報手段の送信枠の8割を使いました",
-        "枠を増やすか、氾濫注意水位などの通報の宛先を減らしてください。氾濫危険水位以上の通報は枠に関わらず送ります。",
+        "枠を増やすか、低い段階の通報の宛先を減らしてください。"
+        "5段階の4以上（氾濫危険水位、通行止め基準など）の通報は枠にかかわらず送ります。",
         "通報手段の送信枠に余裕が戻りました",
     ),
     NoticeCode.QUOTA_SPENT: Words(
-        "通報手段の送信枠を使い切りました。この手段では、氾濫危険水位以上の通報だけを送ります",
+        "通報手段の送信枠を使い切りました。この手段では、5段階の4以上の通報だけを送ります",
         "至急、枠を増やすか、ほかの手段の宛先を加えてください。",
         "通報手段の送信枠が戻りました",
     ),
@@ -247,10 +248,10 @@ def japanese(said: Said) -> tuple[str, str]:
     names = "・".join(s.name_ja for s in said.stations)
     place = f"{names}（{said.device}）" if said.stations else said.device or BRIDGE_JA
     if said.ended_ms is not None:
-        since = f"{time_ja(said.since_ms)} から {time_ja(said.ended_ms)} まで：{words.what}"
+        since = f"{time_ja(said.since_ms)}から{time_ja(said.ended_ms)}まで：{words.what}"
         return f"【{SENDER_JA}】{place} {words.over}", f"{place}：{words.over}\n{since}"
     subject = f"【{SENDER_JA}】{place} {words.what}{value}"
-    return subject, f"{place}：{words.what}{value}\n{time_ja(said.since_ms)} から\n{words.remedy}"
+    return subject, f"{place}：{words.what}{value}\n{time_ja(said.since_ms)}から\n{words.remedy}"
 
 
 def english(said: Said) -> tuple[str, str]:

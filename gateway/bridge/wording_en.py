@@ -67,6 +67,9 @@ def what(f: Facts) -> str:
             return "observations have resumed" + (f", {level} still watched" if t.to_rank else "")
         case Said.PAST:
             return f"{_past(f)} while data were missing" + (f" ({f.level.exceeded_en})" if f.contact else "")
+        case Said.CLOSED:
+            stands = f.level_of(f.state.rank).en if f.state.rank else ""
+            return f"closed by staff, {f'now above {stands}, ' if stands and not f.contact else ''}still watched"
         case Said.STEP:
             return f"step of rain '{f.step.name_en}' reached" if f.step else "a step of rain was reached"
         case _:
@@ -104,7 +107,6 @@ _PLAIN = {
     Said.THRESHOLDS: "its thresholds were revised, still watched",
     Said.CONFIRMED: "{event}, confirmed by staff",
     Said.REJECTED: "'{event}' was a false alarm",
-    Said.CLOSED: "closed by staff, still watched",
     Said.DRILL_OVER: "the drill has ended",
 }
 _TODO = {
@@ -200,7 +202,7 @@ def _time(f: Facts) -> str:
 
 def _measured(f: Facts) -> str:
     if f.t.drill:
-        return "Assumed"
+        return "Ended" if f.said is Said.DRILL_OVER else "Assumed"
     return "Last heard" if f.said is Said.BEACON else "Last measured" if f.said in LOST else "Measured"
 
 
@@ -272,6 +274,19 @@ def _tide(f: Facts) -> str:
     return f"{deviation:+z.2f} m{after}"
 
 
+def _step(f: Facts, unit: str) -> dict[str, str]:
+    """Of a step of rain its amount, who set it and where that stands."""
+    x = f.step if f.said is Said.STEP else None
+    if x is None:
+        return {}
+    said = {
+        "threshold": f"{x.name_en} {amount(x.value, unit)}",
+        "authority": _AUTHORITIES.get(x.authority, x.authority),
+        "basis": x.source,
+    }
+    return {word: value for word, value in said.items() if value}
+
+
 def fields(f: Facts) -> dict[str, str]:
     """The words of a template, each empty where there is nothing to say."""
     own = f.threshold if f.said not in NO_THRESHOLD else None
@@ -303,4 +318,4 @@ def fields(f: Facts) -> dict[str, str]:
         "tide": _tide(f),
         "table": f.levels.name if f.version else "",
         "version": f.version,
-    }
+    } | _step(f, unit)

@@ -61,17 +61,10 @@ def what(f: Facts) -> str:
         case Said.WET:
             return f"浸水を検知（{f.level.exceeded_ja}）" if f.threshold else "浸水を検知"
         case Said.FALL:
-            left = t.to_rank and f.level_of(t.to_rank).ja
+            left = t.to_rank and (f"市の目安（{f.level_of(t.to_rank).ja}）" if f.citys else f.level_of(t.to_rank).ja)
             return f"{name}を下回りました（監視継続）" + (f"。{left}は超過中" if left else "")
         case Said.HELD:
-            since = f"{time(f.measured_ms or t.at_ms)}以後不明"
-            if f.contact:
-                return (
-                    f"浸水を検知したまま観測不能（{f.level.exceeded_ja}、{since}）"
-                    if f.threshold
-                    else (f"浸水のおそれがあるまま観測不能（{since}）")
-                )
-            return f"{event(f)}のまま観測不能（{since}）"
+            return _held(f)
         case Said.HELD_BELOW:
             since = f"{time(f.measured_ms or t.at_ms)}以後不明"
             return f"{name}の監視継続中に観測不能（最終観測値は同{_noun(f)}未満、{since}）"
@@ -79,10 +72,23 @@ def what(f: Facts) -> str:
             return "観測を再開しました" + (f"（{name}の監視継続中）" if t.to_rank else "")
         case Said.PAST:
             return f"欠測中に{_past(f)}"
+        case Said.CLOSED:
+            stands = f.level_of(f.state.rank).ja if f.state.rank else ""
+            return f"担当者が対応を終了しました（{f'{stands}は超過中、' if stands and not f.contact else ''}監視継続）"
         case Said.STEP:
             return f"雨量の基準「{f.step.name_ja}」に到達" if f.step else "雨量の基準に到達"
         case _:
             raise AssertionError(f.said)
+
+
+def _held(f: Facts) -> str:
+    """Lost while it stood at its level."""
+    since = f"{time(f.measured_ms or f.t.at_ms)}以後不明"
+    if not f.contact:
+        return f"{event(f)}のまま観測不能（{since}）"
+    if f.threshold:
+        return f"浸水を検知したまま観測不能（{f.level.exceeded_ja}、{since}）"
+    return f"浸水のおそれがあるまま観測不能（{since}）"
 
 
 def mark(f: Facts) -> str:
@@ -109,7 +115,7 @@ def event(f: Facts) -> str:
 _PLAIN = {
     Said.REACHED: "市の目安（{level}）に到達",
     Said.SURGE: "{mark}を超過中、潮位偏差が拡大",
-    Said.BEACON: "浸水センサの送信が停止（浸水のおそれ、中継器は受信中）",
+    Said.BEACON: "浸水センサの送信が停止（中継器は通信中、浸水のおそれ）",
     Said.ABOVE_SPAN: "計測上限超過、{mark}を超えているおそれ",
     Said.REFUTED: "{event}は、その後の観測値では確認できませんでした（監視継続）",
     Said.SILENT: "未着（データが届いていません）",
@@ -118,7 +124,6 @@ _PLAIN = {
     Said.THRESHOLDS: "基準水位が改定されました（監視継続）",
     Said.CONFIRMED: "{event}を担当者が確認しました",
     Said.REJECTED: "{event}は誤報でした",
-    Said.CLOSED: "担当者が対応を終了しました（監視継続）",
     Said.DRILL_OVER: "訓練を終了しました",
 }
 _TODO = {
@@ -221,7 +226,7 @@ def _time(f: Facts) -> str:
 
 def _measured(f: Facts) -> str:
     if f.t.drill:
-        return "想定時刻"
+        return "終了時刻" if f.said is Said.DRILL_OVER else "想定時刻"
     if f.said is Said.BEACON:
         return "最終受信"
     return "最終観測時刻" if f.said in LOST else "観測時刻"
@@ -305,6 +310,15 @@ NO_THRESHOLD = (
 )
 
 
+def _step(f: Facts, unit: str) -> dict[str, str]:
+    """Of a step of rain its amount, who set it and where that stands."""
+    x = f.step if f.said is Said.STEP else None
+    if x is None:
+        return {}
+    said = {"threshold": f"{x.name_ja} {amount(x.value, unit)}", "authority": x.authority, "basis": x.source}
+    return {word: value for word, value in said.items() if value}
+
+
 def fields(f: Facts) -> dict[str, str]:
     """The words of a template, each empty where there is nothing to say."""
     own = f.threshold if f.said not in NO_THRESHOLD else None
@@ -336,4 +350,4 @@ def fields(f: Facts) -> dict[str, str]:
         "tide": _tide(f),
         "table": f.levels.name if f.version else "",
         "version": f.version,
-    }
+    } | _step(f, unit)

@@ -49,6 +49,12 @@ def _summary(found: Folder) -> list[str]:
         influx = "InfluxDB" if found.bridge.influx else "no InfluxDB"
         recipients = sum(not r.to for r in found.bridge.recipients)
         lines.append(f"bridge.yaml: {_count(recipients, 'recipient')}, {influx}")
+    if found.bridge and found.bridge.templates:
+        names = ", ".join(sorted(f"{whose}.{language}" for whose, language in found.bridge.templates))
+        lines.append(
+            f"templates: {names}, for alerts of stations; common causes of silence, conditions of the house, tests of "
+            "the call, the alert topic and CAP keep Suimon's words"
+        )
     if found.bridge and (people := found.bridge.people):
         members = _count(len(people.members), "member")
         plans = _count(len(people.plans), "plan")

@@ -202,6 +202,11 @@ STATIONS = [
         course=replace(JUDGED, basis=""),
     ),
     Situation(
+        "closed by force while danger stands",
+        t(Change.CLOSED, 4, 0, 3.06, "danger", at_ms=NOW),
+        course=replace(JUDGED, basis="patrol"),
+    ),
+    Situation(
         "a beacon may be under water",
         t(R, 0, 3, None, confirmed=False),
         BEACON,
@@ -281,13 +286,21 @@ def _causes() -> Iterator[tuple[str, causewords.Said]]:
     yield "rain gauges alone are silent", causewords.Said(silent, group, others[:1], (), LEVELS)
 
 
+BRIDGES = {  # conditions of the bridge itself
+    *(NoticeCode.BRIDGE_CLOCK, NoticeCode.NO_BROKER, NoticeCode.NO_DATA, NoticeCode.STORE_NEARLY_FULL),
+    *(NoticeCode.STORE_FULL, NoticeCode.DISK_FULL, NoticeCode.INFLUX_WAITS, NoticeCode.QUOTA_LOW),
+    *(NoticeCode.QUOTA_SPENT, NoticeCode.CAP_WAITS),
+}
+
+
 def house() -> str:
     out = []
     for what, x in _causes():
         (a, b), (c, d) = causewords.japanese(x), causewords.english(x)
         out.append(f"=== {what}\n\n{told({'ja': a, 'en': c}, {'ja': b, 'en': d}, x.t.rings)}")
     for code in NoticeCode:
-        said = noticewords.Said(code, "kasuga-01", (KASUGA,), "", T0, None)
+        own = code in BRIDGES
+        said = noticewords.Said(code, "" if own else "kasuga-01", () if own else (KASUGA,), "", T0, None)
         for state, y in (("begins", said), ("ends", replace(said, ended_ms=T0 + 60 * MINUTE))):
             (a, b), (c, d) = noticewords.japanese(y), noticewords.english(y)
             out.append(f"=== {code}, {state}\n\n{a}\n{b}\n\n{c}\n{d}\n")
