@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,12 +101,14 @@ def clock_text(at_ms: int, plan: Plan) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(hours=plan.utc_hours))):%d %b %H:%M}"
 
 
+_IN_RANKS = re.compile(r" \((?:\d of 5|equivalent to alert level \d)\)")
+
+
 def line(event: Event, plan: Plan) -> str:
     """One event as people read it in a list: the mark of the sender is not repeated in each line."""
-    ja = (
-        event.subject_ja.partition("】")[2].partition("［")[0].partition("／")[0].strip()
-    )  # place and what happened, without the value
-    en = event.subject_en.partition("]")[2].partition(" (")[0].partition(";")[0].strip()
+    # Place and what happened; value, rank and what is left of it stand in the table.
+    ja = event.subject_ja.partition("】")[2].partition("［")[0].partition("／")[0].partition("。")[0].strip()
+    en = _IN_RANKS.sub("", event.subject_en.partition("]")[2].partition(";")[0]).strip()
     return f"{clock_text(event.at_ms, plan)}  {ja}   {en}"
 
 
