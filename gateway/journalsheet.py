@@ -36,12 +36,14 @@ table { width: 100%; border-collapse: collapse; table-layout: fixed; }
 thead { display: table-header-group; } tr { break-inside: avoid; }
 th { text-align: left; font-weight: 700; border-bottom: 1pt solid #000; padding: 1mm 1.2mm; }
 td { vertical-align: top; border-bottom: .4pt solid #888; padding: .9mm 1.2mm; }
-.n { width: 13mm; text-align: right; } .t { width: 25mm; } .p { width: 27mm; } .k { width: 25mm; }
-.late { display: block; font-size: 7.5pt; }
+td:last-child { text-wrap: pretty; }
+.n { width: 11mm; text-align: right; } .t { width: 22mm; } .p { width: 28mm; } .k { width: 22mm; }
+.late { display: block; font-size: 7.5pt; white-space: nowrap; }
 .hand td { background: #f2f2f2; } .drill td { border-left: 0; border-bottom-style: dashed; }
 .drill td:first-child { border-left: 2.5pt dashed #000; } .grave td { font-weight: 700; }
 .grave td:first-child { border-left: 2.5pt solid #000; }
-.gone { text-decoration: line-through; } .day td { font-weight: 700; border-bottom: 1pt solid #000; padding-top: 3mm; }
+.gone { text-decoration: line-through; } .day { break-after: avoid; }
+.day td { font-weight: 700; border-bottom: 1pt solid #000; padding-top: 3mm; }
 footer { margin-top: 4mm; font-size: 8pt; }
 code { font-family: "Noto Sans Mono", "DejaVu Sans Mono", monospace; font-size: 7.5pt; }
 @media screen { body { padding: 8mm; } }
@@ -115,6 +117,15 @@ def html(sheet: Sheet, rows: Iterable[Row]) -> Iterator[str]:
     )
 
 
+def _recorded(row: Row) -> str:
+    """記録 06:00:12, of another day 記録 9月16日 06:00:12 in two lines, as the column is narrow; with the year where that
+    is another one."""
+    t, happened = (datetime.fromtimestamp(ms / 1000, JST) for ms in (row.recorded_ms, row.at_ms))
+    year = f"{t.year}年" if t.year != happened.year else ""
+    day = f"{year}{t.month}月{t.day}日<br>" if t.date() != happened.date() else ""
+    return f"記録 {day}{t:%H:%M:%S}"
+
+
 def _row(sheet: Sheet, row: Row) -> str:
     facts = row.facts
     drill = facts.get("drill") is True or row.kind == Kind.DRILL
@@ -122,7 +133,7 @@ def _row(sheet: Sheet, row: Row) -> str:
     kinds = {"drill": drill, "grave": grave and not drill, "hand": row.kind in (Kind.MANUAL, Kind.BULLETIN)}
     marks = " ".join(name for name, on in kinds.items() if on)
     late = abs(row.recorded_ms - row.at_ms) > LATE_MS
-    noted = f'<span class="late">記録 {at(row.recorded_ms, day=True)}</span>' if late else ""
+    noted = f'<span class="late">{_recorded(row)}</span>' if late else ""
     text = escape(journalwords.sentence(row, sheet.levels)).replace("\n", "<br>")
     if row.number in sheet.corrected:
         text = f'<span class="gone">{text}</span>（記録{sheet.corrected[row.number]}で訂正）'

@@ -225,7 +225,8 @@ def _thresholds(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
             label = (level.ja if ja else level.en) if level else x["level"]
             marks.append(label if channel["unit"] == CONTACT else f"{label} {x['value']:.2f}")
         unit = "" if channel["unit"] == CONTACT else channel["unit"]
-        parts.append(f"{name} {'、'.join(marks) if ja else ', '.join(marks)} {unit}".strip())
+        alone = len(facts["channels"]) == 1
+        parts.append(f"{'' if alone else f'{name} '}{'、'.join(marks) if ja else ', '.join(marks)} {unit}".strip())
     none = "基準水位なし" if ja else "none"
     return ("有効な基準水位：" if ja else "in force: ") + ("／".join(parts) if parts else none)
 

@@ -16,10 +16,11 @@ from gateway import journal, journalfile
 from gateway.bridge.store import Store
 from gateway.bridge.work import Memory, Rules, Work
 from gateway.journal import Broken, Entry, Kind, Row
+from gateway.journalsheet import Sheet, html
 from gateway.model import Change, Transition
 from gateway.stations import Registry
 from tests import world
-from tests.world import STATION, T0, TENANT
+from tests.world import LEVELS, STATION, T0, TENANT
 
 MINUTE = 60_000
 SAID = Entry(T0, Kind.MANUAL, TENANT, STATION, by="田中", body={"kind": "call", "text": '消防団へ電話、"出動"\n1班'})
@@ -319,3 +320,17 @@ def test_a_city_of_stations_is_told_in_parts(tmp_path: Path) -> None:
     assert counts == [500, 1000, 1200, 1200]
     assert len({x.station for x in desk.rows(Kind.THRESHOLDS)}) == 1200
     desk.store.close()
+
+
+def test_a_late_entry_on_paper_says_when_it_was_recorded() -> None:
+    """The hour alone on the same day, else the day in a line of its own, with another year's number."""
+    day = 24 * 3_600_000
+    rows = [
+        journal.Row(n, T0, T0 + late, "manual", TENANT, STATION, "", "田中", '{"what":"call","text":"x"}')
+        for n, late in enumerate((0, 3_600_000, 2 * day, 60 * day), 1)
+    ]
+    sheet = Sheet("水位監視", "全観測所", "", "", "", (3, "0" * 64), "", {}, LEVELS, {})
+    text = "".join(html(sheet, rows))
+    assert text.count("記録 0") == 1
+    assert "記録 11月27日<br>" in text
+    assert "記録 2026年1月24日<br>" in text
