@@ -118,8 +118,8 @@ def html(sheet: Sheet, rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _recorded(row: Row) -> str:
-    """記録 06:00:12, of another day 記録 9月16日 06:00:12 in two lines, as the column is narrow; with the year where that
-    is another one."""
+    """記録 06:00:12, of another day 記録 9月16日 06:00:12 in two lines, as the column is narrow; with another year's
+    number."""
     t, happened = (datetime.fromtimestamp(ms / 1000, JST) for ms in (row.recorded_ms, row.at_ms))
     year = f"{t.year}年" if t.year != happened.year else ""
     day = f"{year}{t.month}月{t.day}日<br>" if t.date() != happened.date() else ""
