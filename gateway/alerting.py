@@ -7,11 +7,12 @@ Rules (flood.md, "Defaults for ringing" and "Quality tests"; ALARM.md has them a
   rank 4 on a claim rings, one of rank 3 when it has stood for half an hour. After a claim was taken back the next ones
   ring with their second sample.
 - A claim is confirmed by the next good sample that is plausible, but after a gap of hours, of which nobody saw the
-  rise, only where rain or a neighbour stands above its first threshold, or there is nobody who could; by a second
-  sensor; of a suspect but plausible rise also by a second sample where rain or a neighbour supports it; or by a person.
-  A jump is confirmed by no sample of its own. What lies below rank 3, or is good and plausible and lower, takes it
-  back.
-- While it rains or a neighbour rises or stands above its first threshold, a gauge that stands still is shown as faulty.
+  rise, only where there is neither rain nor neighbour that was ever heard: how high the water is they do not know; by a
+  second sensor; of a suspect but plausible rise also by a second sample where rain or a neighbour supports it; or by a
+  person. A jump is confirmed by no sample of its own. What lies below rank 3, or is good and plausible and lower, takes
+  it back.
+- While it rains or a neighbour rises or stands above its first threshold, a gauge that stands still, that moves less
+  than its water must or that its second sensor contradicts is shown as faulty.
 - A failed reading, a fault or silence raises nothing; but above the sensor's span, while the water rises or at rank
   >= 2, the rank of the top of the span is claimed.
 - A fall needs three good samples and 30 minutes below threshold - hysteresis, not rising; it goes no lower than every
@@ -140,15 +141,17 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _take_back(step, o, value, marks, at_once=False)
     else:
         _judge(step, o, value, rise, marks, context)
-    if _stands_still(o, state, context) and context.near.support:
+    if _numb(o, state, context) and context.near.support:
         step.set(condition=Condition.FAULTY)
 
 
-def _stands_still(o: Observation, before: ChannelState, context: Context) -> bool:
-    """A value that has not moved for hours, or that stands still while the neighbours rise: where a flood is on its way
-    such a gauge is shown as faulty, not as normal. Its value counts all the same."""
+def _numb(o: Observation, before: ChannelState, context: Context) -> bool:
+    """A value that has not moved for hours, that stands still while the neighbours rise, that moves less than it must
+    or that the second sensor contradicts: where a flood is on its way such a gauge is shown as faulty, not as normal. Its
+    value counts all the same."""
     flat = "flat_line" in o.tests and (o.flag is Flag.FAIL or context.near.raised)
-    return flat or ("neighbour" in o.tests and o.value == before.value)
+    contradicted = "multi_variate" in o.tests or "attenuated" in o.tests
+    return flat or contradicted or ("neighbour" in o.tests and o.value == before.value)
 
 
 def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, context: Context) -> None:
@@ -158,7 +161,7 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     believed = good and (rise is Rise.PLAUSIBLE or not asserts)
     if rise is Rise.JUMP:
         step.set(jumps=min(step.state.jumps + 1, REJECTED_JUMPS))
-    elif rise is Rise.UNKNOWN and (step.state.anchor or target) and context.near.witnessed and not context.near.raised:
+    elif rise is Rise.UNKNOWN and (step.state.anchor or target) and _unvouched(target, context):
         if step.state.anchor is not None:  # as a jump, from now on: the zero may be another one
             step.set(anchor=(o.observed_ms, step.state.anchor[1]), jumps=1)
     elif good:
@@ -176,6 +179,12 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
         if target > step.state.rank:
             _rise(step, o, value, marks)  # two samples, whatever their flag
     surge.check(step, o, value, marks)
+
+
+def _unvouched(target: int, context: Context) -> bool:
+    """Of the first level after a gap of hours: whether those who could know do not say that the water is high. How high
+    it is they never say, so from rank 3 on they vouch for nothing."""
+    return context.near.witnessed and (target >= 3 or not context.near.raised)
 
 
 def _believed(step: Step, o: Observation, value: float, marks: Marks) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway import qualitylimits
 from gateway.model import Condition
+from gateway.qualitylimits import Attenuated, QualityTests
 from gateway.scoring.playing import Player, Read
 from gateway.stations import Channel, Contract, Limits, Registry, Station
 from tests.places import ALL_FIVE, LEVELS, MINUTE, T0
@@ -61,15 +62,15 @@ WRONG_ZERO: list[float | None] = [*calm(6), *SILENT, *calm(12, 7.0)]
     ("what", "around", "confirmed"),
     [
         ("the neighbour is calm", calm(72), False),
-        ("the neighbour is high, too", [*calm(54), *(0.8 + 0.2 * i for i in range(18))], True),
+        ("the neighbour is high, too", [*calm(54), *(0.8 + 0.2 * i for i in range(18))], False),
         ("the neighbour rises in low water", [*calm(60), *(0.8 + 0.01 * i for i in range(12))], False),
         ("the neighbour is calm, and then gone", [*calm(54), *SILENT[:18]], False),
         ("nobody is there who could know", None, True),
     ],
 )
 def test_a_level_after_a_gap_of_hours_needs_support(what: str, around: Levels | None, confirmed: bool) -> None:
-    """A gauge that comes back with a wrong zero claims its level, and its own next samples make it no truer while
-    neighbours that could know are calm."""
+    """A gauge that comes back with a wrong zero claims its level, and its own next samples make it no truer where
+    neighbours are there that could know: that those are high, too, does not say how high the water is here."""
     said, _ = told({"here": WRONG_ZERO} | ({"there": around} if around else {}))
     risen = [x for x in said if x.startswith("rise")]
     assert risen[0] == "rise 0->5 unconfirmed", what
@@ -135,3 +136,22 @@ def test_a_gauge_that_stands_still_in_a_flood_is_faulty() -> None:
     assert conditions[-1] is Condition.FRESH
     _, alone = told({"here": [0.82] * 60, "there": calm(60)})
     assert set(alone) == {Condition.FRESH}
+
+
+SLUGGISH = [0.82 + 0.001 * i for i in range(60)]  # a silted intake follows by a centimetre in two hours
+MUST_MOVE = replace(TESTS, attenuated=Attenuated("range", 6 * 3600.0, 0.05))
+
+
+@pytest.mark.parametrize(
+    ("what", "tests", "there", "expected"),
+    [
+        ("that moves less than it must, in a flood", MUST_MOVE, [*calm(36), *(0.8 + 0.1 * i for i in range(24))], True),
+        ("the same in the calm", MUST_MOVE, calm(60), False),
+        ("nothing says that it must move", TESTS, [*calm(36), *(0.8 + 0.1 * i for i in range(24))], False),
+    ],
+)
+def test_a_gauge_that_feels_no_flood_is_faulty(what: str, tests: QualityTests, there: Levels, expected: bool) -> None:
+    """While a neighbour rises, a gauge that moves less than its water must is no normal one, though it moves."""
+    values = [round(v, 2) for v in SLUGGISH]
+    _, conditions = told({"here": values, "there": there}, replace(CHANNEL, tests=tests))
+    assert (Condition.FAULTY in conditions[45:]) is expected, what

@@ -312,14 +312,14 @@ def _limits(g: Gauge, without: str) -> Limits:
 
 def _tests(g: Gauge) -> QualityTests:
     """What a water level has by default, and what is known of the place: its seasons, its dry level, that a tide must
-    move it, and its second sensor."""
+    move it in half a lunar day, and its second sensor."""
     usual = qualitylimits.defaults("water_level")
     assert usual.neighbour is not None
     return replace(
         usual,
         neighbour=replace(usual.neighbour, reporting=1),  # the first and the last gauge have but one
         climatology=tuple(Season(3 * i + 1, 3 * i + 3, span) for i, span in enumerate(g.season)),
-        attenuated=Attenuated("range", 86_400.0, 0.5 * g.site.tide) if g.site.tide else None,
+        attenuated=Attenuated("range", 13 * 3600.0, 0.5 * g.site.tide) if g.site.tide else None,
         multi_variate=(MultiVariate(SECOND, differs=0.3),) if g.second is not None else (),
         dry=g.dry,
     )
