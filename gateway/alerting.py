@@ -146,9 +146,9 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
 
 
 def _numb(o: Observation, before: ChannelState, context: Context) -> bool:
-    """A value that has not moved for hours, that stands still while the neighbours rise, that moves less than
-    it must or that the second sensor contradicts. Where a flood is on its way such a gauge is shown as faulty, not as normal; its
-    value counts all the same."""
+    """A value that has not moved for hours, that stands still while the neighbours rise, that moves less than it
+    must, or that the second sensor contradicts. Where a flood is on its way such a gauge is shown as faulty, not as
+    normal; its value counts all the same."""
     flat = "flat_line" in o.tests and (o.flag is Flag.FAIL or context.near.raised)
     contradicted = "multi_variate" in o.tests or "attenuated" in o.tests
     return flat or contradicted or ("neighbour" in o.tests and o.value == before.value)
