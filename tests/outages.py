@@ -63,6 +63,7 @@ class City:
         self.minute = -1
         self.seq = 0
         self.away = False
+        self.refused = 0  # so often the disk refuses a batch, and it is judged again
         self.before: Callable[[Work], None] = lambda work: None
 
     def run(self, until: int) -> None:
@@ -83,10 +84,12 @@ class City:
     def _step(self) -> None:
         now = T0 + self.minute * MINUTE
         since = None if self.subscribed is None else T0 + self.subscribed * MINUTE
-        work = Work(self.memory, Rules(self.registry, BRIDGE, now, now + 300_000, since, now, now))
-        self.before(work)
-        work.observe([o for i, s in enumerate(self.registry.stations.values()) for o in self._observed(i, s, now)])
-        work.tick()
+        observed = [o for i, s in enumerate(self.registry.stations.values()) for o in self._observed(i, s, now)]
+        for _ in range(1 + self.refused):
+            work = Work(self.memory, Rules(self.registry, BRIDGE, now, now + 300_000, since, now, now))
+            self.before(work)
+            work.observe(observed)
+            work.tick()
         self.transitions += [(self.minute, t) for t in work.transitions]
         self.told += [Told(self.minute, o.key, o.rings, json.loads(o.body)) for o in work.owed if o.medium != "mqtt"]
         work.swap_in()

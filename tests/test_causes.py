@@ -248,6 +248,18 @@ def test_a_dead_device_is_one() -> None:
     assert [(t.body["change"], t.rings) for t in city.told][1:] == [("held", True)]
 
 
+def test_a_refused_batch_has_looked_at_nothing() -> None:
+    """What a batch found that the disk refused is found again by its repeat, at the same minute."""
+    told = []
+    for refused in (0, 2):
+        city = City(district(8) + rest(9), lambda s, m: None if s.id == "s3" and m >= 90 else dark("n", 60, 240)(s, m))
+        city.refused = refused
+        city.run(300)
+        told.append([str(t) for t in city.told])
+    assert len(told[0]) >= 3
+    assert told[0] == told[1]
+
+
 def test_one_station_rings_once_for_all_its_channels() -> None:
     """Two graded channels of a station are lost: one of them rings."""
     pair = gauge("a")

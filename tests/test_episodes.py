@@ -81,6 +81,7 @@ def messages(reads: list[Read]) -> dict[int, list[Message]]:
 
 
 FAULT = FaultCode.NO_ECHO
+EVENING, REVISED = registry(LEVELS), registry(LEVELS | {"danger": 3.6})
 
 
 class House:
@@ -98,7 +99,7 @@ class House:
 
     def rules(self, minute: int) -> Rules:
         now = world.T0 + minute * MINUTE
-        found = registry(LEVELS if minute < 360 else LEVELS | {"danger": 3.6})
+        found = EVENING if minute < 360 else REVISED
         return Rules(found, self.settings, now, now + 120_000, world.T0, now, now)
 
     def minute(self, minute: int, arrived: list[Message]) -> None:

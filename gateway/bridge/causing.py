@@ -29,7 +29,8 @@ class Rules(standing.Rules, Protocol):
 
 
 class Memory(Protocol):
-    """`gathered_ms`: when losses were looked at last; `easing`: since when a cause is nearly over."""
+    """`gathered_ms`: when losses were looked at last; `easing`: since when a cause is nearly over. Both follow COMMIT:
+    a batch that failed has looked at nothing, and its repeat looks again."""
 
     gathered_ms: int
     easing: dict[tuple[str, str], int]
@@ -67,6 +68,12 @@ class Causes:
         self._open: dict[tuple[str, str], Episode] | None = None
         self._listed: dict[Place, Episode] = {}
         self._standings: dict[Place, Standing] = {}
+        self._gathered_ms = work.memory.gathered_ms
+        self._easing = dict(work.memory.easing)
+
+    def swap_in(self) -> None:
+        """What was looked at and when, into memory; after COMMIT."""
+        self._work.memory.gathered_ms, self._work.memory.easing = self._gathered_ms, self._easing
 
     # --- what is open ------------------------------------------------------------------------------------------
 
@@ -92,12 +99,12 @@ class Causes:
 
     def tick(self, waiting: Iterable[Station]) -> None:
         """`waiting`: stations with a loss that was found and not announced."""
-        memory, now = self._work.memory, self._work.rules.now_ms
+        now = self._work.rules.now_ms
         pending = {(s.tenant, s.id): s for s in waiting}
         self._open = None
-        if not (pending or self.open) or 0 <= now - memory.gathered_ms < EVERY_MS:
+        if not (pending or self.open) or 0 <= now - self._gathered_ms < EVERY_MS:
             return
-        memory.gathered_ms = now
+        self._gathered_ms = now
         self._standings.clear()
         for episode in list(self.open.values()):
             self._follow(episode, pending)
@@ -218,7 +225,7 @@ class Causes:
 
     def _over(self, episode: Episode, group: Group | None, members: list[Standing]) -> bool:
         """All are back, or those that are left have had their time. A restart gives it anew."""
-        easing, now = self._work.memory.easing, self._work.rules.now_ms
+        easing, now = self._easing, self._work.rules.now_ms
         listed = set(episode.course.stations)
         if group is not None and listed:
             if not causes.eases(group, members, listed):

@@ -347,6 +347,7 @@ class Service:
         work.letters += letters
         work.verdicts += verdicts
         if work.empty():
+            work.alerts.causes.swap_in()  # what was looked at; nothing of it can be refused
             self._due |= work.due
             return
         self._mark("taken")

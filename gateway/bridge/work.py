@@ -432,6 +432,7 @@ class Work:
         self.memory.phones.update(self.phones.changed)
         self.memory.in_force.recorded.update(self.in_force)
         self.cap.swap_into(self.memory.chains)
+        self.alerts.causes.swap_in()
         for key, suspension in self.suspensions.items():
             if suspension is not None:
                 self.memory.suspensions[key] = suspension

@@ -83,11 +83,12 @@ class Duty:
         self._store = Store(self.path)
         self.memory: Memory = self._store.load()
         self._requests = Requests(self.path)
+        self._read = storefile.connect(self.path)
 
     def restart(self, configuration: Path | None = None) -> None:
         """The bridge is killed and begins again, with another configuration where one is given. What was handed over
         and not yet recorded will be handed over again, under the same key."""
-        self._store.close()
+        self.close()
         self._configuration = configuration or self._configuration
         self._since = self.now_ms
         self._outcomes.clear()
@@ -95,6 +96,7 @@ class Duty:
         self._waiting = list(storefile.rows(self.path, NEW, (0,)))
 
     def close(self) -> None:
+        self._read.close()
         self._store.close()
 
     # --- the river -------------------------------------------------------------------------------------------
@@ -122,15 +124,14 @@ class Duty:
         return Rules(self.registry, self.bridge, self.now_ms, future_ms, self._since, self.now_ms, self.now_ms)
 
     def step(self, now_ms: int, messages: Iterable[Message] = (), killed: bool = False) -> None:
-        """One batch at that time: messages, the passing of time, commit; then requests, then the media. Killed: after
-        the media took what was owed, and before that is recorded."""
+        """One batch at that time: messages, the passing of time, commit; then the media. Killed: after the media took
+        what was owed, and before that is recorded. Requests are served when they are asked."""
         self.now_ms = now_ms
         work = Work(self.memory, self.rules())
         for message in messages:
             work.take(message)
         work.tick()
         self._write(work)
-        self._requests.serve(self.memory, self.rules, self._write)
         self._deliver()
         if not killed:
             self._write(Work(self.memory, self.rules()))  # what became of the notifications
@@ -138,13 +139,14 @@ class Duty:
     def _write(self, work: Work) -> None:
         work.report(self._outcomes)
         if work.empty():
+            work.alerts.causes.swap_in()
             return
         self._store.commit(work)
         self._outcomes.clear()
         work.swap_in()
 
     def _deliver(self) -> None:
-        rows = storefile.rows(self.path, NEW, (self._seen,))
+        rows = self._read.execute(NEW, (self._seen,)).fetchall()
         self._seen = max([self._seen, *(row[0] for row in rows)])
         waiting, self._waiting = [*self._waiting, *rows], []
         for row in waiting:
