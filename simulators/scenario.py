@@ -42,7 +42,7 @@ class DemoStation:
 
 def _thresholds(**levels: float) -> tuple[Threshold, ...]:
     return tuple(
-        Threshold(level, _RANKS[level], value, authority="市独自", basis="市の目安", source=SOURCE)
+        Threshold(level, _RANKS[level], value, authority="県", basis="基準水位観測所", source=SOURCE)
         for level, value in levels.items()
     )
 

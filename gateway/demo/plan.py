@@ -82,7 +82,7 @@ def _stations(plan: Plan) -> dict[str, object]:
     stations: dict[str, Any] = {}
     for order, place in enumerate(plan.places):
         thresholds = {
-            level: {"value": f"{value} m", "authority": "市独自", "basis": "市の目安", "source": plan.source}
+            level: {"value": f"{value} m", "authority": "県", "basis": "基準水位観測所", "source": plan.source}
             for level, value in place.thresholds.items()
         }
         stations[place.id] = {
