@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway import journalfile, restoring, storefile
+from gateway.bridge.handing import Handing
 from gateway.bridge.store import Store
 from gateway.cli.main import app
 from gateway.journal import Kind
@@ -108,7 +109,9 @@ def test_the_command(tmp_path: Path) -> None:
     suimon("backup", str(tmp_path / "backup.db"))
     desk.say(SAID)
     desk.store.close()
+    Handing.beside(path).begin(7)
     suimon("restore", str(tmp_path / "backup.db"))
+    assert Handing.beside(path).begun == {}  # the numbers of the former store mean nothing in this one
     assert [x.kind for x in journalfile.rows(path)] == [Kind.MANUAL, Kind.MANUAL, Kind.STORE]
     old = tmp_path / "old.db"
     with sqlite3.connect(old) as db:

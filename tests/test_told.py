@@ -10,8 +10,9 @@ import pytest
 from gateway import wire
 from gateway.bridge.told import Told
 from gateway.bridge.work import Memory
+from gateway.model import Change, Transition
 from tests import world
-from tests.world import DEVICE, TENANT, message, pack, sample
+from tests.world import DEVICE, T0, TENANT, message, pack, sample
 
 
 class Log:
@@ -31,6 +32,15 @@ class Log:
         self._caplog.clear()
         self._told.committed(work)
         return [r.getMessage() for r in self._caplog.records]
+
+
+def test_a_common_cause_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """It has no station: the name of its episode says what failed."""
+    caplog.set_level(logging.INFO)
+    work = world.work(Memory("s"), world.bridge(Path("unused")))
+    work.transitions.append(Transition(TENANT, "", "", "cause.area=south.1", Change.RESTORED, 0, 0, T0, None))
+    Told(world.registry()).committed(work)
+    assert caplog.records[0].getMessage().startswith("cause.area=south.1: restored, ")
 
 
 def test_devices_come_and_go(caplog: pytest.LogCaptureFixture) -> None:

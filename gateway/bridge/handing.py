@@ -42,6 +42,11 @@ class Handing:
         """The medium did not take it."""
         self._write(f"-{row}\n")
 
+    def forget(self) -> None:
+        """Another store takes the place of the one that this is about."""
+        self._path.unlink(missing_ok=True)
+        self.begun = {}
+
     def _write(self, line: str) -> None:
         with self._lock:
             try:

@@ -36,7 +36,9 @@ class Told:
             value = "no value" if t.value is None else f"{t.value:.2f}"
             ranks = f"rank {t.from_rank} to {t.to_rank}"
             drill = "drill, " * t.drill
-            log.info("%s/%s: %s%s, %s at %s (%s)", t.station, t.channel, drill, t.change, ranks, value, t.key)
+            # A common cause has no station; its episode's name says what failed.
+            where = f"{t.station}/{t.channel}" if t.station else t.episode
+            log.info("%s: %s%s, %s at %s (%s)", where, drill, t.change, ranks, value, t.key)
         for notice in work.notices.values():
             subject, _ = noticewords.english(notices.said(notice, self._registry))
             log.log(logging.INFO if notice.ended_ms else logging.WARNING, "%s (%s)", subject, notice.key)

@@ -80,12 +80,14 @@ def restore(
     they still hold; the store that was there is kept beside it. The journal goes on: what only the former store has
     of it is carried over, and CAP documents with it."""
     from gateway import config, restoring, storefile
+    from gateway.bridge.handing import Handing
     from gateway.clock import SystemClock
 
     with process.told():
         bridge, _ = config.load_bridge(folder)
         now_ms = SystemClock().now_ms()
         kept = storefile.restore(file, bridge.store, finish=lambda db: restoring.finish(db, bridge.store, now_ms))
+        Handing.beside(bridge.store).forget()  # its numbers are those of the former store
     former = f"; the former is {kept}" if kept else ""
     typer.echo(f"{bridge.store} is now {file}, under a new name of its own{former}")
 
