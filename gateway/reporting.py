@@ -61,7 +61,7 @@ def tick(
             step.set(condition=Condition.SILENT)
         at_ms = step.state.last_ms if step.state.last_ms is not None else subscribed_ms or now_ms
         _lose(step, at_ms, silent_s, now_ms, context)
-    elif step.state.condition is not Condition.FAULTY and step.state.condition is not Condition.LATE:
+    elif step.state.condition not in (Condition.FAULTY, Condition.LATE) and silent_s > _fresh_s(step):
         step.set(condition=Condition.LATE)
     return step.state, step.out
 
@@ -74,6 +74,12 @@ def _passed(state: ChannelState, now_ms: int, subscribed_ms: int | None, late_af
     if state.last_ms is None or now_ms - state.last_ms < -late_after_s * 1000 or state.last_ms < state.since_ms:
         return listened_s, listened_s
     return listened_s, (now_ms - state.last_ms) / 1000
+
+
+def _fresh_s(step: Step) -> float:
+    """How long nothing may come. Of a crisis-management gauge that was never heard of that is its heartbeat: unknown,
+    and not late before it is over."""
+    return step.channel.contract.fresh_for_s(step.state.value)
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------

@@ -78,7 +78,8 @@ def owed(
     `course` is that of the episode. What only staff may read is not on the topic.
     """
     age_ms = now_ms - t.at_ms
-    late = t.change is Change.RISE and age_ms > channel.contract.late_after_s * 1000
+    # A beacon is told by what did not come: that has no age.
+    late = t.change is Change.RISE and t.value is not None and age_ms > channel.contract.late_after_s * 1000
     f = Facts(t, station, channel, state, levels, age_ms if late else None, course or Course(), now_ms)
     body = _body(f, channel)
     out = addressed(body, calls, bridge, now_ms, lambda to: wording.both(f, _templates(bridge, to)))

@@ -312,7 +312,7 @@ ALARM = [
              "key TEXT NOT NULL UNIQUE, medium", "key TEXT NOT NULL, medium",
              by("store: a_transition_and_its_notifications_stand_once")),
     Mutation("notify: what came late does not say its age", "gateway/bridge/notify.py",
-             "late = t.change is Change.RISE and age_ms >", "late = t.change is Change.PAST and age_ms >",
+             "late = t.change is Change.RISE and t.value", "late = t.change is Change.PAST and t.value",
              by("notify: an_observation_that_came_late_says_its_age_first")),
     # --- delivery
     Mutation("delivery: one hanging medium for all", DELIVERY,
@@ -378,4 +378,29 @@ ALARM = [
     Mutation("late: what it showed, unconfirmed, ends by itself", "gateway/episodes.py",
              "        return max(self.max_rank, self.course.past)", "        return self.max_rank",
              by("acts: what_only_backlog_showed_waits_for_a_person")),
+    # --- quality
+    Mutation("quality: a crisis gauge at rest leaves a gap", QC,
+             "contract.fresh_for_s(before) * 1000 else", "contract.late_after_s * 1000 else",
+             by("qc: a_gap_goes_by_the_mode_of_the_contract")),
+    Mutation("quality: two samples of a millisecond are taken for one", "gateway/bridge/assessing.py",
+             "return replace(o, observed_ms=o.observed_ms + 1) if taken else o", "return o",
+             by("assessments: another_sample_of_the_same_millisecond_is_spoken_of_as_itself")),
+    # --- rain
+    Mutation("rain: what backlog shows is told again", "gateway/rainpast.py",
+             "    curve.know([(step.key, at_s) for step, at_s, _ in found])\n", "",
+             by("deriving: a_step_that_only_backlog_shows_is_told_once_with_its_time")),
+    Mutation("rain: what was told live is told again as past", "gateway/rain.py",
+             "            self.know([(s.key, at_ms // 1000) for s in new])\n", "            pass\n",
+             by("deriving: old_rain_tells_no_step", "deriving: what_was_told_live_is_not_told_again_by_backlog")),
+    Mutation("rain: a step is told before its backlog has ended", "gateway/rainpast.py",
+             "return not (0 <= now_ms - last_ms < QUIET_MS and 0 <= now_ms - since_ms < LONGEST_MS)", "return True",
+             by("deriving: old_rain_tells_no_step")),
+    Mutation("rain: a sum does not say what is missing from it", "gateway/bridge/deriving.py",
+             "marks=_marks(found, station, at_ms),", "",
+             by("deriving: a_sum_says_what_is_missing_from_it")),
+    # --- contact
+    Mutation("contact: one wet sample of the past is a splash", HINDSIGHT,
+             "    return gap.best[0][0] if channel.contact and gap.best[0][0] >= 3 else 0", "    return 0",
+             by("deriving: a_contact_that_was_wet_while_its_data_were_missing",
+                "deriving: water_of_an_hour_ago_waits_for_somebody_on_the_spot")),
 ]  # fmt: skip

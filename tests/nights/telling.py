@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.errors import FaultCode
 from gateway.model import Message
-from gateway.stations import Station
+from gateway.stations import Channel, Station
 from tests.nights.duty import MINUTE, Duty, Handed, Row
 from tests.nights.story import Act, Story, clock
 
@@ -25,6 +25,11 @@ class Told:
     def __str__(self) -> str:
         h = self.handed
         return f"{clock(self.minute)} {'ring' if h.rings else 'told'} {h.recipient} {h.body['subject']['ja']}"
+
+
+def _every(channel: Channel, level: float | None) -> int:
+    """Minutes from one message to the next: by the mode that the level puts the contract in."""
+    return max(1, round(channel.contract.due_s(level) / 60))
 
 
 class Telling:
@@ -133,10 +138,10 @@ class Telling:
             return None
         values = {}
         for name, channel in station.channels.items():
-            if (minute + self._offset[station.id]) % round(channel.contract.interval_s / 60) == 0:
-                value = self._value(station.id, name, minute)
-                if value is not None:
-                    values[name] = value
+            value = self._value(station.id, name, minute)
+            level = None if isinstance(value, FaultCode) else value
+            if value is not None and (minute + self._offset[station.id]) % _every(channel, level) == 0:
+                values[name] = value
         return (now - 1000 * self._offset[station.id], values) if values else None
 
     def _value(self, station: str, channel: str, minute: int) -> float | FaultCode | None:
