@@ -177,27 +177,32 @@ class Sensor:
         """pymodbus' callback for one request; `registers[0]` is the register `start`."""
         if function != _FUNCTIONS[self.profile.function] or writes:
             return ExcCodes.ILLEGAL_FUNCTION
-        if not address <= self._counter_at < address + count:
-            self._look(registers, start)
-            return None
         mode = self._current_mode()
         served = mode not in (FaultCode.NO_ANSWER, FaultCode.REFUSED)
+        counted = address <= self._counter_at < address + count
         if served:
-            for at, word in self._read(mode).items():
+            for at, word in (self._read(mode) if counted else self._look(mode)).items():
                 registers[at - start] = word
-        self._on_turn(self.station, served)
+        if counted:
+            self._on_turn(self.station, served)
         if mode is FaultCode.NO_ANSWER:
             # With `ignore_missing_devices` the server leaves a request for an absent device unanswered.
             raise NoSuchIdException(self.station)
         return ExcCodes.DEVICE_FAILURE if mode is FaultCode.REFUSED else None
 
-    def _look(self, registers: list[int], start: int) -> None:
-        """A reader that does not ask for the counter still gets the truth of now; it stands in no account."""
-        now = {n: v for n, v in self._source.look(self._clock.now_ms()).items() if self.profile.value(n)}
-        words = encode(self.profile, now)
+    def _look(self, mode: Mode) -> dict[int, int]:
+        """A reader that does not ask for the counter still gets the truth of now, and of a broken sensor its fault; it
+        stands in no account."""
+        now: dict[str, float | FaultCode] = {
+            n: v for n, v in self._source.look(self._clock.now_ms()).items() if self.profile.value(n)
+        }
+        words = encode(self.profile, {**now, **self._broken(mode)})
         assert isinstance(words, dict)
-        for at, word in words.items():
-            registers[at - start] = word
+        return words
+
+    def _broken(self, mode: Mode) -> dict[str, FaultCode]:
+        """The values that show a fault."""
+        return {} if mode is None else {v.name: mode for v in self.profile.values if mode in v.faults.values()}
 
     def _read(self, mode: Mode) -> dict[int, int]:
         """One read: measured, counted and on record. Returns the registers."""
@@ -205,8 +210,7 @@ class Sensor:
         wanted: dict[str, float | FaultCode] = {
             name: value for name, value in self._source.measure(now_ms).items() if self.profile.value(name)
         }
-        if mode is not None:
-            wanted |= {v.name: mode for v in self.profile.values if mode in v.faults.values()}
+        wanted |= self._broken(mode)
         words = encode(self.profile, {**wanted, COUNTER: self.counter + 1})
         assert isinstance(words, dict)
         served = decode(self.profile, words)  # what a reader of this profile will see: quantised

@@ -195,7 +195,11 @@ def test_modes(through_file: bool, clock: SimClock, tmp_path: Path) -> None:
         assert modbus.read_holding_registers(10, count=6).isError()
         tell(FaultCode.NO_ECHO)
         assert read(modbus) == {"read_counter": 1, "water_level": FaultCode.NO_ECHO, "battery_voltage": 12.6}
+        assert modbus.read_holding_registers(12, count=1).registers == [0x8000]  # who asks for no counter sees it, too
+        tell(FaultCode.REFUSED)
+        assert modbus.read_holding_registers(12, count=1).isError()
         tell(None)
+        assert modbus.read_holding_registers(12, count=1).registers == [1234]
         assert read(modbus) == {"read_counter": 2, "water_level": 1.234, "battery_voltage": 12.6}
     faulty, good = log_of(tmp_path)
     assert (faulty["values"], faulty["faults"]) == ({"battery_voltage": 12.6}, {"water_level": "no_echo"})
