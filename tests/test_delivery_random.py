@@ -136,6 +136,7 @@ def test_what_rings_is_seen_behind_a_long_queue(tmp_path: Path) -> None:
     body = d._body(rows[-1])
     assert body is not None
     assert json.loads(body)["n"] == AT_ONCE + 50
+    assert d._body(Row(10**6, "gone", T0, urgent=True)) is None
     store.close()
 
 

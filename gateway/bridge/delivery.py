@@ -174,13 +174,14 @@ class Deliverer:
         return [Row(i, key, at, bool(rings), tried) for i, key, tried, at, rings in rows if i not in self._done]
 
     def _body(self, row: Row) -> str | None:
-        """What it says; None where the store cannot be read now."""
+        """What it says; None where the store cannot be read now, or was put back meanwhile and has no such row."""
         try:
-            return str(storefile.rows(self._store, storefile.BODY, (row.id,), self._disk)[0][0])
+            found = storefile.rows(self._store, storefile.BODY, (row.id,), self._disk)
         except Unavailable as e:
             log.error("notifications to %s wait: %s", self.name, e)
-            self._readable = False
-            return None
+            found = []
+        self._readable = bool(found)
+        return str(found[0][0]) if found else None
 
     def _send(self, rows: list[Row]) -> None:
         """In order, as long as each is taken; else the one whose turn it is."""
