@@ -23,7 +23,8 @@ Best = tuple[int, float, int]  # rank, value, when
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     """A time in which data were missing, and what backlog has shown of it (see `hindsight`). `before` and `after` are
     the values around it, `known` the highest rank that people knew of; `best` the two highest observations, `noted_ms`
-    when the last of them came and `since_ms` the first, 0 where nothing waits to be told; `told` the rank that was."""
+    when the last of them came and `since_ms` the first, 0 where nothing waits to be told; `told` the rank that was.
+    `way` is how far backlog has led plausibly from what was known before; None where it did not."""
 
     from_ms: int
     to_ms: int | None = None
@@ -34,6 +35,7 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     noted_ms: int = 0
     since_ms: int = 0
     told: int = 0
+    way: MetresAt | None = None
 
 
 class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,6 +6,9 @@ come for `QUIET_MS` (or after `LONGEST_MS`) it is told once which level was exce
 its time: where it is a higher rank than people knew of. Backlog that comes later in another piece speaks again only of
 a higher rank. One single observation shows nothing: there is no hurry, and it may be a spike. But a
 contact of rank >= 3 says what it says by one, as it does when it is fresh.
+
+Backlog also says whether the water has come the way to where it stands now: what was in doubt only because nothing was
+known for hours (`plausible`) is known when the gap is filled step by step, each as far as the water can rise.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from msgspec.structs import replace
 
 from gateway.channelstate import ChannelState, Gap, Step, rank_of
 from gateway.model import Change, ClockState, Flag, Observation
-from gateway.plausible import SLACK
+from gateway.plausible import KNOWN_FOR_MS, SLACK
 from gateway.stations import Channel, Limits
+from gateway.trend import MetresAt
 
 LEAST_RANK = 2
 RINGS_FROM, RINGS_FOR_MS = 3, 24 * 3_600_000  # who is rung for what passed days ago can do nothing
@@ -36,8 +40,8 @@ def fills(state: ChannelState, at_ms: int, value: float, late_after_ms: float) -
     if at_ms - state.usable_ms <= late_after_ms:
         return None if gap is None or at_ms - (gap.to_ms or 0) > KEPT_MS else gap
     if _same_outage(gap, state.usable_ms):
-        return replace(gap, to_ms=at_ms, after=value, known=max(gap.known, known))
-    return Gap(state.usable_ms, at_ms, state.value, value, known)
+        return replace(gap, to_ms=at_ms, after=value, known=max(gap.known, known), way=_begin(state))
+    return Gap(state.usable_ms, at_ms, state.value, value, known, way=_begin(state))
 
 
 def _same_outage(gap: Gap | None, usable_ms: int) -> TypeGuard[Gap]:
@@ -51,6 +55,8 @@ def note(state: ChannelState, o: Observation, channel: Channel, now_ms: int) -> 
     if o.value is None or not good:
         return state
     rank, gap = rank_of(o.value, channel.in_force(o.observed_ms)), _gap_of(state, o.observed_ms)
+    if gap is not None:
+        state, gap = _led(state, gap, o.observed_ms, o.value, channel)
     if gap is None or rank < LEAST_RANK or rank <= max(gap.known, gap.told, state.rank):
         return state
     if any(at == o.observed_ms for _, _, at in gap.best):
@@ -72,8 +78,40 @@ def _gap_of(state: ChannelState, at_ms: int) -> Gap | None:
     if at_ms <= usable_ms:
         return None
     if _same_outage(gap, usable_ms):
-        return replace(gap, to_ms=None, after=None)
-    return Gap(usable_ms, None, state.value)
+        return replace(gap, to_ms=None, after=None, way=_begin(state))
+    return Gap(usable_ms, None, state.value, way=_begin(state))
+
+
+def _begin(state: ChannelState) -> MetresAt | None:
+    """Where a way begins: what came before it is no jump."""
+    return None if state.jumps else state.anchor
+
+
+def _led(state: ChannelState, gap: Gap, at_ms: int, value: float, channel: Channel) -> tuple[ChannelState, Gap]:
+    """State and gap after one more observation of the gap, in the order of time; one that is no step of the way ends
+    it. Where the way has come to what is known now, without an interval that is missing, that is no jump any more."""
+    way, per_h = gap.way, channel.limits.rise_per_h
+    if per_h is None or way is None or at_ms <= way[0]:
+        return state, gap
+    way = (at_ms, value) if _follows(way, at_ms, value, per_h) else None
+    gap = replace(gap, way=way)
+    state = replace(state, gap=gap)
+    if way is None:
+        return state, gap
+    if gap.to_ms is None or gap.after is None:
+        return state if state.jumps else replace(state, anchor=way), gap
+    back: MetresAt = (gap.to_ms, gap.after)
+    now: MetresAt = back if state.value is None or state.usable_ms is None else (state.usable_ms, state.value)
+    arrived = gap.to_ms - at_ms <= channel.contract.late_after_s * 1000 and _follows(way, *back, per_h)
+    if state.jumps and arrived and _follows(back, *now, per_h):
+        state = replace(state, anchor=now, jumps=0)
+    return state, gap
+
+
+def _follows(before: MetresAt, at_ms: int, value: float, rise_per_h: float) -> bool:
+    """The water can have risen from one to the other, of which not too long ago something was known."""
+    then_ms, level = before
+    return at_ms - then_ms <= KNOWN_FOR_MS and value <= level + SLACK + rise_per_h * (at_ms - then_ms) / 3.6e6
 
 
 def tell(step: Step, now_ms: int) -> None:

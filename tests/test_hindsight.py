@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import hindsight
+from gateway.channelstate import Context, Known
 from gateway.model import Change, Flag
 from tests.gauges import Gauge, say
 from tests.places import ALL_FIVE, MINUTE, T0
@@ -177,3 +178,74 @@ def test_a_backlog_in_any_order_and_repeated(rows: list[tuple[int, float]], agai
     assert ranks == sorted(set(ranks))
     assert ranks[-1] == 4
     assert ranks[0] >= hindsight.LEAST_RANK
+
+
+# --- the way to what is known now ------------------------------------------------------------------------------------
+
+CALM = Context(Known(witnessed=True))  # rain and neighbours are heard, and stand low
+RISE_PER_H = 1.5
+
+
+def after_a_night(*back: float) -> Gauge:
+    """Nothing for ten hours, then rank 4 at once: in doubt, because the zero might be another one."""
+    gauge = Gauge(*ALL_FIVE, rise=RISE_PER_H)
+    gauge.story(0.5, 0.5, 0.5, start=-20)
+    gauge.tick(40)
+    gauge.story(*back, start=600, context=CALM)
+    assert (gauge.state.rank, gauge.state.unconfirmed) == (0, 4)
+    return gauge
+
+
+def night(until: int = 600, jump: float = 0.0, at: int = 300) -> list[tuple[int, float]]:
+    """What the device measured meanwhile: from 0.5 to 4.1 m, with a step where something happened to it."""
+    return [(m, round(0.5 + (3.6 - jump) * m / 600 + (jump if m >= at else 0.0), 3)) for m in range(10, until, 10)]
+
+
+def test_backlog_that_leads_to_it_makes_a_level_true() -> None:
+    """The bridge was down for a night: what came first is in doubt, until the backlog shows how the water rose. The
+    next sample confirms it."""
+    gauge = after_a_night(4.1, 4.15)
+    for minute, value in night():
+        gauge.observe(minute, value, arrives=612, context=CALM)
+    assert gauge.state.jumps == 0
+    assert gauge.observe(620, 4.2, context=CALM) == ["rise 0->4"]
+    assert (gauge.state.rank, gauge.state.unconfirmed) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "rows"),
+    [
+        ("something happened to the gauge meanwhile", night(jump=3.0)),
+        ("a part of it is missing", night(until=200)),
+        ("it came in another order", night()[::-1]),
+        ("nothing came", []),
+    ],
+)
+def test_backlog_that_does_not_lead_there_leaves_it_in_doubt(what: str, rows: list[tuple[int, float]]) -> None:
+    """A step that no water makes, or hours without a value."""
+    gauge = after_a_night(4.1, 4.15)
+    for minute, value in rows:
+        gauge.observe(minute, value, arrives=612, context=CALM)
+    assert gauge.observe(620, 4.2, context=CALM) == [], what
+    assert (gauge.state.rank, gauge.state.unconfirmed) == (0, 4), what
+
+
+def test_a_jump_of_before_is_no_way() -> None:
+    """What stood in the beam before the silence, and in the backlog of it, leads nowhere."""
+    gauge = Gauge(*ALL_FIVE, rise=RISE_PER_H)
+    gauge.story(0.5, 0.5, 4.1, 4.1, start=-20, context=CALM)
+    gauge.observe(600, 4.1, context=CALM)
+    for minute in range(20, 600, 10):
+        gauge.observe(minute, 4.1, arrives=601, context=CALM)
+    gauge.observe(610, 4.1, context=CALM)
+    assert (gauge.state.rank, gauge.state.unconfirmed) == (0, 4)
+
+
+def test_backlog_that_comes_first_leads_as_well() -> None:
+    """Where the old data come before the new ones, the first new sample is known already."""
+    gauge = Gauge(*ALL_FIVE, rise=RISE_PER_H)
+    gauge.story(0.5, 0.5, 0.5, start=-20)
+    gauge.tick(40)
+    for minute, value in night(until=560):
+        gauge.observe(minute, value, arrives=600, context=CALM)
+    assert gauge.observe(600, 4.1, context=CALM) == ["restored 0 quiet", "rise 0->4"]

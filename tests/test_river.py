@@ -67,7 +67,7 @@ def test_the_scenario_is_complete_and_says_that_it_is_invented() -> None:
         assert [t.rank for t in station.thresholds] == [1, 2, 3, 4]
         assert sorted(t.value for t in station.thresholds) == [t.value for t in station.thresholds]
         assert {(t.authority, t.basis, t.source) for t in station.thresholds} == {
-            ("市独自", "市の目安", "Suimon demo (fictional)")
+            ("県", "基準水位観測所", "Suimon demo (fictional)")
         }
         assert station.reach.station == station.id
         assert 34.2 < station.latitude < 34.4
