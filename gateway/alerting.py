@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway import contacts, hindsight, plausible, revision, surge, trend
+from gateway import contacts, hindsight, plausible, revision, sluggish, surge, trend
 from gateway.channelstate import ALONE, REJECTED_JUMPS, ChannelState, Context, Step, floor_of, heal, level_of, rank_of
 from gateway.errors import FaultCode
 from gateway.judging import dismissed
@@ -141,7 +141,9 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _take_back(step, o, value, marks, at_once=False)
     else:
         _judge(step, o, value, rise, marks, context)
-    if _numb(o, state, context) and context.near.support:
+    if sluggish.looks(step.station, step.channel, state.usable_ms, o.observed_ms):
+        step.set(sluggish=sluggish.judge(state.sluggish, step.state.recent, context.near))
+    if step.state.sluggish or (_numb(o, state, context) and context.near.support):
         step.set(condition=Condition.FAULTY)
 
 

@@ -54,7 +54,8 @@ class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     rank waits to ring, 0 where it rang; `refuted_ms` when one was last taken back. `marks` is the version of the
     thresholds that an open episode goes by, `revised` the level at which they changed, `hushed` the rank that came by
     that alone. `level` is the key of the highest threshold of the rank that was told. `tidal` is the rank that the tide
-    alone explains, `surges` counts the samples above what it explains (`surge`).
+    alone explains, `surges` counts the samples above what it explains (`surge`). `sluggish`: it does not follow the
+    flood that its neighbours see.
     """
 
     rank: int = 0
@@ -91,6 +92,7 @@ class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     level: str = ""
     tidal: int = 0
     surges: int = 0
+    sluggish: bool = False
     gap: Gap | None = None
 
 
@@ -148,7 +150,8 @@ def heal(state: ChannelState, latest_ms: int, instead_ms: int) -> ChannelState:
 class Near(Protocol):
     """What rain and neighbours say. `support`: one of them supports a rise now. `raised`: the contract is the raised
     one because of them. `witnessed`: one of them has ever been heard, so that it could support a rise
-    if there were one; that it is lost or under work just now makes nothing here true."""
+    if there were one; that it is lost or under work just now makes nothing here true. `least_per_h`: the least rise of
+    the last hour among the neighbours that are fresh, None where that is not known of any."""
 
     @property
     def support(self) -> bool: ...
@@ -156,6 +159,8 @@ class Near(Protocol):
     def raised(self) -> bool: ...
     @property
     def witnessed(self) -> bool: ...
+    @property
+    def least_per_h(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,7 @@ class Known:
     support: bool = False
     raised: bool = False
     witnessed: bool = False
+    least_per_h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

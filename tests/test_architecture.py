@@ -37,7 +37,7 @@ CORE = [
         "people",
         "calling",
     }
-    | {"judging", "trend", "plausible", "hindsight", "revision", "surge"},
+    | {"judging", "trend", "plausible", "hindsight", "revision", "sluggish", "surge"},
 ]
 LAYERS = [
     *CORE,

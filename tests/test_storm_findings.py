@@ -125,9 +125,9 @@ def test_a_true_flood_too_fast_for_its_limits_ends_in_good_order() -> None:
 
 def test_a_gauge_that_stands_still_in_a_flood_is_faulty() -> None:
     """A stuck value is nothing in the calm; while a neighbour stands above its first threshold it is no normal state,
-    and it ends as soon as the value moves."""
+    and it ends as soon as the value moves as water in a flood does."""
     rising = [*calm(36), *(0.8 + 0.1 * i for i in range(24))]
-    _, conditions = told({"here": [0.82] * 58 + [0.85, 0.9], "there": rising})
+    _, conditions = told({"here": [0.82] * 55 + [0.9, 1.0, 1.1, 1.2, 1.3], "there": rising})
     assert set(conditions[:36]) == {Condition.FRESH}
     assert conditions[50] is Condition.FAULTY
     slowly = [*calm(36), *(0.8 + 0.025 * i for i in range(24))]
@@ -147,7 +147,8 @@ MUST_MOVE = replace(TESTS, attenuated=Attenuated("range", 6 * 3600.0, 0.05))
     [
         ("that moves less than it must, in a flood", MUST_MOVE, [*calm(36), *(0.8 + 0.1 * i for i in range(24))], True),
         ("the same in the calm", MUST_MOVE, calm(60), False),
-        ("nothing says that it must move", TESTS, [*calm(36), *(0.8 + 0.1 * i for i in range(24))], False),
+        ("that its neighbours leave behind", TESTS, [*calm(36), *(0.8 + 0.1 * i for i in range(24))], True),
+        ("the same while they hardly rise", TESTS, [*calm(36), *(0.8 + 0.03 * i for i in range(24))], False),
     ],
 )
 def test_a_gauge_that_feels_no_flood_is_faulty(what: str, tests: QualityTests, there: Levels, expected: bool) -> None:
@@ -155,3 +156,28 @@ def test_a_gauge_that_feels_no_flood_is_faulty(what: str, tests: QualityTests, t
     values = [round(v, 2) for v in SLUGGISH]
     _, conditions = told({"here": values, "there": there}, replace(CHANNEL, tests=tests))
     assert (Condition.FAULTY in conditions[45:]) is expected, what
+
+
+def test_a_silted_intake_stays_faulty_through_the_crest() -> None:
+    """It creeps after a flood that its neighbour sees: from the neighbour's rise on it is no normal gauge, also while
+    the crest stands and the water falls, until nothing around is high any more."""
+    flood = [*calm(12), *(0.8 + 0.08 * i for i in range(24)), *[2.72] * 30, *(2.72 - 0.05 * i for i in range(40))]
+    there = [round(x, 2) for x in [*flood, *calm(12)]]
+    inside, here = 0.8, []
+    for level in there:
+        inside += (level - inside) / 120
+        here.append(round(inside, 2))
+    _, conditions = told({"here": here, "there": there})
+    assert set(conditions[:12]) == {Condition.FRESH}
+    assert set(conditions[24:90]) == {Condition.FAULTY}
+    assert conditions[-1] is Condition.FRESH
+
+
+def test_a_gauge_that_follows_later_is_not_faulty_for_long() -> None:
+    """Downstream of its only neighbour a flood comes hours later; when it comes, the gauge is a normal one."""
+    wave = [0.8 + 0.1 * i for i in range(20)]
+    there = [*calm(12), *wave, *[2.8] * 40]
+    here = [*calm(26), *wave, *[2.8] * 26]
+    said, conditions = told({"here": here, "there": there})
+    assert conditions[32:] == [Condition.FRESH] * 40
+    assert "rise 1->2" in said or "rise 0->2" in said

@@ -4,11 +4,10 @@ Every question costs as much as the station has neighbours, whatever the number 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gateway import reporting
+from gateway import reporting, trend
 from gateway.channelstate import ChannelState, Context, Known, MetresAt
 from gateway.episodes import Episode, Suspension
 from gateway.model import Condition
@@ -55,15 +54,15 @@ class Asked:
     """Rain and neighbours of a station, asked when somebody wants to know: while one observation is judged they stand
     still."""
 
-    __slots__ = ("_ask", "_known", "_station")
+    __slots__ = ("_around", "_known", "_station")
 
-    def __init__(self, ask: Callable[[Station], Known], station: Station) -> None:
-        self._ask, self._station = ask, station
+    def __init__(self, around: Around, station: Station) -> None:
+        self._around, self._station = around, station
         self._known: Known | None = None
 
     def _said(self) -> Known:
         if self._known is None:
-            self._known = self._ask(self._station)
+            self._known = self._around.near(self._station)
         return self._known
 
     @property
@@ -78,6 +77,10 @@ class Asked:
     def witnessed(self) -> bool:
         return self._said().witnessed
 
+    @property
+    def least_per_h(self) -> float | None:
+        return self._around.least_per_h(self._station)
+
 
 class Around:
     """The surroundings of the channels in one batch."""
@@ -90,7 +93,7 @@ class Around:
         if self.maintenance(station):
             return Context(maintenance=True, gathered=True)
         second, router_s = self._second(station, channel), self.router_s(station.tenant, channel.contract)
-        return Context(Asked(self.near, station), second, gathered=True, router_s=router_s)
+        return Context(Asked(self, station), second, gathered=True, router_s=router_s)
 
     def seen(self, station: Station, context: Context) -> Context:
         """With whether a person has acknowledged what is open at the station."""
@@ -125,6 +128,22 @@ class Around:
                     raised = raised or (state.rank >= 1 and (state.held or state.lost_ms is None))
                     rising = rising or (self._fresh(state, channel) and clearly_rising(state.recent))
         return Known(raised or rising, raised, witnessed or raised)
+
+    def least_per_h(self, station: Station) -> float | None:
+        """The least rise of the last hour among the fresh neighbours, canonical unit; None where none is known."""
+        least, own = None, station.main_channel
+        for name in station.neighbours:
+            neighbour = self._work.rules.registry.station(station.tenant, name)
+            channel = neighbour.main_channel if neighbour else None
+            if neighbour is None or channel is None or own is None or self.maintenance(neighbour):
+                continue
+            if channel.quantity != own.quantity or neighbour.hazard != station.hazard:
+                continue
+            state = self._work.state((neighbour.tenant, neighbour.id, channel.name))
+            rise = trend.change_over(state.recent, RISING_WITHIN_MS) if self._fresh(state, channel) else None
+            if rise is not None:
+                least = rise if least is None else min(least, rise)
+        return least
 
     def _rain_heard(self, station: Station) -> bool:
         """Whether anything of the station has ever told of rain in a way by which `_rains` could know."""
