@@ -1,4 +1,4 @@
-"""A gauge that does not follow the flood: its intake is silted up, its float hangs, its datum ship is stuck. Pure.
+"""A gauge that does not follow the flood: its intake is silted up, its float hangs. Pure.
 
 It moves, and each of its values is likely by itself; only its neighbours tell. While all that can be asked rise by
 `FOLLOWS_PER_H` and it moves by less than a tenth of the least of them, it is *sluggish*, and it stays so through the

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import storefile
-from gateway.bridge.delivery import AT_ONCE, STICK, Deliverer, Row
+from gateway.bridge.delivery import AT_ONCE, STICK, WAITED_MS, Deliverer, Row
 from gateway.bridge.handing import Handing
 from gateway.bridge.media import Refused, Unreached
 from gateway.bridge.notify import Outcome, Owed, delayed
@@ -138,6 +138,53 @@ def test_what_rings_is_seen_behind_a_long_queue(tmp_path: Path) -> None:
     assert json.loads(body)["n"] == AT_ONCE + 50
     assert d._body(Row(10**6, "gone", T0, urgent=True)) is None
     store.close()
+
+
+class Slow:
+    """Takes everything; while it takes the first, something is owed that rings."""
+
+    def __init__(self) -> None:
+        self.taken = list[str]()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def send(self, key: str, body: str) -> None:
+        self.taken.append(key)
+        then, self.meanwhile = self.meanwhile, lambda: None
+        then()
+
+
+def test_a_medium_that_is_back_gets_first_what_rings(tmp_path: Path) -> None:
+    """It was away, and much waits for it: what rings goes first, also what comes to be owed while it takes the rest."""
+    path = tmp_path / "store.db"
+    store = Store(path)
+    bridge = world.bridge(path)
+
+    def owe(*rows: tuple[str, bool]) -> None:
+        work = world.work(store.load(), bridge)
+        work.owed += [Owed(f"{n}/duty", "webhook", "duty", json.dumps({"rings": rings}), T0) for n, rings in rows]
+        store.commit(work)
+
+    owe(("old", False), ("older-danger", True), ("quiet", False), ("danger", True))
+    medium = Slow()
+    d = Deliverer("duty", medium, path, lambda _: None, lambda: T0 + WAITED_MS)
+
+    def flood() -> None:
+        owe(("now", True))
+        d.wake()
+
+    medium.meanwhile = flood
+    while rows := d._owed():
+        d._wake.clear()
+        d._send(rows)
+    assert medium.taken == [f"{n}/duty" for n in ("danger", "now", "older-danger", "old", "quiet")]
+    store.close()
+
+
+def test_what_is_taken_at_once_goes_in_order(tmp_path: Path) -> None:
+    """Nothing waits: a fall that is told quietly stays behind the rise that rang."""
+    rows = [Row(1, "rise", T0, urgent=True), Row(2, "fall", T0, urgent=False), Row(3, "rise again", T0, urgent=True)]
+    d = Deliverer("duty", Fickle([]), tmp_path / "no.db", lambda _: None, lambda: T0 + WAITED_MS - 1)
+    assert d._in_turn(rows) == rows
 
 
 def test_what_comes_long_after_it_was_owed_says_so() -> None:

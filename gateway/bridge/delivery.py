@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 GIVE_UP_AFTER_S = 24 * 3600.0
 KEEP_S: dict[str, float] = {"voice": 30 * 60.0, "sms": 6 * 3600.0}  # a call about last night helps nobody
+WAITED_MS = 60_000  # owed for longer: the medium was away, or is too slow for what it owes
 LATE_MS = 10 * 60_000  # owed for longer: the message says so
 STICK = 3  # tries of the same message before others have their turn: it may be this one that is not taken
 # What a mistake in a medium, or in a package that it uses, ends in: that message is given up, the next one is not.
@@ -83,8 +84,8 @@ class Deliverer:
     """Delivers one recipient's part of the outbox. `report` hands outcomes to the bridge, which alone writes the store;
     until it has done so, `_done` keeps a row from being sent again.
 
-    In order, as long as it is taken. Once something is not, what rings goes first, the newest before the older, and
-    is tried at once; the rest waits its turn. The thread lives while something is owed."""
+    In order, as long as it is taken at once. Once something is not, or has waited, what rings goes first, the newest
+    before the older, and is tried at once; the rest waits its turn. The thread lives while something is owed."""
 
     def __init__(
         self,
@@ -184,14 +185,20 @@ class Deliverer:
         return str(found[0][0]) if found else None
 
     def _send(self, rows: list[Row]) -> None:
-        """In order, as long as each is taken; else the one whose turn it is."""
+        """One after the other, as long as each is taken and nothing new is owed; else the one whose turn it is."""
         if self._failures:
             self._try(self._next(rows))
             return
-        for row in rows:
-            if self._stop.is_set() or self._failures or not self._readable:
-                return
+        for row in self._in_turn(rows):
             self._try(row)
+            if self._stop.is_set() or self._failures or not self._readable or self._wake.is_set():
+                return
+
+    def _in_turn(self, rows: list[Row]) -> list[Row]:
+        """In order; but where the oldest has waited, a medium that is back has much to take, and danger goes first."""
+        if self._now_ms() - rows[0].owed_ms < WAITED_MS:
+            return rows
+        return sorted(rows, key=lambda row: (not row.urgent, -row.id if row.urgent else row.id))
 
     def _next(self, rows: list[Row]) -> Row:
         """After a failure: what rings and was not tried, the newest first; then what rings; then the rest in order.

@@ -109,7 +109,7 @@ _PLAIN = {
     Said.REJECTED: "'{event}' was a false alarm",
     Said.DRILL_OVER: "the drill has ended",
 }
-_TODO = {
+_MEANS = {
     Said.ABOVE_SPAN: f"The water may be higher than shown. {_LOOK}",
     Said.BEACON: f"It may also be a fault. {_LOOK}",
     Said.HELD: f"The present {{noun}} is unknown. {_LOOK}",
@@ -129,9 +129,9 @@ def todo(f: Facts) -> str:
         return "This is a drill, not the real water level."
     if f.station.hazard == "underpass" and f.said in RISES and f.t.to_rank >= 3:
         return "Closing the road is decided and done by its manager."
-    if f.said in RISES and not f.t.confirmed and f.said not in _TODO:
+    if f.said in RISES and not f.t.confirmed and f.said not in _MEANS:
         return f"The gauge may be wrong. {_LOOK}"
-    said = _TODO.get(f.said, "").format(level=f.level.en, noun=_noun(f))
+    said = _MEANS.get(f.said, "").format(level=f.level.en, noun=_noun(f))
     return said[:1].upper() + said[1:]
 
 

@@ -126,7 +126,7 @@ _PLAIN = {
     Said.REJECTED: "{event}は誤報でした",
     Said.DRILL_OVER: "訓練を終了しました",
 }
-_TODO = {
+_MEANS = {
     Said.ABOVE_SPAN: f"実際の水位は表示より高いおそれがあります。{_LOOK}",
     Said.BEACON: f"計器の故障の可能性もあります。{_LOOK}",
     Said.HELD: f"現在の{{noun}}は不明です。{_LOOK}",
@@ -146,9 +146,9 @@ def todo(f: Facts) -> str:
         return "これは訓練です。実際の水位ではありません。"
     if f.station.hazard == "underpass" and f.said in RISES and f.t.to_rank >= 3:
         return "通行止めの判断と措置は道路管理者が行います。"
-    if f.said in RISES and not f.t.confirmed and f.said not in _TODO:
+    if f.said in RISES and not f.t.confirmed and f.said not in _MEANS:
         return f"計器異常の可能性もあります。{_LOOK}"
-    found = _TODO.get(f.said, "").format(level=f.level.ja, noun=_noun(f))
+    found = _MEANS.get(f.said, "").format(level=f.level.ja, noun=_noun(f))
     wet = f.said is Said.PAST and f.contact
     return f"{found}現地を確認してください。" if wet else found
 
