@@ -12,9 +12,10 @@ from it, until
 - it was a spike (two samples at most, an hour at most) that came down so, and what follows is plausible; or
 - a second sensor or a person says that the level is true.
 
-What comes back higher after more than six hours has jumped, too (`alerting`), where rain and neighbours could know and
-do not stand high: a gauge is taken away to be mended, and its zero is another one. What a person has rejected counts as
-a jump. Without `rise_per_h` every other rise is plausible.
+What comes back higher after more than six hours has jumped, too (`alerting`), where rain or neighbours could know: a
+gauge is taken away to be mended, and its zero is another one. Up to rank 2 one of them that stands high vouches for it;
+from rank 3 on nothing does, for how high the water is they never say. What a person has rejected counts as a jump.
+Without `rise_per_h` every other rise is plausible.
 """
 
 from __future__ import annotations

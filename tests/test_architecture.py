@@ -89,7 +89,7 @@ PURE_IN_BRIDGE = [
             "testwords",
         ),
         *("assessing", "deriving", "ledger", "notices", "noticewords", "timekeeping", "wording", "work"),
-        *("facts", "wording_ja", "wording_en"),
+        *("facts", "wordfigures", "wording_ja", "wording_en"),
     )
 ]
 

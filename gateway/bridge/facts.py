@@ -48,6 +48,10 @@ class Said(StrEnum):
 
 LOST = (Said.HELD, Said.HELD_BELOW, Said.SILENT, Said.FAULTY)
 BY_PEOPLE = (Said.CONFIRMED, Said.REJECTED, Said.CLOSED, Said.DRILL_OVER)
+NO_THRESHOLD = (
+    *(Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS),
+    *(Said.REJECTED, Said.CLOSED, Said.DRILL_OVER),
+)
 RISES = (Said.RISE, Said.REACHED, Said.SURGE, Said.WET, Said.BEACON, Said.ABOVE_SPAN)
 
 
@@ -110,6 +114,10 @@ class Facts:
     def contact(self) -> bool:
         return self.channel is not None and self.channel.contact
 
+    @property
+    def unit(self) -> str:
+        return self.channel.unit if self.channel is not None else "m"
+
     def _below(self) -> bool:
         """The rank stands by the rule of falls although the last value was below it."""
         t, marks = self.t, [x.value for x in self.marks if x.rank == self.t.to_rank]
@@ -133,6 +141,11 @@ class Facts:
         """The one concerned."""
         own = [x for x in self.marks if x.rank == self.concerned]
         return next((x for x in own if x.level == self.t.level), own[0] if own else None)
+
+    @property
+    def named(self) -> Threshold | None:
+        """The one that is named, with who set it."""
+        return self.threshold if self.said not in NO_THRESHOLD else None
 
     @property
     def level(self) -> Level:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from gateway import templates
 from gateway.bridge import wording_en, wording_ja
 from gateway.bridge.facts import Facts
-from gateway.bridge.wording_ja import JST as JST
+from gateway.bridge.wordfigures import JST as JST
+from gateway.bridge.wordfigures import arrow as arrow
 from gateway.channelstate import ChannelState
 from gateway.episodes import Suspension
 from gateway.model import Change, Transition
@@ -24,7 +25,6 @@ DISCLAIMER_JA, DISCLAIMER_EN = wording_ja.DISCLAIMER, wording_en.DISCLAIMER
 DRILL_JA, DRILL_EN = wording_ja.DRILL, wording_en.DRILL  # at the start and the end of subject and text
 SENDER_JA, SENDER_EN = wording_ja.SENDER, wording_en.SENDER
 time_ja, time_en = wording_ja.time, wording_en.time
-arrow = wording_ja.arrow
 
 
 @dataclass(frozen=True, slots=True)

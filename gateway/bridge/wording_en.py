@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.bridge.facts import BY_PEOPLE, LOST, RISES, Facts, Said
-from gateway.bridge.wording_ja import JST, NO_THRESHOLD, amount, arrow, clock
+from gateway.bridge.wordfigures import JST, amount, arrow, clock, figures
 from gateway.raingauge import CONTINUOUS
 
 SENDER = "Water level"
@@ -148,7 +148,7 @@ def _rank(f: Facts) -> str:
 
 def quantity(f: Facts) -> str:
     """What the value is."""
-    if f.channel is not None and f.channel.contact and f.said not in LOST:
+    if f.contact and f.said not in LOST:
         return "Sensor"
     if f.said in (*LOST, *BY_PEOPLE):
         return "What the gauge shows" if f.said is Said.REJECTED else "Last value"
@@ -183,7 +183,7 @@ def _value(f: Facts) -> str:
 def _of_channel(f: Facts, value: float | None) -> str:
     if f.contact:
         return "" if value is None else "wet" if value else "dry"
-    return amount(value, f.channel.unit if f.channel else "m")
+    return amount(value, f.unit)
 
 
 def trend(per_hour: float | None, unit: str) -> str:
@@ -218,8 +218,7 @@ def _brief(f: Facts) -> str:
     going = arrow(f.per_hour)
     if f.since is not None:
         latest, _, per_hour = f.since
-        unit = f.channel.unit if f.channel else "m"
-        return f"{value} at {clock(f.measured_ms)}, now {amount(latest, unit)} {arrow(per_hour)}".rstrip()
+        return f"{value} at {clock(f.measured_ms)}, now {amount(latest, f.unit)} {arrow(per_hour)}".rstrip()
     return f"{value}{going and f' {going}'} at {clock(f.measured_ms)}"
 
 
@@ -246,9 +245,8 @@ def _now(f: Facts) -> str:
     if f.since is None:
         return ""
     value, at_ms, per_hour = f.since
-    unit = f.channel.unit if f.channel else "m"
-    going = trend(per_hour, unit)
-    return f"{amount(value, unit)} (measured {clock(at_ms)}{f', {going}' if going else ''})"
+    going = trend(per_hour, f.unit)
+    return f"{amount(value, f.unit)} (measured {clock(at_ms)}{f', {going}' if going else ''})"
 
 
 def _minutes(minutes: float) -> str:
@@ -274,13 +272,13 @@ def _tide(f: Facts) -> str:
     return f"{deviation:+z.2f} m{after}"
 
 
-def _step(f: Facts, unit: str) -> dict[str, str]:
+def _step(f: Facts) -> dict[str, str]:
     """Of a step of rain its amount, who set it and where that stands."""
     x = f.step if f.said is Said.STEP else None
     if x is None:
         return {}
     said = {
-        "threshold": f"{x.name_en} {amount(x.value, unit)}",
+        "threshold": f"{x.name_en} {amount(x.value, f.unit)}",
         "authority": _AUTHORITIES.get(x.authority, x.authority),
         "basis": x.source,
     }
@@ -289,19 +287,15 @@ def _step(f: Facts, unit: str) -> dict[str, str]:
 
 def fields(f: Facts) -> dict[str, str]:
     """The words of a template, each empty where there is nothing to say."""
-    own = f.threshold if f.said not in NO_THRESHOLD else None
-    unit = f.channel.unit if f.channel else "m"
-    contact = f.channel is not None and f.channel.contact
-    return {
+    own = figures(f)
+    words = {
         "place": f.station.name_en,
-        "river": f.station.river,
-        "area": f.station.area,
         "what": what(f),
         "level": f.level.en if f.concerned else "",
         "rank": _rank(f),
         "quantity": quantity(f),
         "value": _value(f),
-        "trend": trend(f.per_hour, unit),
+        "trend": trend(f.per_hour, f.unit),
         "measured": _measured(f),
         "time": _time(f),
         "brief": _brief(f),
@@ -309,13 +303,10 @@ def fields(f: Facts) -> dict[str, str]:
         "by": _by(f),
         "withdrawn": _withdrawn(f),
         "now": _now(f),
-        "threshold": f"{f.level.en} {own.value:z.2f} {unit}" if own is not None and not contact else "",
-        "difference": "" if f.difference is None else f"{f.difference:+z.2f} {unit}",
-        "authority": _AUTHORITIES.get(own.authority, own.authority) if own else "",
-        "basis": _KINDS.get(own.basis, own.basis) if own else "",
-        "source": own.source if own else "",
+        "threshold": own["threshold"] and f"{f.level.en} {own['threshold']}",
+        "authority": _AUTHORITIES.get(own["authority"], own["authority"]),
+        "basis": _KINDS.get(own["basis"], own["basis"]),
         "next": _next(f),
         "tide": _tide(f),
-        "table": f.levels.name if f.version else "",
-        "version": f.version,
-    } | _step(f, unit)
+    }
+    return own | words | _step(f)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from gateway.bridge.facts import BY_PEOPLE, LOST, RISES, Facts, Said
+from gateway.bridge.wordfigures import JST, amount, arrow, clock, figures
 from gateway.raingauge import CONTINUOUS
 
-JST = timezone(timedelta(hours=9))  # Japan has one zone and no summer time
 SENDER = "水位情報"
 DISCLAIMER = "観測値（速報値）による参考情報です。避難情報の発令ではありません。"
 DRILL = "【訓練】"
@@ -22,17 +22,6 @@ def time(at_ms: int) -> str:
     """11月22日(日) 03:12"""
     t = datetime.fromtimestamp(at_ms / 1000, JST)
     return f"{t.month}月{t.day}日({_WEEKDAYS[t.weekday()]}) {t:%H:%M}"
-
-
-def clock(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, JST):%H:%M}"
-
-
-def amount(value: float | None, unit: str) -> str:
-    """Metres with two decimals; nothing where there is no value."""
-    if value is None:
-        return ""
-    return f"{value:z.2f} {unit}" if unit == "m" else f"{value:zg} {unit}"
 
 
 def heads(f: Facts) -> str:
@@ -175,7 +164,7 @@ def quantity(f: Facts) -> str:
     """What the value is."""
     if f.said in LOST:
         return "最終観測値"
-    if f.channel is not None and f.channel.contact:
+    if f.contact:
         return "浸水センサ"
     if f.said in BY_PEOPLE:
         return "計器の直近の値" if f.said is Said.REJECTED else "直近の観測値"
@@ -201,13 +190,7 @@ def _value(f: Facts) -> str:
 def _of_channel(f: Facts, value: float | None) -> str:
     if f.contact:
         return "" if value is None else "検知" if value else "検知なし"
-    return amount(value, f.channel.unit if f.channel else "m")
-
-
-def arrow(per_hour: float | None) -> str:
-    if per_hour is None:
-        return ""
-    return "↑" if per_hour > 0.02 else "↓" if per_hour < -0.02 else "→"
+    return amount(value, f.unit)
 
 
 def trend(per_hour: float | None, unit: str) -> str:
@@ -241,13 +224,12 @@ def _brief(f: Facts) -> str:
         return ""
     if f.said in LOST:
         return f"最終観測値 {value}"
-    if f.channel is not None and f.channel.contact:
+    if f.contact:
         return f"{clock(f.measured_ms)}検知"
     going = arrow(f.per_hour)
     if f.since is not None:
         latest, _, per_hour = f.since
-        unit = f.channel.unit if f.channel else "m"
-        return f"{value} {clock(f.measured_ms)}観測、現在 {amount(latest, unit)} {arrow(per_hour)}".rstrip()
+        return f"{value} {clock(f.measured_ms)}観測、現在 {amount(latest, f.unit)} {arrow(per_hour)}".rstrip()
     return f"{value}{going and f' {going}'} {clock(f.measured_ms)}観測"
 
 
@@ -275,9 +257,8 @@ def _now(f: Facts) -> str:
     if f.since is None:
         return ""
     value, at_ms, per_hour = f.since
-    unit = f.channel.unit if f.channel else "m"
-    going = trend(per_hour, unit)
-    return f"{amount(value, unit)}（{clock(at_ms)}観測{f'、{going}' if going else ''}）"
+    going = trend(per_hour, f.unit)
+    return f"{amount(value, f.unit)}（{clock(at_ms)}観測{f'、{going}' if going else ''}）"
 
 
 def _minutes(minutes: float) -> str:
@@ -304,36 +285,26 @@ def _tide(f: Facts) -> str:
     return f"{deviation:+z.2f} m{after}"
 
 
-NO_THRESHOLD = (
-    *(Said.STEP, Said.SILENT, Said.FAULTY, Said.RESTORED, Said.THRESHOLDS),
-    *(Said.REJECTED, Said.CLOSED, Said.DRILL_OVER),
-)
-
-
-def _step(f: Facts, unit: str) -> dict[str, str]:
+def _step(f: Facts) -> dict[str, str]:
     """Of a step of rain its amount, who set it and where that stands."""
     x = f.step if f.said is Said.STEP else None
     if x is None:
         return {}
-    said = {"threshold": f"{x.name_ja} {amount(x.value, unit)}", "authority": x.authority, "basis": x.source}
+    said = {"threshold": f"{x.name_ja} {amount(x.value, f.unit)}", "authority": x.authority, "basis": x.source}
     return {word: value for word, value in said.items() if value}
 
 
 def fields(f: Facts) -> dict[str, str]:
     """The words of a template, each empty where there is nothing to say."""
-    own = f.threshold if f.said not in NO_THRESHOLD else None
-    unit = f.channel.unit if f.channel else "m"
-    contact = f.channel is not None and f.channel.contact
-    return {
+    own = figures(f)
+    words = {
         "place": f.station.name_ja,
-        "river": f.station.river,
-        "area": f.station.area,
         "what": what(f),
         "level": f.level.ja if f.concerned else "",
         "rank": _rank(f),
         "quantity": quantity(f),
         "value": _value(f),
-        "trend": trend(f.per_hour, unit),
+        "trend": trend(f.per_hour, f.unit),
         "measured": _measured(f),
         "time": _time(f),
         "brief": _brief(f),
@@ -341,13 +312,8 @@ def fields(f: Facts) -> dict[str, str]:
         "by": _by(f),
         "withdrawn": _withdrawn(f),
         "now": _now(f),
-        "threshold": f"{f.level.ja} {own.value:z.2f} {unit}" if own is not None and not contact else "",
-        "difference": "" if f.difference is None else f"{f.difference:+z.2f} {unit}",
-        "authority": own.authority if own else "",
-        "basis": own.basis if own else "",
-        "source": own.source if own else "",
+        "threshold": own["threshold"] and f"{f.level.ja} {own['threshold']}",
         "next": _next(f),
         "tide": _tide(f),
-        "table": f.levels.name if f.version else "",
-        "version": f.version,
-    } | _step(f, unit)
+    }
+    return own | words | _step(f)
