@@ -106,6 +106,18 @@ def disk(path: Path, ceiling: int | None) -> Iterator[Finding]:
         yield _room(path, folder, ceiling)
 
 
+def folder(name: str, path: Path) -> Finding:
+    """A folder of ours that is made where it is missing: may we write there, or make it?"""
+    there = next(x for x in (path.absolute(), *path.absolute().parents) if x.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".doctor-"):
+            pass
+    except OSError as e:
+        remedy = f"It must belong to the user of the service (here: {_user()}); see 'ls -ld {there}'"
+        return Finding(name, str(path), State.FAIL, f"{there} cannot be written ({e.strerror})", remedy)
+    return Finding(name, str(path), State.OK, "writable" if there == path.absolute() else "can be made")
+
+
 def _sync(folder: Path) -> Finding:
     begun = time.monotonic()
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:

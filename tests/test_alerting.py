@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway import channelstate, qc
 from gateway.alerting import advance
-from gateway.channelstate import ChannelState, floor_of, rank_of
+from gateway.channelstate import ChannelState, Context, Known, floor_of, rank_of
 from gateway.model import Change, ClockState, Condition, Flag
 from gateway.reporting import tick
 from gateway.stations import Contract, Limits, Threshold
@@ -371,6 +371,33 @@ def test_a_gauge_that_dies_at_the_crest(flag: Flag) -> None:
 def test_a_gauge_that_never_worked() -> None:
     """A channel that has given nothing but faults since its first message is faulty after three intervals."""
     assert Gauge(*ALL_FIVE).story(None, None, None, None, None, None) == ["faulty 0 quiet"]
+
+
+FLOOD = Known(support=True, raised=True, witnessed=True)
+
+
+@pytest.mark.parametrize(
+    ("what", "test", "flag", "value", "near", "expected"),
+    [
+        ("the second sensor says otherwise", "multi_variate", Flag.SUSPECT, 0.6, FLOOD, Condition.FAULTY),
+        ("it moves less than its water must", "attenuated", Flag.SUSPECT, 0.6, FLOOD, Condition.FAULTY),
+        ("it stands still while its neighbours rise", "neighbour", Flag.SUSPECT, 0.5, FLOOD, Condition.FAULTY),
+        ("it differs from its neighbours, and moves", "neighbour", Flag.SUSPECT, 0.6, FLOOD, Condition.FRESH),
+        ("it has not moved for hours", "flat_line", Flag.FAIL, 0.5, FLOOD, Condition.FAULTY),
+        ("it has not moved for a while, and one stands high", "flat_line", Flag.SUSPECT, 0.5, FLOOD, Condition.FAULTY),
+        ("it has not moved for a while", "flat_line", Flag.SUSPECT, 0.5, Known(support=True), Condition.FRESH),
+        ("no flood is on its way", "multi_variate", Flag.SUSPECT, 0.6, Known(), Condition.FRESH),
+        ("another test spoke", "spike", Flag.SUSPECT, 0.6, FLOOD, Condition.FRESH),
+    ],
+)
+def test_a_gauge_that_cannot_be_right_in_a_flood(
+    what: str, test: str, flag: Flag, value: float, near: Known, expected: Condition
+) -> None:
+    """While a flood is around, what cannot follow it is shown as faulty, not as normal."""
+    gauge = Gauge(*ALL_FIVE)
+    gauge.observe(0, 0.5)
+    gauge.observe(10, value, flag, tests=(test,), context=Context(near))
+    assert gauge.state.condition == expected, what
 
 
 def test_restored() -> None:

@@ -235,6 +235,20 @@ def test_a_test_of_the_call(house: House) -> None:
     assert "there is no test 'x'" in house("test", "--show", "x", expect=4)
 
 
+def test_a_lamp_answers_nobody(tmp_path: Path) -> None:
+    """Of a lamp no answer is awaited, and somebody must go and look."""
+    house = House(tmp_path)
+    lamp = "desk: {medium: console}, lamp: {medium: lamp, url: 'http://127.0.0.1:9/?x=', levels: {3: '1'}}"
+    (tmp_path / "bridge.yaml").write_text(BRIDGE.replace("desk: {medium: console}", lamp))
+    house.bridge, _ = config.load_bridge(tmp_path)
+    test = house.json("test", "--all")["test"]
+    shown = house("test", "--show", test).splitlines()
+    assert [x.strip().partition(": ")[2] for x in shown if "lamp" in x or "desk" in x] == [
+        "owed; NO ANSWER",
+        "owed; does not answer: go and look",
+    ]
+
+
 def test_who_would_be_called(house: House) -> None:
     """The plan of a rank at a moment, role by role with the minutes after which each is called."""
     night = house("plan", "kasuga-bridge", "--rank", "4", "--at", "2026-12-31T02:00+09:00")

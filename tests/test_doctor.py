@@ -82,6 +82,18 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(doctor.filesystem(Path("/dev/shm")) != "tmpfs", reason="/dev/shm is not in memory here")
+@pytest.mark.parametrize(
+    ("where", "state", "says"),
+    [(".", State.OK, "writable"), ("a/b", State.OK, "can be made"), ("file", State.FAIL, "cannot be written")],
+)
+def test_a_folder_that_is_made_where_it_is_missing(tmp_path: Path, where: str, state: State, says: str) -> None:
+    """It is there, it can be made, or something else is in its place; nothing is left behind."""
+    (tmp_path / "file").touch()
+    found = doctor.folder("CAP folder", tmp_path / where)
+    assert (found.state, says in found.message, bool(found.remedy)) == (state, True, state is State.FAIL)
+    assert [x.name for x in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_spool_in_memory_is_no_spool(tmp_path: Path) -> None:
     """What is lost at a restart keeps no promise."""
     found = list(doctor.disk(Path("/dev/shm/spool.db"), None))

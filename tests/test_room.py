@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway import settings, storefile
+from gateway import journalfile, settings, storefile
 from gateway.bridge import prune, room
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.prune import DAY_MS, HOUR_MS, Night, Row, given_up
@@ -24,6 +24,7 @@ from gateway.bridge.store import Store
 from gateway.bridge.work import Work
 from gateway.clock import SystemClock
 from gateway.episodes import Episode
+from gateway.journal import Entry, Kind
 from gateway.mqtt import Delivery
 from gateway.ranges import RangeSet
 from gateway.stations import HEALTH_CHANNELS
@@ -33,6 +34,7 @@ from tests.world import DEVICE, LOG, STATION, T0, TENANT, observation
 SERIES = (TENANT, STATION, "water_level")
 INFLUX = settings.Influx("v1", "http://127.0.0.1:1", "floods")
 KEPT = {"episodes", "transitions", "outbox", "requests", "notices", "dead_letters", "channel_states", "ranges", "logs"}
+KEPT |= {"journal", "cap"}
 
 # --- how full ------------------------------------------------------------------------------------------------------
 
@@ -312,7 +314,12 @@ def test_a_live_flood_stays_below_the_ceiling(path: Path) -> None:
     store, found = crowded(path)
     total, seen, batch = 0, 0.0, 400
     with contextlib.closing(store):
-        fill(store, 1, then=lambda w: w.letters.append(world_letter()))
+
+        def written(work: Work) -> None:
+            work.letters.append(world_letter())
+            work.entries.append(Entry(T0, Kind.MANUAL, TENANT, STATION, by="田中", body={"text": "消防団へ電話"}))
+
+        fill(store, 1, then=written)
         kept = {t: sql(path, f"SELECT * FROM {t}") for t in KEPT - {"ranges", "logs"}}
         for n in range(75):
             fill(store, batch, first=2 + n * batch, at_ms=T0 + DAY_MS + n * batch * 60_000)
@@ -326,6 +333,8 @@ def test_a_live_flood_stays_below_the_ceiling(path: Path) -> None:
         assert found.thinned == lost > 0
         assert sql(path, "SELECT max(seq) FROM observations") == [(total + 1,)]
         assert {t: sql(path, f"SELECT * FROM {t}") for t in kept} == kept
+        assert [x.by for x in journalfile.rows(path)] == ["田中"]
+        assert journalfile.verify(path) == journalfile.last(path)[::-1]
         assert list(store.load().ledgers[(TENANT, DEVICE)].logs[LOG].settled) == [(1, total + 1)]
 
 

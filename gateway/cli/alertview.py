@@ -404,10 +404,13 @@ def tested(at: Place, test: str) -> dict[str, Any]:
     if not asked:
         known = ", ".join(row[0] for row in alertfile.past_tests(at.store, 3)) or "none"
         raise Unavailable(f"there is no test '{test}' (the newest: {known})")
+    things = {r.name for r in at.bridge.recipients if r.medium == "lamp"}
     return {
         "version": 1,
         "test": test,
-        "recipients": [_timed(asdict(x)) | {"name": _name(at, x.recipient)} for x in asked],
+        "recipients": [
+            _timed(asdict(x)) | {"name": _name(at, x.recipient), "person": x.recipient not in things} for x in asked
+        ],
         "totals": {
             "asked": len(asked),
             "sent": sum(x.state == "sent" for x in asked),
@@ -422,7 +425,8 @@ def test_lines(x: dict[str, Any]) -> list[str]:
     for r in x["recipients"]:
         how = (r["state"] or "no longer known").replace("_", " ")
         why = f" ({r['reason']})" if r["reason"] else ""
-        answer = f"answered at {_clock(r['answered'])}, noted by {r['answered_by']}" if r["answered"] else "NO ANSWER"
+        none = "NO ANSWER" if r["person"] else "does not answer: go and look"
+        answer = f"answered at {_clock(r['answered'])}, noted by {r['answered_by']}" if r["answered"] else none
         lines.append(f"  {_who(r)}: {how}{why}; {answer}")
     t = x["totals"]
     lines.append(f"{t['asked']} asked, {t['sent']} sent, {t['given_up']} given up, {t['answered']} answered")

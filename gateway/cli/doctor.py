@@ -146,3 +146,5 @@ def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
     if bridge.influx:
         yield from look.influx(bridge.influx)
     yield from doctormedia.media(bridge)
+    if bridge.cap:
+        yield look.folder("CAP folder", bridge.cap.folder)
