@@ -143,7 +143,8 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _judge(step, o, value, rise, marks, context)
     if sluggish.looks(step.station, step.channel, state.usable_ms, o.observed_ms):
         step.set(sluggish=sluggish.judge(state.sluggish, step.state.recent, context.near))
-    if step.state.sluggish or (_numb(o, state, context) and context.near.support):
+    still = step.station.hazard == "tide" and "flat_line" in o.tests  # the sea never stands still for hours
+    if still or step.state.sluggish or (_numb(o, state, context) and context.near.support):
         step.set(condition=Condition.FAULTY)
 
 

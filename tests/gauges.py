@@ -65,9 +65,10 @@ class Gauge:
         fault: FaultCode = FaultCode.NO_ECHO,
         clk: ClockState = ClockState.SYNCED,
         tests: tuple[str, ...] = (),
+        alarm: Flag | None = None,
     ) -> list[str]:
         now = T0 + round((minute if arrives is None else arrives) * MINUTE)
-        o = replace(observation(T0 + round(minute * MINUTE), value, flag, fault), clk=clk, tests=tests)
+        o = replace(observation(T0 + round(minute * MINUTE), value, flag, fault), clk=clk, tests=tests, alarm=alarm)
         self.state, out = advance(self.state, o, self.station, self.channel, now, self.episode, context)
         self.transitions += out
         return [say(t) for t in out]

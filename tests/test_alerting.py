@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from gateway.alerting import advance
 from gateway.channelstate import ChannelState, Context, Known, floor_of, rank_of
 from gateway.model import Change, ClockState, Condition, Flag
 from gateway.reporting import tick
-from gateway.stations import Contract, Limits, Threshold
+from gateway.stations import Contract, Hazard, Limits, Threshold
 from gateway.trend import RECENT
 from simulators import recordings
 from tests.gauges import Gauge, observation, say
@@ -386,6 +386,14 @@ FLOOD = Known(support=True, raised=True, witnessed=True)
         ("it has not moved for hours", "flat_line", Flag.FAIL, 0.5, FLOOD, Condition.FAULTY),
         ("it has not moved for a while, and one stands high", "flat_line", Flag.SUSPECT, 0.5, FLOOD, Condition.FAULTY),
         ("it has not moved for a while", "flat_line", Flag.SUSPECT, 0.5, Known(support=True), Condition.FRESH),
+        (
+            "it has not moved for hours, and no flood is on its way",
+            "flat_line",
+            Flag.FAIL,
+            0.5,
+            Known(),
+            Condition.FRESH,
+        ),
         ("no flood is on its way", "multi_variate", Flag.SUSPECT, 0.6, Known(), Condition.FRESH),
         ("another test spoke", "spike", Flag.SUSPECT, 0.6, FLOOD, Condition.FRESH),
     ],
@@ -396,8 +404,21 @@ def test_a_gauge_that_cannot_be_right_in_a_flood(
     """While a flood is around, what cannot follow it is shown as faulty, not as normal."""
     gauge = Gauge(*ALL_FIVE)
     gauge.observe(0, 0.5)
-    gauge.observe(10, value, flag, tests=(test,), context=Context(near))
+    gauge.observe(10, value, flag, tests=(test,), context=Context(near), alarm=Flag.SUSPECT)
     assert gauge.state.condition == expected, what
+
+
+@pytest.mark.parametrize(("hazard", "condition"), [("tide", Condition.FAULTY), ("river", Condition.FRESH)])
+def test_the_sea_never_stands_still(hazard: Hazard, condition: Condition) -> None:
+    """Of a river it may be true that nothing moves for hours; a gauge of the tide is stuck, flood or none, until it
+    moves again."""
+    gauge = Gauge(*ALL_FIVE)
+    gauge.station = replace(gauge.station, hazard=hazard)
+    gauge.observe(0, 0.5)
+    gauge.observe(10, 0.5, Flag.SUSPECT, tests=("flat_line",))
+    assert gauge.state.condition == condition
+    gauge.observe(20, 0.52)
+    assert gauge.state.condition == Condition.FRESH
 
 
 def test_restored() -> None:
