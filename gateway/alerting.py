@@ -143,7 +143,7 @@ def _usable(step: Step, o: Observation, value: float, now_ms: int, context: Cont
         _judge(step, o, value, rise, marks, context)
     if sluggish.looks(step.station, step.channel, state.usable_ms, o.observed_ms):
         step.set(sluggish=sluggish.judge(state.sluggish, step.state.recent, context.near))
-    still = step.station.hazard == "tide" and "flat_line" in o.tests  # the sea never stands still for hours
+    still = step.station.hazard == "tide" and bool({"flat_line", "attenuated"} & set(o.tests))  # the sea always moves
     if still or step.state.sluggish or (_numb(o, state, context) and context.near.support):
         step.set(condition=Condition.FAULTY)
 
@@ -163,10 +163,10 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     asserts = target >= 3 and target > step.state.rank
     believed = good and (rise is Rise.PLAUSIBLE or not asserts)
     if rise is Rise.JUMP:
-        step.set(jumps=min(step.state.jumps + 1, REJECTED_JUMPS))
+        step.set(jumps=max(step.state.jumps, min(step.state.jumps + 1, REJECTED_JUMPS - 1)))
     elif rise is Rise.UNKNOWN and (step.state.anchor or target) and _unvouched(target, context):
         if step.state.anchor is not None:  # as a jump, from now on: the zero may be another one
-            step.set(anchor=(o.observed_ms, step.state.anchor[1]), jumps=1)
+            step.set(anchor=(o.observed_ms, step.state.anchor[1]), jumps=REJECTED_JUMPS)
     elif good:
         step.set(anchor=(o.observed_ms, value), jumps=0)
     if believed:

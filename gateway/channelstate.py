@@ -15,7 +15,7 @@ from gateway.model import Change, Condition, Flag, Transition
 from gateway.stations import Channel, Station, Threshold
 from gateway.trend import MetresAt as MetresAt
 
-REJECTED_JUMPS = 99  # no spike: what a person has called false is believed again only when the level was low
+REJECTED_JUMPS = 99  # called false by a person, or come with a gap: believed again only when the level was low
 
 Best = tuple[int, float, int]  # rank, value, when
 

@@ -8,7 +8,8 @@ from it, until
 - a value comes that asserts nothing above rank 2 and nothing above the confirmed rank, is plausible from the anchor,
   and is no part of the jump: it fell from it by half of it in one step, or rain or a neighbour stands above its first
   threshold, or three days have passed (something in the beam at the height of rank 3 is read as rank 2 at times, and
-  hours later either is plausible); or
+  hours later either is plausible). A flood around does not end a jump that a person has called false, nor one that came
+  with a gap of hours: a zero that is wrong by a metre goes up and down with the water of that flood; or
 - it was a spike (two samples at most, an hour at most) that came down so, and what follows is plausible; or
 - a second sensor or a person says that the level is true.
 
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from gateway.channelstate import ChannelState
+from gateway.channelstate import REJECTED_JUMPS, ChannelState
 from gateway.stations import Limits
 
 SLACK = 0.10  # metres: waves, and intervals too short for a rate
@@ -56,6 +57,7 @@ def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts:
     if state.jumps:
         back = state.anchor is None or _left(state, state.anchor[1], value)
         spike = back and state.jumps <= SPIKE_SAMPLES and age_ms <= SPIKE_MS
+        raised = raised and state.jumps < REJECTED_JUMPS
         over = spike or (not asserts and (back or raised or age_ms > SETTLED_MS))
         return Rise.PLAUSIBLE if within and over else Rise.JUMP
     if limits.rise_per_h is None:

@@ -1,7 +1,7 @@
 """A gauge that does not follow the flood: its intake is silted up, its float hangs. Pure.
 
 It moves, and each of its values is likely by itself; only its neighbours tell. While all that can be asked rise by
-`FOLLOWS_PER_H` and it moves by less than a tenth of the least of them, it is *sluggish*, and it stays so through the
+`FOLLOWS_PER_H` and it moves by less than a fifth of the least of them, it is *sluggish*, and it stays so through the
 crest and the fall, until it rises as fast itself, or rain and neighbours say that there is no flood any more. Water
 cannot rise above a gauge and below it and not between; of one at the end of a river it is likely enough to be shown,
 not to be rung for. Its values count all the same. The sea, and a road, do not follow a river.
@@ -13,8 +13,8 @@ from gateway.channelstate import MetresAt, Near
 from gateway.stations import Channel, Station
 from gateway.trend import HOUR_MS, change_over
 
-FOLLOWS_PER_H = 0.25  # metres: an intake that lets a hundredth through each ten minutes never rises so fast
-SHARE = 0.1
+FOLLOWS_PER_H = 0.2  # metres: an intake that lets a hundredth in each ten minutes rises so, 3 m below the water
+SHARE = 0.2  # such an intake rises by 6 cm an hour for each metre that it is behind
 LOOKS_MS = 30 * 60_000  # neighbours are asked once in each half hour: it costs, and a flood takes longer
 
 

@@ -408,14 +408,15 @@ def test_a_gauge_that_cannot_be_right_in_a_flood(
     assert gauge.state.condition == expected, what
 
 
+@pytest.mark.parametrize("test", ["flat_line", "attenuated"])
 @pytest.mark.parametrize(("hazard", "condition"), [("tide", Condition.FAULTY), ("river", Condition.FRESH)])
-def test_the_sea_never_stands_still(hazard: Hazard, condition: Condition) -> None:
+def test_the_sea_never_stands_still(hazard: Hazard, condition: Condition, test: str) -> None:
     """Of a river it may be true that nothing moves for hours; a gauge of the tide is stuck, flood or none, until it
     moves again."""
     gauge = Gauge(*ALL_FIVE)
     gauge.station = replace(gauge.station, hazard=hazard)
     gauge.observe(0, 0.5)
-    gauge.observe(10, 0.5, Flag.SUSPECT, tests=("flat_line",))
+    gauge.observe(10, 0.5, Flag.SUSPECT, tests=(test,))
     assert gauge.state.condition == condition
     gauge.observe(20, 0.52)
     assert gauge.state.condition == Condition.FRESH

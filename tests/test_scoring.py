@@ -135,6 +135,10 @@ def test_a_crest_that_touches_the_level_is_no_false_alarm() -> None:
     assert score.false == 0
     score, _ = judge(levels(1, 1, 3.90, 1, 1), CHANNEL, track(said=[told(Change.RISE, 0, 4, 2)]))
     assert score.false == 1
+    score, _ = judge(levels(1, 3.82, 3.90, 3.80, 1), CHANNEL, track(said=[told(Change.RISE, 2, 4, 2)]))
+    assert score.false == 0  # the crest reached it, with one sample
+    score, _ = judge(levels(1, 3.82, 3.89, 3.80, 1), CHANNEL, track(said=[told(Change.RISE, 2, 4, 2)]))
+    assert score.false == 1
 
 
 def test_flaps() -> None:

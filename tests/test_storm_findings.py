@@ -94,6 +94,23 @@ def test_a_wrong_zero_that_comes_back_in_low_water_is_in_doubt(what: str, hours:
     assert confirmed or "rise 2->4 unconfirmed" in said or "rise 2->3 unconfirmed" in said
 
 
+def test_a_wrong_zero_that_comes_back_in_a_flood_stays_in_doubt() -> None:
+    """It goes up and down with the water of that flood: below rank 3 for a while it is no truer than before."""
+    here = [
+        *calm(6, 0.2),
+        *SILENT,
+        *calm(30, 3.5),
+        *[3.4 - 0.1 * i for i in range(6)],
+        *calm(6, 2.9),
+        3.05,
+        *calm(6, 3.1),
+    ]
+    flood = [*calm(6, 0.5), *calm(len(here) - 6, 2.5)]
+    said, _ = told({"here": here, "there": flood})
+    assert "rise 0->3 unconfirmed" in said
+    assert not [x for x in said if x.endswith("->3")]
+
+
 def test_a_jump_is_not_laundered_through_a_lower_rank() -> None:
     """Something in the beam at the height of a threshold is read above and below it; hours later the lower reading is a
     plausible rise, and yet part of the jump."""

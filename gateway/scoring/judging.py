@@ -8,7 +8,9 @@
   from the calm and with two samples, an interval more, and no less than the silence that the calm contract allows; and
   the second after which the bridge looks again.
   What was lost and shown so is neither.
-- A level alert is *false* where the series came not within `margin` of that level, for two samples, around its time.
+- A level alert is *false* where around its time the series neither came within `margin` of that level for two samples,
+  nor reached it with the one sample of a crest. (That is no crossing, but who says that it was reached says the truth.
+  One sample that stands out from both beside it is none of the water's.)
 - A *flap* is a rank confirmed again within an hour of having been left.
 """
 
@@ -24,6 +26,7 @@ from gateway.scoring.truth import Levels, Run
 from gateway.stations import Channel, Contract, Threshold
 
 MARGIN_M = 0.02  # what a gauge that reads to the centimetre cannot tell apart
+CREST_M = 0.10  # how far below a crest of one sample the one before or after it may lie
 AGE_MS = 30 * 60_000  # of data that may still alarm
 FLAP_MS = 60 * 60_000
 TWO_SAMPLES = 2  # the highest rank that needs so many
@@ -133,6 +136,7 @@ def _false(
 ) -> tuple[int, int]:
     """Level alerts without truth, and how many of them were, or became, confirmed."""
     near = {t.rank: truth.runs(series, t.value - MARGIN_M) for t in reversed(channel.thresholds)}
+    reached = {t.rank: truth.crests(series, t.value, CREST_M) for t in reversed(channel.thresholds)}
     levels: dict[int, Threshold] = {t.rank: t for t in channel.thresholds}
     around_ms = round(channel.contract.late_after_s * 1000)
     false = confirmed = claimed = 0
@@ -144,7 +148,8 @@ def _false(
         from_ms = min(now_ms - AGE_MS, t.at_ms) if t.change is Change.PAST else now_ms - AGE_MS
         again = t.confirmed and t.to_rank <= claimed  # the same alert, now believed
         claimed = 0 if t.confirmed else max(claimed, t.to_rank)
-        if truth.touches(near[t.to_rank], from_ms - around_ms, now_ms + around_ms):
+        span = (from_ms - around_ms, now_ms + around_ms)
+        if truth.touches(near[t.to_rank], *span) or truth.touches(reached[t.to_rank], *span):
             continue
         false += not again
         confirmed += t.confirmed

@@ -42,6 +42,12 @@ def _keep(out: list[Run], series: Levels, first: int, last: int, least: int) -> 
         out.append(Run(first, last, series[first][0], series[last][0]))
 
 
+def crests(series: Levels, level: float, below: float) -> list[Run]:
+    """The runs of at least two samples down to `below` that level in which one sample at least reaches it."""
+    found = runs(series, level - below)
+    return [run for run in found if any(value >= level for _, value in series[run.first : run.last + 1])]
+
+
 def touches(found: Sequence[Run], from_ms: int, to_ms: int) -> bool:
     """Whether any of these runs, which are in order, has a sample's time within the bounds or spans them."""
     place = bisect_left(found, from_ms, key=lambda run: run.until_ms)

@@ -29,7 +29,7 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(40_001, 40_011)  # those before them have been looked at: 30001 to 30010 once, which mended a rule
+REPORTED = range(50_001, 50_011)  # never looked at; 30001 to 30010 and 40001 to 40010 were, and mended rules
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one
@@ -312,14 +312,14 @@ def _limits(g: Gauge, without: str) -> Limits:
 
 def _tests(g: Gauge) -> QualityTests:
     """What a water level has by default, and what is known of the place: its seasons, its dry level, that a tide must
-    move it in half a lunar day, and its second sensor."""
+    move it between high and low water, and its second sensor."""
     usual = qualitylimits.defaults("water_level")
     assert usual.neighbour is not None
     return replace(
         usual,
         neighbour=replace(usual.neighbour, reporting=1),  # the first and the last gauge have but one
         climatology=tuple(Season(3 * i + 1, 3 * i + 3, span) for i, span in enumerate(g.season)),
-        attenuated=Attenuated("range", 13 * 3600.0, 0.5 * g.site.tide) if g.site.tide else None,
+        attenuated=Attenuated("range", 7.5 * 3600.0, 0.18 * g.site.tide) if g.site.tide else None,
         multi_variate=(MultiVariate(SECOND, differs=0.3),) if g.second is not None else (),
         dry=g.dry,
     )
