@@ -27,10 +27,23 @@ Rules (flood.md, "Defaults for ringing" and "Quality tests"; ALARM.md has them a
 
 from __future__ import annotations
 
+from math import inf
+
 from msgspec.structs import replace
 
 from gateway import contacts, hindsight, plausible, revision, sluggish, surge, trend
-from gateway.channelstate import ALONE, REJECTED_JUMPS, ChannelState, Context, Step, floor_of, heal, level_of, rank_of
+from gateway.channelstate import (
+    ALONE,
+    REJECTED_JUMPS,
+    ChannelState,
+    Context,
+    MetresAt,
+    Step,
+    floor_of,
+    heal,
+    level_of,
+    rank_of,
+)
 from gateway.errors import FaultCode
 from gateway.judging import dismissed
 from gateway.model import Change, ClockState, Condition, Flag, Observation, Transition
@@ -164,9 +177,10 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     believed = good and (rise is Rise.PLAUSIBLE or not asserts)
     if rise is Rise.JUMP:
         step.set(jumps=max(step.state.jumps, min(step.state.jumps + 1, REJECTED_JUMPS - 1)))
-    elif rise is Rise.UNKNOWN and (step.state.anchor or target) and _unvouched(target, context):
-        if step.state.anchor is not None:  # as a jump, from now on: the zero may be another one
-            step.set(anchor=(o.observed_ms, step.state.anchor[1]), jumps=REJECTED_JUMPS)
+    elif rise is Rise.UNKNOWN and _another_zero(step.state.anchor, value, target, context):
+        if step.state.anchor is not None:  # as a jump, from now on
+            calm = min(step.state.anchor[1], min(t.value for t in marks) - plausible.SLACK if target else inf)
+            step.set(anchor=(o.observed_ms, calm), jumps=REJECTED_JUMPS)
     elif good:
         step.set(anchor=(o.observed_ms, value), jumps=0)
     if believed:
@@ -184,10 +198,16 @@ def _judge(step: Step, o: Observation, value: float, rise: Rise, marks: Marks, c
     surge.check(step, o, value, marks)
 
 
-def _unvouched(target: int, context: Context) -> bool:
-    """Of the first level after a gap of hours: whether those who could know do not say that the water is high. How high
-    it is they never say, so from rank 3 on they vouch for nothing."""
-    return context.near.witnessed and (target >= 3 or not context.near.raised)
+def _another_zero(anchor: MetresAt | None, value: float, target: int, context: Context) -> bool:
+    """Of the first level after a gap of hours: whether the gauge may have come back with another zero. It is higher
+    than it was, or above a threshold; that the water is high around says nothing of how high it is here. Where nobody
+    around was ever heard there is nobody to doubt it by; and of one that never stood low the flood around is enough
+    below rank 3."""
+    if not context.near.witnessed:
+        return False
+    if anchor is None:
+        return target >= 3 or (target > 0 and not context.near.raised)
+    return target > 0 or value > anchor[1] + plausible.SLACK
 
 
 def _believed(step: Step, o: Observation, value: float, marks: Marks) -> None:

@@ -62,7 +62,7 @@ def rise(state: ChannelState, limits: Limits, at_ms: int, value: float, asserts:
         return Rise.PLAUSIBLE if within and over else Rise.JUMP
     if limits.rise_per_h is None:
         return Rise.PLAUSIBLE
-    if age_ms > KNOWN_FOR_MS and (state.anchor is None or value > state.anchor[1] + SLACK):
+    if age_ms > KNOWN_FOR_MS:
         return Rise.UNKNOWN
     return Rise.PLAUSIBLE if within else Rise.JUMP
 

@@ -111,6 +111,22 @@ def test_a_wrong_zero_that_comes_back_in_a_flood_stays_in_doubt() -> None:
     assert not [x for x in said if x.endswith("->3")]
 
 
+@pytest.mark.parametrize("around", [0.5, 2.5], ids=["the neighbours are low", "the neighbours are in flood"])
+@pytest.mark.parametrize("before", [0.2, 3.5], ids=["it was low before", "it was high before"])
+def test_a_wrong_zero_that_comes_back_below_rank_3_is_no_ground_to_rise_from(before: float, around: float) -> None:
+    """A zero that is wrong by two metres comes back above a threshold, perhaps lower than the flood in which the gauge
+    was lost; the next flood carries it over rank 3 within the rate, and nothing of that is confirmed."""
+    rising = [2.2 + 0.1 * i for i in range(12)]
+    here = [*calm(6, 0.2), *(0.2 + 0.2 * i for i in range(17)), *calm(6, 3.5)] if before > 1 else calm(29, 0.2)
+    lost = len(here)
+    here = [*here, *SILENT, *calm(12, 2.1), *rising]
+    there = [*here[: lost - 6], *[2.6] * 6, *calm(len(here) - lost, around)]
+    said, _ = told({"here": here, "there": there if before > 1 else calm(len(here), around)})
+    later = said[said.index("restored 3->3") :] if before > 1 else said
+    assert [x for x in later if x.endswith("->3 unconfirmed")], said
+    assert not [x for x in later if x.startswith("rise") and x.endswith(("->3", "->4"))]
+
+
 def test_a_jump_is_not_laundered_through_a_lower_rank() -> None:
     """Something in the beam at the height of a threshold is read above and below it; hours later the lower reading is a
     plausible rise, and yet part of the jump."""
