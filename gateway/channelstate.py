@@ -151,7 +151,8 @@ class Near(Protocol):
     """What rain and neighbours say. `support`: one of them supports a rise now. `raised`: the contract is the raised
     one because of them. `witnessed`: one of them has ever been heard, so that it could support a rise
     if there were one; that it is lost or under work just now makes nothing here true. `least_per_h`: the least rise of
-    the last hour among the neighbours that are fresh, None where that is not known of any."""
+    the last hour among the neighbours that are fresh, None where that is not known of any. `least`: how low the level
+    here may be by the stations that are related to it and have stood high for an hour, None where none says."""
 
     @property
     def support(self) -> bool: ...
@@ -161,6 +162,8 @@ class Near(Protocol):
     def witnessed(self) -> bool: ...
     @property
     def least_per_h(self) -> float | None: ...
+    @property
+    def least(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ class Known:
     raised: bool = False
     witnessed: bool = False
     least_per_h: float | None = None
+    least: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

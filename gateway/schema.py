@@ -64,6 +64,7 @@ class Station(Row):
     carrier: f.Text | None = None
     power: f.Text | None = None
     neighbours: list[f.Name] = []
+    related: dict[f.Name, Any] = {}
     verified_until: f.Day | None = None
     steps: dict[f.Name, Any] = {}
     channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")

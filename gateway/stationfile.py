@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path as FilePath
 
 from gateway import contractfile, gaugefile, qualityfile, schema, thresholdfile, units
@@ -75,6 +76,7 @@ def _station(
     tenant = (judged and judged.tenant) or default_tenant
     if tenant is None and "tenant" not in document.mapping(path):
         document.add(path, "'tenant' is missing. Add it here, or at the top of the file for all stations", at_key=True)
+    related = _related(document, path, judged) if judged else {}
     if any(c.quantity == "water_level" for c in channels.values()):
         _height_reference(document, path)
     if row is None or tenant is None or len(document.problems) > before:
@@ -97,6 +99,7 @@ def _station(
         carrier=row.carrier or "",
         power=row.power or "",
         neighbours=tuple(row.neighbours),
+        related=related,
         steps=steps,
         verified_until_ms=thresholdfile.midnight(row.verified_until),
     )
@@ -122,10 +125,39 @@ def _one_name_space(document: Document, good: list[Station]) -> None:
 def _neighbours(document: Document, ids: Iterable[Key], good: list[Station]) -> None:
     names = [str(x) for x in ids]
     for station in good:
-        for i, name in enumerate(station.neighbours):
+        named: list[tuple[Path, str, bool]] = [
+            *((("neighbours", i), name, False) for i, name in enumerate(station.neighbours)),
+            *((("related", name), name, True) for name in station.related),
+        ]
+        for place, name, at_key in named:
             if name == station.id or name not in names:
                 what = "is this station itself" if name == station.id else "is not a station"
-                document.add(("stations", station.id, "neighbours", i), f"'{name}' {what}{did_you_mean(name, names)}")
+                message = f"'{name}' {what}{did_you_mean(name, names)}"
+                document.add(("stations", station.id, *place), message, at_key=at_key)
+
+
+def _related(document: Document, path: Path, row: schema.Station) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Rising pairs of levels for each station that is related to this one."""
+    out: dict[str, tuple[tuple[float, float], ...]] = {}
+    for name in row.related:
+        place: Path = (*path, "related", name)
+        pairs = [_pair(document, (*place, key), key, least) for key, least in document.mapping(place).items()]
+        good = [pair for pair in pairs if pair is not None]
+        rising = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(good))
+        if len(good) == len(pairs) and (len(good) < 2 or not rising):
+            message = "at least two levels, rising on both sides: '{1.0 m: 0.6 m, 3.0 m: 2.4 m}'"
+            document.add(place, message, at_key=True)
+        out[name] = tuple(good)
+    return out
+
+
+def _pair(document: Document, path: Path, level: Key, least: object) -> tuple[float, float] | None:
+    """The level there and the least here, metres."""
+    try:
+        return units.parse(str(level), "water_level"), units.parse(str(least), "water_level")
+    except ValueError as e:
+        document.add(path, str(e))
+        return None
 
 
 # --- channels

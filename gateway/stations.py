@@ -238,7 +238,9 @@ class Station:
     """A place that is watched. Heights refer to `datum`; the gauge's own zero lies `gauge_zero` metres above it.
 
     `river` is the water that it belongs to (one ring per river and minute); `area`, `carrier` and `power` are what may
-    fail for several stations at once; `neighbours` are stations of the same tenant whose rise supports one here.
+    fail for several stations at once; `neighbours` are stations of the same tenant whose rise supports one here;
+    `related` is how low the main channel may be while another station stands high: rising pairs of (its level, the
+    least here), metres, as the floods on record had it (水位相関).
     `steps` are the named steps of rain, apart from ranks; `verified_until_ms` is when the verification (検定) of its
     rain gauge ends. `watched`: the channels whose silence and rank are alerted, which are those with thresholds or a
     contract of their own kind, or rain gauges with steps, else the main one.
@@ -261,6 +263,7 @@ class Station:
     carrier: str = ""
     power: str = ""
     neighbours: tuple[str, ...] = ()
+    related: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     steps: tuple[RainStep, ...] = ()
     verified_until_ms: int | None = None
     watched: tuple[Channel, ...] = field(init=False, repr=False, compare=False)

@@ -4,10 +4,11 @@ Every question costs as much as the station has neighbours, whatever the number 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gateway import reporting, trend
+from gateway import reporting, sluggish, trend
 from gateway.channelstate import ChannelState, Context, Known, MetresAt
 from gateway.episodes import Episode, Suspension
 from gateway.model import Condition
@@ -81,6 +82,10 @@ class Asked:
     def least_per_h(self) -> float | None:
         return self._around.least_per_h(self._station)
 
+    @property
+    def least(self) -> float | None:
+        return self._around.least(self._station)
+
 
 class Around:
     """The surroundings of the channels in one batch."""
@@ -131,8 +136,20 @@ class Around:
 
     def least_per_h(self, station: Station) -> float | None:
         """The least rise of the last hour among the fresh neighbours, canonical unit; None where none is known."""
-        least, own = None, station.main_channel
-        for name in station.neighbours:
+        rises = (trend.change_over(recent, RISING_WITHIN_MS) for _, recent in self._alike(station, station.neighbours))
+        return min((rise for rise in rises if rise is not None), default=None)
+
+    def least(self, station: Station) -> float | None:
+        """How low the level may be by the stations related to it, by where they have stood for an hour; None where none
+        is fresh, or none so high that it says anything."""
+        alike = self._alike(station, station.related)
+        said = (sluggish.least_by(station.related[name], recent) for name, recent in alike)
+        return max((least for least in said if least is not None), default=None)
+
+    def _alike(self, station: Station, names: Iterable[str]) -> Iterator[tuple[str, tuple[MetresAt, ...]]]:
+        """Those on the same kind of water that are fresh, and their last hours."""
+        own = station.main_channel
+        for name in names:
             neighbour = self._work.rules.registry.station(station.tenant, name)
             channel = neighbour.main_channel if neighbour else None
             if neighbour is None or channel is None or own is None or self.maintenance(neighbour):
@@ -140,10 +157,8 @@ class Around:
             if channel.quantity != own.quantity or neighbour.hazard != station.hazard:
                 continue
             state = self._work.state((neighbour.tenant, neighbour.id, channel.name))
-            rise = trend.change_over(state.recent, RISING_WITHIN_MS) if self._fresh(state, channel) else None
-            if rise is not None:
-                least = rise if least is None else min(least, rise)
-        return least
+            if self._fresh(state, channel) and not state.jumps:  # a zero in doubt tells nothing of others
+                yield name, state.recent
 
     def _rain_heard(self, station: Station) -> bool:
         """Whether anything of the station has ever told of rain in a way by which `_rains` could know."""

@@ -29,7 +29,7 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(50_001, 50_011)  # never looked at; 30001 to 30010 and 40001 to 40010 were, and mended rules
+REPORTED = range(60_001, 60_011)  # never looked at; those from 30001, 40001 and 50001 on were, and mended rules
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one
@@ -297,7 +297,31 @@ def _station(found: River, g: Gauge, without: str) -> Station:
         hazard="tide" if g.site.tide else "river",
         river=found.name,
         neighbours=g.neighbours,
+        related=_related(found, g),
     )
+
+
+def _related(found: River, g: Gauge) -> dict[str, tuple[tuple[float, float], ...]]:
+    """The two gauges above and the two below, where the tide reaches neither."""
+    place = found.gauges.index(g)
+    others = [x for i, x in enumerate(found.gauges) if 0 < abs(i - place) <= 2 and not (g.site.tide or x.site.tide)]
+    return {x.site.name: _record(g, x) for x in others}
+
+
+def _record(here: Gauge, there: Gauge) -> tuple[tuple[float, float], ...]:
+    """How low a gauge stood in all its years at the least while the other had stood for an hour at each decimetre or
+    higher, as an operator would read it from the floods on record."""
+    least: dict[int, float] = {}
+    hour = 6
+    for i in range(hour, len(here.levels)):
+        stood = math.floor(min(there.levels[i - hour : i + 1]) * 10)
+        if here.levels[i] < least.get(stood, math.inf):
+            least[stood] = here.levels[i]
+    pairs, low = list[tuple[float, float]](), math.inf
+    for stood in sorted(least, reverse=True):
+        low = min(low, least[stood])
+        pairs.append((stood / 10, low))
+    return tuple(reversed(pairs))
 
 
 def _limits(g: Gauge, without: str) -> Limits:
