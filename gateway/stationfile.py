@@ -51,13 +51,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _station(
-    document: Document,
-    key: Key,
-    place: int,
-    default_tenant: str | None,
-    given: Given,
-) -> Station | None:
+def _station(document: Document, key: Key, place: int, default_tenant: str | None, given: Given) -> Station | None:
     path: Path = ("stations", key)
     before = len(document.problems)
     row = validate(schema.Station, document, path)
@@ -123,23 +117,30 @@ def _one_name_space(document: Document, good: list[Station]) -> None:
 
 
 def _neighbours(document: Document, ids: Iterable[Key], good: list[Station]) -> None:
+    """Neighbours and related stations are other stations of the same tenant: no tenant sees another's levels."""
     names = [str(x) for x in ids]
+    tenants = {station.id: station.tenant for station in good}
     for station in good:
         named: list[tuple[Path, str, bool]] = [
             *((("neighbours", i), name, False) for i, name in enumerate(station.neighbours)),
             *((("related", name), name, True) for name in station.related),
         ]
         for place, name, at_key in named:
-            if name == station.id or name not in names:
-                what = "is this station itself" if name == station.id else "is not a station"
-                message = f"'{name}' {what}{did_you_mean(name, names)}"
-                document.add(("stations", station.id, *place), message, at_key=at_key)
+            if name == station.id:
+                message = f"'{name}' is this station itself. Name another one"
+            elif name not in names:
+                message = f"'{name}' is not a station{did_you_mean(name, names)}"
+            elif (other := tenants.get(name, station.tenant)) != station.tenant:
+                message = f"'{name}' is a station of '{other}', this one of '{station.tenant}'. Name one of its own"
+            else:
+                continue
+            document.add(("stations", station.id, *place), message, at_key=at_key)
 
 
 def _related(document: Document, path: Path, row: schema.Station) -> dict[str, tuple[tuple[float, float], ...]]:
     """Rising pairs of levels for each station that is related to this one."""
     out: dict[str, tuple[tuple[float, float], ...]] = {}
-    for name in row.related:
+    for name in row.related or ():  # none where a row with a mistake is judged all the same
         place: Path = (*path, "related", name)
         pairs = [_pair(document, (*place, key), key, least) for key, least in document.mapping(place).items()]
         good = [pair for pair in pairs if pair is not None]

@@ -253,6 +253,36 @@ def test_mistake(old: str, new: str, expected: str) -> None:
     assert _load(GOOD.replace(old, new))[1] == expected.split("\n")
 
 
+RELATED = "{takamatsu-harbour: {1.0 m: 0.6 m, 3.0 m: 2.4 m}}"
+RISING = "10:15 at least two levels, rising on both sides: '{1.0 m: 0.6 m, 3.0 m: 2.4 m}'"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (RELATED, "10:15 'takamatsu-harbour' is not a station"),
+        (RELATED.replace("takamatsu-", ""), ""),
+        (RELATED.replace("2.4 m", "2.4"), "10:56 2.4 has no unit. Did you mean '2.4 m'?"),
+        (RELATED.replace("2.4 m", "0.4 m"), RISING),
+        (RELATED.replace("3.0 m", "0.5 m"), RISING),
+        ("{harbour: {1.0 m: 0.6 m}}", RISING),
+        ("{harbour: 0.6 m}", RISING),
+        (
+            "{kasuga-bridge: {1.0 m: 0.6 m, 3.0 m: 2.4 m}}",
+            "10:15 'kasuga-bridge' is this station itself. Name another one",
+        ),
+        (
+            "{shinkawa: {1.0 m: 0.6 m, 3.0 m: 2.4 m}}",
+            "10:15 'shinkawa' is a station of 'miki', this one of 'takamatsu'. Name one of its own",
+        ),
+    ],
+)
+def test_mistakes_of_related_stations(stated: str, expected: str) -> None:
+    """Another station of the file, at least two levels with their units, rising on both sides."""
+    _, told = _load(GOOD.replace("    device: kasuga-01\n", f"    device: kasuga-01\n    related: {stated}\n"))
+    assert told == ([expected] if expected else [])
+
+
 def test_a_mistake_hides_no_other() -> None:
     """Wrong units, a missing key and a wrong order in one channel are all told at once."""
     text = GOOD.replace("interval: 60s\n", "interval: 60\n").replace("unit: m\n", "unit: metre\n")

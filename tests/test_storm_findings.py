@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway import qualitylimits
+from gateway import qualitylimits, sluggish
 from gateway.model import Condition
 from gateway.qualitylimits import Attenuated, QualityTests
 from gateway.scoring.playing import Player, Read
@@ -24,14 +24,19 @@ CHANNEL = Channel(
     thresholds=ALL_FIVE,
     tests=TESTS,
 )
+Pairs = tuple[tuple[float, float], ...]
 Levels = Sequence[float | None]  # every ten minutes; None: nothing comes
 
 
-def told(series: Mapping[str, Levels], channel: Channel = CHANNEL) -> tuple[list[str], list[Condition]]:
+def told(
+    series: Mapping[str, Levels], channel: Channel = CHANNEL, related: Mapping[str, Pairs] | None = None
+) -> tuple[list[str], list[Condition]]:
     """What was said of the first gauge, and its condition after each step, where all of them are heard together."""
     of, *others = series
     stations: dict[str, Station] = {name: place(name, name, channel) for name in series}
-    stations[of] = replace(stations[of], neighbours=tuple(others))
+    stations[of] = replace(stations[of], neighbours=() if related else tuple(others), related=related or {})
+    for name in related or ():
+        stations[name] = replace(stations[name], neighbours=tuple(x for x in others if x != name))
     player = Player(Registry(stations.values(), LEVELS), T0 - 24 * 60 * MINUTE)
     said, conditions = [], []
     for i in range(len(series[of])):
@@ -204,6 +209,51 @@ def test_a_silted_intake_stays_faulty_through_the_crest() -> None:
     assert set(conditions[:12]) == {Condition.FRESH}
     assert set(conditions[24:90]) == {Condition.FAULTY}
     assert conditions[-1] is Condition.FRESH
+
+
+RELATED: dict[str, Pairs] = {"there": ((0.5, 0.3), (1.0, 0.7), (2.0, 1.6), (3.0, 2.4))}
+
+
+@pytest.mark.parametrize(
+    ("what", "here", "expected"),
+    [
+        ("a silted intake that creeps after a slow flood", [0.5 + 0.01 * i for i in range(60)], True),
+        ("one that follows as the floods on record did", [0.5 + 0.025 * i for i in range(60)], False),
+        ("one that is silent says nothing wrong", [*calm(6, 0.5), *[None] * 54], False),
+    ],
+)
+def test_a_gauge_below_what_its_related_stations_say_is_faulty(what: str, here: Levels, expected: bool) -> None:
+    """In a flood that rises by 15 cm an hour no rate tells a silted intake; that it stands lower than it ever stood
+    beside such a level of another station does. In low water nothing is said."""
+    there = [round(0.6 + 0.025 * i, 2) for i in range(60)]
+    values = [x if x is None else round(x, 2) for x in here]
+    _, conditions = told({"here": values, "there": there}, related=RELATED)
+    assert Condition.FAULTY not in conditions[:12], what
+    assert (Condition.FAULTY in conditions[12:]) is expected, what
+    assert (conditions[-1] is Condition.FAULTY) is expected, what
+
+
+def test_a_related_station_tells_by_its_last_hour() -> None:
+    """A crest that has just come to the other station is still on its way; a zero in doubt there tells nothing."""
+    wave = [*calm(12, 0.6), *[2.5] * 3]
+    _, conditions = told({"here": calm(15, 0.8), "there": wave}, related=RELATED)
+    assert Condition.FAULTY not in conditions
+    jumped = [*calm(12, 0.6), *SILENT, *calm(24, 2.5)]
+    series = {"here": calm(len(jumped), 0.8), "there": jumped, "third": calm(len(jumped), 0.5)}
+    _, conditions = told(series, related=RELATED)
+    assert Condition.FAULTY not in conditions
+
+
+@pytest.mark.parametrize(
+    ("stood", "least"),
+    [(0.2, None), (0.8, None), (1.0, 0.7), (1.5, 1.15), (3.0, 2.4), (9.0, 2.4)],
+)
+def test_the_least_level_by_a_related_station(stood: float, least: float | None) -> None:
+    """Between two pairs in proportion; nothing in low water; above the highest flood on record what that one had."""
+    hour = tuple((i * 10 * MINUTE, stood + 0.1 * (i % 2)) for i in range(8))
+    assert sluggish.least_by(RELATED["there"], hour) == (None if least is None else pytest.approx(least))
+    assert sluggish.least_by(RELATED["there"], hour[-3:]) is None  # not an hour
+    assert sluggish.least_by((), hour) is None
 
 
 def test_a_gauge_that_follows_later_is_not_faulty_for_long() -> None:

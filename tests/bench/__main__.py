@@ -157,6 +157,8 @@ def scoring(rivers: int = len(storms.REPORTED)) -> list[Figure]:
     """Issue of the alarm: generated station-years with faults, of seeds that nobody tuned on; and how much worse it is
     without each quality test (readings that were wrong and that nobody doubted, more a station-year)."""
     found = storms.measure(storms.REPORTED[:rivers])
+    for line in storms.gravest(found.worst):
+        print(f"# {line}", file=sys.stderr, flush=True)
     years = found.station_years
     asked = 300 * rivers / len(storms.REPORTED)
     bound = storms.upper_bound(found.false_unconfirmed, years)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -410,3 +411,16 @@ def ablations(seeds: Sequence[int], **how: Any) -> list[Loss]:
 def table(worst: Sequence[tuple[int, str, Finding, tuple[str, ...]]]) -> Mapping[tuple[str, int, tuple[str, ...]], int]:
     """What went wrong, by kind, rank and the faults at work."""
     return Counter((f.what, f.rank, names) for _, _, f, names in worst)
+
+
+def gravest(worst: Sequence[tuple[int, str, Finding, tuple[str, ...]]]) -> list[str]:
+    """The findings that fail a run: river, gauge, what, level and when, so that somebody can follow them up."""
+    return [
+        f"river {seed}, {gauge}: {f.what} {f.level}, {_hour(f.since_ms)} to {_hour(f.until_ms)}; {', '.join(names)}"
+        for seed, gauge, f, names in worst
+        if f.what == "missed" or (f.what == "false_confirmed" and f.rank >= 3)
+    ]
+
+
+def _hour(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}"
