@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 
 from gateway import units
+from gateway.encodings import frames, numbers, registers
 from gateway.errors import FaultCode
-from gateway.profiles import TYPES
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -195,15 +195,22 @@ def fault(value: Any) -> FaultCode:
     raise ValueError(f"unknown fault '{word}'{instead(word, codes)}")
 
 
-def fault_number(value: Any) -> float:
-    """A number on the bus that stands for a fault; as a key of YAML a fraction arrives as text."""
+def fault_key(value: Any) -> float | str | tuple[str, float]:
+    """What stands for a fault on the bus: a number (as a key of YAML a fraction arrives as text), a text, or all that
+    is below ('<3.6') or above ('>21') a limit."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    word = text(value)
+    bare = word[1:].strip() if word[:1] in "<>" else word
     try:
-        number = value if isinstance(value, int) else float(value)
-    except (TypeError, ValueError):
+        number = float(bare)
+    except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{show(value)} is not a number. Write 'number: fault'")
-    return number
+    if word[:1] in "<>":
+        if not math.isfinite(number):
+            raise ValueError(f"{show(value)} is no limit. Write a number behind the sign: '{word[:1]}3.6'")
+        return word[0], number
+    return number if math.isfinite(number) else word
 
 
 def _expected(value: Any) -> str | FaultCode:
@@ -215,11 +222,49 @@ def _expected(value: Any) -> str | FaultCode:
     return amount(value)
 
 
-def _register_type(value: Any) -> str:
+def _one_of(value: Any, what: str, choices: Iterable[str]) -> str:
     word = text(value)
-    if word not in TYPES:
-        raise ValueError(f"unknown type '{word}'{instead(word, TYPES)}")
+    if word not in choices:
+        raise ValueError(f"unknown {what} '{word}'{instead(word, choices)}")
     return word
+
+
+def _bits(value: Any) -> tuple[int, int]:
+    """One bit, or the lowest and the highest of a field."""
+    pair = [value, value] if type(value) is int else value
+    if not isinstance(pair, list) or len(pair) != 2 or any(type(x) is not int for x in pair):
+        raise ValueError(f"{show(value)} are no bits. Write one number, or [lowest, highest], 0 the least significant")
+    if not 0 <= pair[0] <= pair[1] <= 63:
+        raise ValueError(f"there are no bits {pair[0]} to {pair[1]}. 0 is the least significant, 63 the last")
+    return pair[0], pair[1]
+
+
+def _columns(value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2 or any(type(x) is not int for x in value):
+        raise ValueError(f"{show(value)} are no columns. Write the first and the last, counted from 0: [1, 4]")
+    if not 0 <= value[0] <= value[1] < frames.MAX_LENGTH:
+        raise ValueError(f"there are no columns {value[0]} to {value[1]}. Write the first and the last, counted from 0")
+    return value[0], value[1]
+
+
+def line(value: Any) -> str:
+    """A text as a sensor sends it, which may hold the end of a line."""
+    if isinstance(value, (bool, int, float)):
+        return text(value)
+    if not isinstance(value, str):
+        raise ValueError(f"{show(value)} stands where text is expected")
+    if not value.isascii():
+        raise ValueError(f"{show(value)} has characters beyond ASCII. Such a sensor is read as binary: 'hex'")
+    return value
+
+
+def hexadecimal(value: Any) -> bytes:
+    """'FF 07 A1' -> three bytes."""
+    word = text(value)
+    try:
+        return bytes.fromhex(word)
+    except ValueError:
+        raise ValueError(f"{show(value)} are no bytes. Write two hexadecimal digits each: 'FF 07 A1'") from None
 
 
 def _json_path(value: Any) -> tuple[str | int, ...]:
@@ -259,7 +304,13 @@ Day = Annotated[date, PlainValidator(_day)]
 Url = Annotated[str, PlainValidator(_url)]
 Host = Annotated[str, PlainValidator(_host)]
 Fault = Annotated[FaultCode, PlainValidator(fault)]
-FaultNumber = Annotated[float, PlainValidator(fault_number)]
+FaultKey = Annotated[float | str | tuple[str, float], PlainValidator(fault_key)]
 Expected = Annotated[str | FaultCode, PlainValidator(_expected)]
-RegisterType = Annotated[str, PlainValidator(_register_type)]
+RegisterType = Annotated[str, PlainValidator(lambda value: _one_of(value, "type", registers.TYPES))]
+ByteType = Annotated[str, PlainValidator(lambda value: _one_of(value, "type", numbers.TYPES))]
+Bits = Annotated[tuple[int, int], PlainValidator(_bits)]
+Columns = Annotated[tuple[int, int], PlainValidator(_columns)]
+Checksum = Annotated[str, PlainValidator(lambda value: _one_of(value, "checksum", frames.CHECKSUMS))]
+Line = Annotated[str, PlainValidator(line)]
+Hex = Annotated[bytes, PlainValidator(hexadecimal)]
 JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path)]

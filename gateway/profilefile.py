@@ -1,40 +1,44 @@
-"""device_profiles/<id>.yaml -> a profile: scales compiled, addresses and faults checked, every example executed.
+"""device_profiles/<id>.yaml -> a profile: scales compiled, places and faults checked, every example executed.
 
 An example is documentation, test and contract in one block, so a profile whose examples fail is not used.
 """
 
 from __future__ import annotations
 
-import math
-import struct
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any
 
-from gateway import fields, profiles, qualityfile, schema, units
+from gateway import examplefile, profiles, profileschema, qualityfile, units
+from gateway.encodings import binary, frames, jsonpath, named, numbers, registers, text
+from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode, Problem
-from gateway.fields import instead
-from gateway.profiles import Example, Profile, Value
+from gateway.fields import fault_key, show
+from gateway.profiles import At, EncodingName, Faults, Profile, Sampled, Status, Value
+from gateway.profileschema import StatusRow, ValueRow
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Path
 
-Encoding = Literal["registers", "json"]
-MANDATORY = ("normal", "lowest", "highest", "fault", "malformed")  # `fault` where the profile knows one
 LAST_REGISTER = 65535
+TEXTS = ("text", "json")  # encodings in which words may stand
 
 
 def profile(document: Document, stem: str) -> Profile | None:
     """The profile, or None where the document has problems. `stem` is the file's name without `.yaml`."""
-    head = validate(schema.Profile, document)
+    head = validate(profileschema.Profile, document)
     if head is not None and head.id != stem:
         document.add(("id",), f"'{head.id}' is not the file's name. Did you mean '{stem}'?")
-    encoding: Encoding = "json" if document.mapping(()).get("encoding") == "json" else "registers"
-    if head is not None and encoding == "json" and head.function is not None:
+    stated = document.mapping(()).get("encoding")
+    encoding: EncodingName = next((x for x in profiles.ENCODINGS if x == stated), "registers")
+    if head is not None and encoding != "registers" and head.function is not None:
         document.add(("function",), "function is for registers only. Leave it out", at_key=True)
-    names = document.mapping(("values",))
-    found = [_value(document, ("values", name), encoding) for name in names]
+    frame = _frame(document, encoding)
+    names = [str(name) for name in document.mapping(("values",))]
+    found = [_value(document, ("values", name), encoding) for name in document.mapping(("values",))]
     values = tuple(value for value in found if value)
-    (_no_overlap if encoding == "registers" else _no_shared_path)(document, values)
-    examples = _examples(document, encoding, values)
+    status = tuple(x for x in (_status(document, i, encoding, names) for i in _listed(document, "status")) if x)
+    _apart(document, encoding, values, frame)
+    examples = examplefile.examples(document, encoding, values, bool(status) or any(v.faults for v in values))
     if head is None or document.problems:
         return None
     result = Profile(
@@ -47,210 +51,283 @@ def profile(document: Document, stem: str) -> Profile | None:
         examples=examples,
         function=head.function or "holding",
         digest=document.digest,
+        frame=frame,
+        status=status,
+        sampled=_sampled(head.sampled),
     )
-    for example, sentence in failures(result):
+    for example, sentence in examplefile.failures(result):
         place = (example.line, example.col)
         document.problems.append(Problem(document.file, *place, f"example '{example.name}'", sentence))
+    examplefile.sourced(document, result)
     return None if document.problems else result
+
+
+def _sampled(row: profileschema.Sampled | None) -> Sampled:
+    return Sampled() if row is None else Sampled(row.burst, row.pause, row.warm_up)
+
+
+def _listed(document: Document, key: str) -> Iterator[int]:
+    found = document.mapping(()).get(key)
+    yield from range(len(found) if isinstance(found, list) else 0)
+
+
+def _frame(document: Document, encoding: EncodingName) -> Frame | None:
+    path: Path = ("frame",)
+    if "frame" not in document.mapping(()):
+        return None
+    if encoding not in ("binary", "text"):
+        document.add(path, f"a frame belongs to binary and text, not to {encoding}. Leave it out", at_key=True)
+        return None
+    if encoding == "binary":
+        row = validate(profileschema.BinaryFrame, document, path)
+        if row is None:
+            return None
+        if not row.length and not row.end:
+            document.add(path, "nothing says where it ends. Add for example 'length: 4'", at_key=True)
+        return Frame(row.start, row.end, row.length or 0, row.checksum or "")
+    line = validate(profileschema.TextFrame, document, path)
+    if line is None:
+        return None
+    if not line.length and not line.end:
+        document.add(path, """nothing says where it ends. Add for example 'end: "\\r\\n"'""", at_key=True)
+    if line.separator != text.SIGN and len(line.separator) > 1:
+        document.add((*path, "separator"), f"{show(line.separator)} is not one character, nor the word 'sign'")
+    return Frame(line.start.encode(), line.end.encode(), line.length or 0, line.checksum or "", line.separator)
 
 
 # --- values
 
 
-def _value(document: Document, path: Path, encoding: Encoding) -> Value | None:
+def _value(document: Document, path: Path, encoding: EncodingName) -> Value | None:
     before = len(document.problems)
-    model: type[schema.RegisterValue] | type[schema.JsonValue]
-    model = schema.RegisterValue if encoding == "registers" else schema.JsonValue
-    row: schema.RegisterValue | schema.JsonValue | None = validate(model, document, path)
+    model = profileschema.VALUES[encoding]
+    row: ValueRow | None = validate(model, document, path)
     judged = row or loosely(model, document, path)
     quantity = quantity_of(document, path, judged.quantity if judged else None, str(path[-1]))
     if judged is None or quantity is None:
         return None
-    if judged.scale == 0:
-        document.add((*path, "scale"), "0 would make every number the same. Write the size of one step")
-    scale, offset = unit_of(document, path, judged.unit, quantity) or (1.0, 0.0)
+    scale, offset = _scale(document, path, judged, quantity)
+    faults = _faults(document, path, judged.faults, encoding)
+    span = span_of(document, (*path, "span"), judged.span, quantity)
+    facts = {
+        name: _fact(document, (*path, name), getattr(judged, name), quantity, span)
+        for name in ("accuracy", "resolution")
+    }
     value = Value(
         name=str(path[-1]),
         quantity=quantity,
-        unit=judged.unit,
-        scale=(judged.scale or 1.0) * scale,
-        offset=(judged.offset or 0.0) * scale + offset,
-        span=span_of(document, (*path, "span"), judged.span, quantity),
+        unit=judged.unit or "",
+        scale=scale,
+        offset=offset,
+        at=_at(document, path, row, encoding) if row else registers.At(),
+        span=span,
         tests=qualityfile.of_sensor(document, path, quantity),
-        faults=judged.faults or {},
+        faults=faults,
+        words=getattr(judged, "words", None) or {},
+        accuracy=facts["accuracy"],
+        resolution=facts["resolution"],
+        source=judged.source or "",
     )
-    if isinstance(row, schema.RegisterValue):
-        value = replace(value, address=row.address, type=row.type, word_order=row.word_order)
-        _fits_registers(document, path, value)
-    elif isinstance(row, schema.JsonValue):
-        value = replace(value, type="float64", path=row.path)
+    if row is not None:
+        _faults_fit(document, path, value, encoding)
     return None if row is None or len(document.problems) > before else value
 
 
-def _fits_registers(document: Document, path: Path, value: Value) -> None:
-    if value.address + value.length - 1 > LAST_REGISTER:
-        message = f"a {value.type} at {value.address} ends above {LAST_REGISTER}, the last register"
-        document.add((*path, "address"), message)
+def _scale(document: Document, path: Path, row: ValueRow, quantity: str) -> tuple[float, float]:
+    """Scale and offset to the canonical unit: of a unit with scale and offset of its own, or through two points."""
+    if row.points is not None:
+        return _through(document, path, row, quantity)
+    if row.unit is None and "unit" not in document.mapping(path):
+        document.add(path, "'unit' is missing. Add for example 'unit: mm'", at_key=True)
+    if row.scale == 0:
+        document.add((*path, "scale"), "0 would make every number the same. Write the size of one step")
+    scale, offset = (unit_of(document, path, row.unit, quantity) if row.unit else None) or (1.0, 0.0)
+    return (row.scale or 1.0) * scale, (row.offset or 0.0) * scale + offset
+
+
+def _through(document: Document, path: Path, row: ValueRow, quantity: str) -> tuple[float, float]:
+    """The line through two points, of which each is a number on the bus and the amount that it means."""
+    where = (*path, "points")
+    for key in ("scale", "offset"):
+        if getattr(row, key) is not None:
+            document.add((*path, key), f"the points already say it. Leave {key} out", at_key=True)
+    points = row.points or {}
+    if len(points) != 2 or not all(isinstance(x, float) for x in points):
+        document.add(where, "these are not two points. Write them like {4: 0 m, 20: 5 m}", at_key=True)
+        return 1.0, 0.0
+    (x1, a), (x2, b) = ((float(x), amount) for x, amount in points.items() if isinstance(x, float))
+    keys = list(document.mapping(where))
+    y1 = amount_of(document, (*where, keys[0]), a, quantity)
+    y2 = amount_of(document, (*where, keys[1]), b, quantity)
+    if y1 is None or y2 is None:
+        return 1.0, 0.0
+    if y1 == y2:
+        document.add(where, "both points mean the same amount. Write two different ones", at_key=True)
+        return 1.0, 0.0
+    scale = (y2 - y1) / (x2 - x1)
+    return scale, y1 - scale * x1
+
+
+def _fact(
+    document: Document, path: Path, stated: str | None, quantity: str, span: tuple[float, float] | None
+) -> float | None:
+    """An accuracy or resolution in canonical unit: an amount, or a share of the span, as makers state both."""
+    if stated is None:
+        return None
+    share = stated.removesuffix("%").strip()
+    if stated.endswith("%") and units.QUANTITIES[quantity].unit not in ("%RH", "%EL"):
+        try:
+            part = float(share)
+        except ValueError:
+            document.add(path, f"'{stated}' is no share. Write for example '0.5 %'")
+            return None
+        if span is None:
+            document.add(path, "a share of the span needs 'span' beside it", at_key=True)
+            return None
+        return round(part / 100 * (span[1] - span[0]), 9)
+    return amount_of(document, path, stated, quantity, units.parse_difference)
+
+
+# --- where a number stands
+
+
+def _at(document: Document, path: Path, row: Any, encoding: EncodingName) -> At:
+    """Of a value or status; what cannot be is a problem of the document."""
+    match encoding:
+        case "registers":
+            at = registers.At(row.address, row.type, row.word_order, row.bits)
+            if at.address + at.length - 1 > LAST_REGISTER:
+                message = f"a {row.type} at {row.address} ends above {LAST_REGISTER}, the last register"
+                document.add((*path, "address"), message)
+            _bits_fit(document, path, row)
+            return at
+        case "binary":
+            _bits_fit(document, path, row)
+            return binary.At(row.byte, row.type, row.byte_order, row.bits)
+        case "text":
+            if (row.field is None) == (row.columns is None):
+                message = "it stands in a field or at columns. Write one of them: 'field: 0' or 'columns: [1, 4]'"
+                document.add(path, message, at_key=True)
+            return text.At(row.field, row.columns)
+        case "json":
+            return jsonpath.At(row.path, row.absent)
+        case "named":
+            return named.At(row.input, row.times or "", row.factor)
+
+
+def _bits_fit(document: Document, path: Path, row: Any) -> None:
+    if row.bits is None:
+        return
+    if not row.type.startswith("u"):
+        document.add((*path, "bits"), f"bits of a {row.type} are no number. Write an unsigned type", at_key=True)
+    elif row.bits[1] >= numbers.size(row.type) * 8:
+        document.add(
+            (*path, "bits"), f"a {row.type} has no bit {row.bits[1]}: its last is {numbers.size(row.type) * 8 - 1}"
+        )
+
+
+def _apart(document: Document, encoding: EncodingName, values: tuple[Value, ...], frame: Frame | None) -> None:
+    """No two values may claim the same place in a way that nothing can serve."""
+    if encoding == "registers":
+        _no_overlap(document, values)
+    elif encoding == "json":
+        _no_shared_path(document, values)
+    elif encoding == "binary" and frame is not None and frame.length:
+        tail = (frames.CHECKSUMS[frame.checksum][0] if frame.checksum else 0) + len(frame.end)
+        for value in values:
+            if isinstance(value.at, binary.At) and value.at.end > frame.length - tail:
+                message = (
+                    f"a {value.at.type} at byte {value.at.byte} ends behind byte {frame.length - tail - 1}, the last"
+                )
+                document.add(("values", value.name, "byte"), message)
+
+
+def _no_overlap(document: Document, values: tuple[Value, ...]) -> None:
+    taken: dict[int, Value] = {}
+    for value in values:
+        assert isinstance(value.at, registers.At)
+        mine = range(value.at.address, value.at.address + value.at.length)
+        others = (taken[a] for a in mine if a in taken)
+        other = next((x for x in others if not _share_bits(value.at, x.at)), None)
+        if other is not None:
+            message = f"registers {mine[0]} to {mine[-1]} overlap those of '{other.name}'"
+            document.add(("values", value.name, "address"), message)
+        taken.update((a, value) for a in mine if a not in taken)
+
+
+def _share_bits(a: At, b: At) -> bool:
+    return isinstance(a, registers.At) and isinstance(b, registers.At) and a.bits is not None and b.bits is not None
+
+
+def _no_shared_path(document: Document, values: tuple[Value, ...]) -> None:
+    """Two paths part at some step, by two keys or two indexes: a number, a mapping and a list exclude each other."""
+    paths = [(value.name, value.at.path) for value in values if isinstance(value.at, jsonpath.At)]
+    for i, (name, path) in enumerate(paths):
+        for other, another in paths[:i]:
+            parting = next(((a, b) for a, b in zip(path, another, strict=False) if a != b), None)
+            if parting is None or type(parting[0]) is not type(parting[1]):
+                message = f"no text can have a number here and at the path of '{other}'"
+                document.add(("values", name, "path"), message)
+
+
+# --- faults and status
+
+
+def _faults(document: Document, path: Path, stated: Any, encoding: EncodingName) -> Faults:
+    these: dict[float | str, FaultCode] = {}
+    limits: dict[str, tuple[float, FaultCode]] = {}
+    keys = list(document.mapping((*path, "faults")))
+    for key, (meant, code) in zip(keys, (stated or {}).items(), strict=False):
+        if isinstance(meant, tuple):
+            if meant[0] in limits:
+                document.add((*path, "faults", key), f"a second limit of '{meant[0]}'. Keep one of them", at_key=True)
+            limits[meant[0]] = (meant[1], code)
+        elif isinstance(meant, str) and encoding not in TEXTS:
+            document.add((*path, "faults", key), f"{show(key)} is not a number. Write 'number: fault'", at_key=True)
+        else:
+            these[meant] = code
+    return Faults(these, limits.get("<"), limits.get(">"))
+
+
+def _faults_fit(document: Document, path: Path, value: Value, encoding: EncodingName) -> None:
+    """A number that can never stand there is a misprint."""
+    if not isinstance(value.at, (registers.At, binary.At)) or value.at.type not in numbers.TYPES:
+        return
     for key in document.mapping((*path, "faults")):
-        if not _holds(value, fields.fault_number(key)):
-            document.add((*path, "faults", key), f"{key} can never stand in {_range(value.type)}", at_key=True)
+        meant = fault_key(key)
+        if isinstance(meant, float) and not _holds(value, meant, encoding):
+            document.add((*path, "faults", key), f"{key} can never stand in {_range(value.at)}", at_key=True)
 
 
-def _holds(value: Value, number: float) -> bool:
-    """Whether the value's registers can say exactly this number."""
+def _holds(value: Value, number: float, encoding: EncodingName) -> bool:
+    """Whether the value's place can say exactly this number."""
     fault = FaultCode.SENSOR_ERROR
-    alone = Profile("", "", "", "", "registers", (replace(value, faults={number: fault}),))
+    alone = Profile("", "", "", "", encoding, (replace(value, faults=Faults({number: fault})),))
     try:
         return profiles.decode(alone, profiles.encode(alone, {value.name: fault})) == {value.name: fault}
     except ValueError:
         return False
 
 
-def _range(type_: str) -> str:
-    if type_.startswith("float"):
-        return f"a {type_}" + (" (seven digits)" if type_ == "float32" else "")
-    bits = struct.calcsize(profiles.TYPES[type_]) * 8
-    low, high = (0, 2**bits - 1) if type_.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return f"the type {type_} (whole numbers from {low} to {high})"
+def _range(at: registers.At | binary.At) -> str:
+    if numbers.is_float(at.type):
+        return f"a {at.type}" + (" (seven digits)" if at.type == "float32" else "")
+    low, high = numbers.span(at.type, at.bits)
+    return f"the type {at.type} (whole numbers from {low} to {high})"
 
 
-def _no_overlap(document: Document, values: tuple[Value, ...]) -> None:
-    taken: dict[int, str] = {}
-    for value in values:
-        mine = range(value.address, value.address + value.length)
-        other = next((taken[a] for a in mine if a in taken), None)
-        if other is not None:
-            message = f"registers {mine[0]} to {mine[-1]} overlap those of '{other}'"
-            document.add(("values", value.name, "address"), message)
-        taken.update((a, value.name) for a in mine if a not in taken)
-
-
-def _no_shared_path(document: Document, values: tuple[Value, ...]) -> None:
-    """Two paths part at some step, by two keys or two indexes: a number, a mapping and a list exclude each other."""
-    for i, value in enumerate(values):
-        for other in values[:i]:
-            parting = next(((a, b) for a, b in zip(value.path, other.path, strict=False) if a != b), None)
-            if parting is None or type(parting[0]) is not type(parting[1]):
-                message = f"no text can have a number here and at the path of '{other.name}'"
-                document.add(("values", value.name, "path"), message)
-
-
-# --- examples
-
-
-def _examples(document: Document, encoding: Encoding, values: tuple[Value, ...]) -> tuple[Example, ...]:
-    stated = document.mapping(()).get("examples")
-    items = stated if isinstance(stated, list) else []
-    found: list[Example] = []
-    seen: set[object] = set()
-    for i, item in enumerate(items):
-        example = _example(document, ("examples", i), encoding, values)
-        found += [example] if example else []
-        name = item.get("name") if isinstance(item, dict) else None
-        if isinstance(name, str) and name in seen:
-            document.add(("examples", i, "name"), f"a second example is named '{name}'. Choose another name")
-        seen.add(name if isinstance(name, str) else None)
-    wanted = [name for name in MANDATORY if name != "fault" or any(value.faults for value in values)]
-    missing = [name for name in wanted if name not in seen]
-    if missing:
-        are = "example is" if len(missing) == 1 else "examples are"
-        document.add(
-            ("examples",), f"{are} missing: {', '.join(missing)}. Each profile has {', '.join(wanted)}", at_key=True
-        )
-    return tuple(found)
-
-
-def _example(document: Document, path: Path, encoding: Encoding, values: tuple[Value, ...]) -> Example | None:
-    row = validate(schema.Example, document, path)
+def _status(document: Document, i: int, encoding: EncodingName, names: list[str]) -> Status | None:
+    path: Path = ("status", i)
+    before = len(document.problems)
+    row: StatusRow | None = validate(profileschema.STATUS[encoding], document, path)
     if row is None:
         return None
-    raw = _raw(document, path, row, encoding)
-    expect = _expect(document, (*path, "expect"), row, values)
-    for name, fits in (("malformed", {FaultCode.MALFORMED}), ("fault", set(FaultCode))):
-        if row.name == name and expect and not fits & {x for x in expect.values() if isinstance(x, FaultCode)}:
-            remedy = "{fault: malformed}" if name == "malformed" else "{<value>: {fault: <code>}}"
-            document.add((*path, "expect"), f"the example '{name}' expects no such fault. Write {remedy}", at_key=True)
-    return Example(row.name, raw, expect, *document.place(path)) if raw is not None else None
-
-
-def _raw(document: Document, path: Path, row: schema.Example, encoding: Encoding) -> dict[int, int] | bytes | None:
-    """What the bus gave: words by address, or the bytes of a JSON text."""
-    given = {"registers": row.registers, "json": row.json_text}
-    other = "json" if encoding == "registers" else "registers"
-    if given[other] is not None:
-        document.add((*path, other), f"{other} does not belong to 'encoding: {encoding}'. Leave it out", at_key=True)
-    if given[encoding] is None:
-        form = "registers: {0: [0, 17, 1234]}" if encoding == "registers" else """json: '{"level": 123}'"""
-        document.add(path, f"'{encoding}' is missing. Add for example {form}", at_key=True)
-        return None
-    if encoding == "json":
-        return (row.json_text or "").encode()
-    words: dict[int, int] = {}
-    for address, block in (row.registers or {}).items():
-        for i, word in enumerate(block):
-            if address + i > LAST_REGISTER:
-                document.add(
-                    (*path, "registers", address, i), f"{address + i} is above {LAST_REGISTER}, the last register"
-                )
-            elif address + i in words:
-                document.add((*path, "registers", address, i), f"register {address + i} stands twice. Keep one of them")
-            words[address + i] = word
-    return words
-
-
-def _expect(
-    document: Document, path: Path, row: schema.Example, values: tuple[Value, ...]
-) -> dict[str, float | FaultCode]:
-    """What each value must decode to; the key `fault` stands for every value."""
-    known = {value.name: value for value in values}
-    declared = [str(name) for name in document.mapping(("values",))]
-    expect: dict[str, float | FaultCode] = {}
-    for name, wanted in row.expect.items():
-        if name == "fault":
-            code = _fault(document, (*path, name), wanted)
-            expect.update(dict.fromkeys(known, code) if code else {})
-        elif name not in declared:
-            message = f"the profile has no value '{name}'{instead(name, declared)}"
-            document.add((*path, name), message, at_key=True)
-        elif isinstance(wanted, FaultCode):
-            expect[name] = wanted
-        elif name in known:
-            value = amount_of(document, (*path, name), wanted, known[name].quantity)
-            expect.update({} if value is None else {name: value})
-    return expect
-
-
-def _fault(document: Document, path: Path, wanted: str | FaultCode) -> FaultCode | None:
-    try:
-        return fields.fault(wanted)
-    except ValueError as e:
-        document.add(path, str(e))
-        return None
-
-
-def failures(profile: Profile) -> list[tuple[Example, str]]:
-    """The examples that do not decode to what they expect, each with a sentence."""
-    out = []
-    for example in profile.examples:
-        decoded = profiles.decode(profile, example.raw)
-        for name, wanted in example.expect.items():
-            if not _same(decoded[name], wanted):
-                whose = f"{name} " if len(example.expect) > 1 else ""
-                out.append((example, f"{whose}{_compare(profile, name, decoded[name], wanted)}"))
-    return out
-
-
-def _same(a: float | FaultCode, b: float | FaultCode) -> bool:
-    if isinstance(a, FaultCode) or isinstance(b, FaultCode):
-        return a == b
-    return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
-
-
-def _compare(profile: Profile, name: str, decoded: float | FaultCode, wanted: float | FaultCode) -> str:
-    value = profile.value(name)
-    unit = units.QUANTITIES[value.quantity].unit if value else ""
-    numbers = [f"{x:.9g}" for x in (decoded, wanted) if not isinstance(x, FaultCode)]
-    # Both with the decimals of the finer one, so that the difference shows in one place.
-    decimals = 9 if any("e" in n for n in numbers) else max((len(n.partition(".")[2]) for n in numbers), default=0)
-    said = [f"the fault {x}" if isinstance(x, FaultCode) else f"{x:.{decimals}f} {unit}" for x in (decoded, wanted)]
-    return f"decoded {said[0]}, expected {said[1]}"
+    faults = _faults(document, path, row.faults, encoding)
+    if not faults and not row.bit_faults:
+        example = "'faults: {1: sensor_error}' or 'bit_faults: {3: sensor_error}'"
+        document.add(path, f"it says nothing. Add {example}", at_key=True)
+    for k, name in enumerate(row.values or ()):
+        if name not in names:
+            document.add((*path, "values", k), f"the profile has no value '{name}'")
+    found = Status(_at(document, path, row, encoding), faults, row.bit_faults, tuple(row.values or names))
+    return None if len(document.problems) > before else found

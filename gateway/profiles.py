@@ -4,39 +4,84 @@ inverse for the simulators. Both are pure; units were compiled to one scale and 
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from gateway.encodings import binary, jsonpath, named, registers, text
+from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode
 
-Words = Mapping[int, int]  # register address -> 16-bit word
+Words = registers.Words
+Raw = Words | bytes | named.Named
 Decoded = dict[str, "float | FaultCode"]
+At = registers.At | binary.At | text.At | jsonpath.At | named.At
+EncodingName = Literal["registers", "binary", "text", "json", "named"]
 
-# struct codes of the register types, big-endian words; length in registers follows from the size.
-TYPES: dict[str, str] = {
-    "uint16": ">H",
-    "int16": ">h",
-    "uint32": ">I",
-    "int32": ">i",
-    "float32": ">f",
-    "uint64": ">Q",
-    "int64": ">q",
-    "float64": ">d",
+
+class Encoding(Protocol):
+    """One file of `encodings`."""
+
+    def opened(self, frame: Any, raw: Any) -> Any: ...
+
+    def number(self, at: Any, content: Any) -> float | str | None: ...
+
+    def assembled(self, frame: Any, found: Iterable[tuple[Any, Any]]) -> Any: ...
+
+
+ENCODINGS: dict[EncodingName, Encoding] = {
+    "registers": registers,
+    "binary": binary,
+    "text": text,
+    "json": jsonpath,
+    "named": named,
 }
-MAX_BLOCK = 125  # registers in one Modbus read (Modbus Application Protocol v1.1b3, section 6.3)
+Limit = tuple[float, FaultCode]
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What stands for a fault instead of a value, as it is on the bus, before scaling: these numbers or texts, whatever
+    lies below or above a limit."""
+
+    these: Mapping[float | str, FaultCode] = field(default_factory=dict)
+    below: Limit | None = None
+    above: Limit | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.these or self.below or self.above)
+
+    def of(self, found: float | str) -> FaultCode | None:
+        fault = self.these.get(found)
+        if fault is not None or isinstance(found, str):
+            return fault
+        if self.below is not None and found < self.below[0]:
+            return self.below[1]
+        if self.above is not None and found > self.above[0]:
+            return self.above[1]
+        return None
+
+    def saying(self, fault: FaultCode) -> float | str | None:
+        """What a sensor would serve for that fault."""
+        found = next((x for x, meant in self.these.items() if meant is fault), None)
+        if found is None and self.below is not None and self.below[1] is fault:
+            return self.below[0] - 1
+        if found is None and self.above is not None and self.above[1] is fault:
+            return self.above[0] + 1
+        return found
+
+    def codes(self) -> set[FaultCode]:
+        return {*self.these.values(), *(x[1] for x in (self.below, self.above) if x)}
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value that a profile yields. canonical = number * scale + offset.
+    """One value that a profile yields. canonical = number * scale + offset; `words` are texts that mean a number.
 
-    `address`, `type`, `word_order` are used by register profiles, `path` by JSON profiles. `faults` maps numbers
-    as they stand on the bus (before scaling) to what they mean. `span` is the physical span of the sensor,
-    canonical unit; `tests` the quality tests that it states, by their names in `QualityTests` (None: off).
+    `span` is the physical span of the sensor, canonical unit; `tests` the quality tests that it states, by their names
+    in `QualityTests` (None: off); `accuracy` and `resolution` as its maker states them, canonical unit, and `source`
+    where that is said.
     """
 
     name: str
@@ -44,33 +89,61 @@ class Value:
     unit: str
     scale: float
     offset: float
+    at: At
     span: tuple[float, float] | None = None
     tests: Mapping[str, Any] = field(default_factory=dict)
-    faults: Mapping[float, FaultCode] = field(default_factory=dict)
-    address: int = 0
-    type: str = "uint16"
-    word_order: Literal["big", "little"] = "big"
-    path: tuple[str | int, ...] = ()
-
-    @property
-    def length(self) -> int:
-        """In registers."""
-        return struct.calcsize(TYPES[self.type]) // 2
+    faults: Faults = Faults()
+    words: Mapping[str, float] = field(default_factory=dict)
+    accuracy: float | None = None
+    resolution: float | None = None
+    source: str = ""
 
     @property
     def is_float(self) -> bool:
-        return self.type.startswith("float")
+        """Whether fractions can stand on the bus."""
+        return not isinstance(self.at, (registers.At, binary.At)) or self.at.type.startswith("float")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A number that says how the sensor is: what it stands for, or a bit that is set, is the fault of `values`."""
+
+    at: At
+    faults: Faults
+    bits: Mapping[int, FaultCode]
+    values: tuple[str, ...]
+
+    def fault(self, number: float | str | None) -> FaultCode | None:
+        if number is None:
+            return FaultCode.MALFORMED
+        fault = self.faults.of(number)
+        if fault is not None or isinstance(number, str):
+            return fault
+        return next((code for bit, code in self.bits.items() if int(number) >> bit & 1), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Raw bytes or words and what they must decode to: documentation, test and contract in one block."""
+    """What the bus gave and what it must decode to: documentation, test and contract in one block. `place` says where
+    the bytes were taken from (a page of a datasheet, a recording); `derived` that our own encoder made them."""
 
     name: str
-    raw: Words | bytes
+    raw: Raw
     expect: Mapping[str, float | FaultCode]
     line: int = 0
     col: int = 0
+    place: str = ""
+    derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """How often a model is read for one sample: the median of `burst` readings, `pause_s` apart. What it says within
+    `warm_up_s` after it got power is no reading."""
+
+    burst: int = 1
+    pause_s: float = 0.0
+    warm_up_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,58 +154,74 @@ class Profile:
     vendor: str
     model: str
     source: str
-    encoding: Literal["registers", "json"]
+    encoding: EncodingName
     values: tuple[Value, ...]
     examples: tuple[Example, ...] = ()
     function: Literal["holding", "input"] = "holding"
     digest: str = ""
+    frame: Frame | None = None
+    status: tuple[Status, ...] = ()
+    sampled: Sampled = Sampled()
 
     def value(self, name: str) -> Value | None:
         return next((v for v in self.values if v.name == name), None)
 
+    @property
+    def verified(self) -> bool:
+        """Its facts have a source, and some example was taken from one."""
+        return self.source != UNVERIFIED and any(example.place for example in self.examples)
+
     def blocks(self, gap: int = 8) -> list[tuple[int, int]]:
-        """(first address, count) of the reads that cover every value; values at most `gap` registers apart share
-        a read, because a round trip costs more than a few words and one read is one moment."""
-        out: list[tuple[int, int]] = []
-        for value in sorted(self.values, key=lambda v: v.address):
-            end = value.address + value.length
-            if out and value.address <= out[-1][0] + out[-1][1] + gap and end - out[-1][0] <= MAX_BLOCK:
-                first, count = out[-1]
-                out[-1] = (first, max(count, end - first))
-            else:
-                out.append((value.address, value.length))
-        return out
+        """(first address, count) of the reads that cover every value and status."""
+        places = (*(value.at for value in self.values), *(status.at for status in self.status))
+        return registers.blocks((at for at in places if isinstance(at, registers.At)), gap)
 
 
-def decode(profile: Profile, raw: Words | bytes) -> Decoded:
+UNVERIFIED = "unverified"
+
+
+def decode(profile: Profile, raw: Raw) -> Decoded:
     """Every value of the profile, in canonical unit, or the fault it stands for. Never raises for bad input:
     what does not have the profile's form decodes to `malformed`."""
-    if profile.encoding == "json":
-        return _decode_json(profile, raw)
-    if isinstance(raw, bytes):
-        return {v.name: FaultCode.MALFORMED for v in profile.values}
-    return {v.name: _judge(v, _number(v, raw)) for v in profile.values}
+    encoding = ENCODINGS[profile.encoding]
+    content = encoding.opened(profile.frame, raw)
+    if content is None:
+        return dict.fromkeys((v.name for v in profile.values), FaultCode.MALFORMED)
+    found = {v.name: _judge(v, encoding.number(v.at, content)) for v in profile.values}
+    for status in profile.status:
+        fault = status.fault(encoding.number(status.at, content))
+        if fault is not None:
+            found.update(dict.fromkeys(status.values, fault))
+    return found
 
 
-def encode(profile: Profile, values: Mapping[str, float | FaultCode]) -> dict[int, int] | bytes:
-    """What a sensor of this model would serve for these values (canonical unit). The inverse of `decode` up to the
-    resolution of the profile. Raises KeyError for a value the profile does not have, ValueError for one that its
-    type cannot hold or a fault it cannot express."""
-    if profile.encoding == "json":
-        return _encode_json(profile, values)
-    words: dict[int, int] = {}
+def encode(profile: Profile, values: Mapping[str, float | FaultCode]) -> Any:
+    """What a sensor of this model would serve for these values (canonical unit): words by address, bytes, or numbers by
+    name. The inverse of `decode` up to the resolution of the profile; a status says that all is well. Raises KeyError
+    for a value the profile does not have, ValueError for one that its type cannot hold or a fault it cannot express."""
+    encoding = ENCODINGS[profile.encoding]
+    found: list[tuple[At, float | str]] = [(status.at, 0) for status in profile.status]
     for name, wanted in values.items():
         value = profile.value(name)
         if value is None:
             raise KeyError(name)
-        words.update(_words(value, _raw_number(value, wanted)))
-    return words
+        found.append((value.at, _raw_number(value, wanted)))
+        try:
+            encoding.assembled(None, found[-1:])
+        except ValueError as e:
+            raise ValueError(f"{name}: {e}") from e
+    return encoding.assembled(profile.frame, found)
 
 
-def _judge(value: Value, number: float | None) -> float | FaultCode:
+def _judge(value: Value, number: float | str | None) -> float | FaultCode:
+    if isinstance(number, str):
+        fault = value.faults.of(number)
+        number = value.words.get(number) if fault is None else None
+        if fault is not None:
+            return fault
     if number is None:
         return FaultCode.MALFORMED
-    fault = value.faults.get(number)
+    fault = value.faults.of(number)
     if fault is not None:
         return fault
     if not math.isfinite(number):
@@ -141,90 +230,15 @@ def _judge(value: Value, number: float | None) -> float | FaultCode:
     return result if math.isfinite(result) else FaultCode.SENSOR_ERROR
 
 
-def _number(value: Value, words: Words) -> float | None:
-    """The number at the value's registers. Word n of a wide type is the more significant one at the lower address
-    where `word_order` is big (as Modbus itself orders bytes), the other way round where little."""
-    try:
-        parts = [words[value.address + i] for i in range(value.length)]
-        if value.word_order == "little":
-            parts.reverse()
-        data = b"".join(word.to_bytes(2, "big") for word in parts)
-    except (KeyError, OverflowError, AttributeError):
-        return None
-    number: float = struct.unpack(TYPES[value.type], data)[0]
-    # A float32 carries seven digits: 1.234 is served as 1.2339999675750732 and means 1.234.
-    return float(f"{number:.7g}") if value.type == "float32" and math.isfinite(number) else number
-
-
-def _raw_number(value: Value, wanted: float | FaultCode) -> float:
+def _raw_number(value: Value, wanted: float | FaultCode) -> float | str:
     if isinstance(wanted, FaultCode):
-        raw = next((number for number, fault in value.faults.items() if fault is wanted), None)
+        raw = value.faults.saying(wanted)
         if raw is None:
             raise ValueError(f"{value.name} cannot express the fault {wanted}")
         return raw
     number = (wanted - value.offset) / value.scale
-    return number if value.is_float else round(number)
-
-
-def _words(value: Value, number: float) -> dict[int, int]:
-    try:
-        data = struct.pack(TYPES[value.type], number if value.is_float else int(number))
-    except (struct.error, OverflowError) as e:
-        raise ValueError(f"{value.name}: {number:g} does not fit {value.type}") from e
-    parts = [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2)]
-    if value.word_order == "little":
-        parts.reverse()
-    return {value.address + i: word for i, word in enumerate(parts)}
-
-
-def _decode_json(profile: Profile, raw: Words | bytes) -> Decoded:
-    try:
-        document = json.loads(raw) if isinstance(raw, bytes) else None
-    except (ValueError, RecursionError):
-        document = None
-    return {v.name: _judge(v, _at(document, v.path)) for v in profile.values}
-
-
-def _at(document: Any, path: tuple[str | int, ...]) -> float | None:
-    for step in path:
-        try:
-            document = document[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    if isinstance(document, bool) or not isinstance(document, (int, float)):
-        return None
-    try:
-        return float(document)
-    except OverflowError:
-        return None
-
-
-def _encode_json(profile: Profile, values: Mapping[str, float | FaultCode]) -> bytes:
-    document: Any = None
-    for name, wanted in values.items():
-        value = profile.value(name)
-        if value is None:
-            raise KeyError(name)
-        number = (
-            _raw_number(value, wanted)
-            if isinstance(wanted, FaultCode)
-            else round((wanted - value.offset) / value.scale, 9)
-        )
-        document = _with(document, value.path, number)
-    return json.dumps({} if document is None else document).encode()
-
-
-def _with(document: Any, path: tuple[str | int, ...], number: float) -> Any:
-    """The JSON document with the number at the path; what is missing on the way is made, a list where a step is an
-    index."""
-    if not path:
-        return number
-    step, rest = path[0], path[1:]
-    if isinstance(step, int):
-        items = [] if document is None else list(document)
-        items += [None] * (step + 1 - len(items))
-        items[step] = _with(items[step], rest, number)
-        return items
-    fields = {} if document is None else dict(document)
-    fields[step] = _with(fields.get(step), rest, number)
-    return fields
+    if value.words:
+        said = next((word for word, meant in value.words.items() if meant == round(number, 9)), None)
+        if said is not None:
+            return said
+    return round(number, 9) if value.is_float else round(number)

@@ -20,12 +20,12 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-def _need(example: str) -> Any:
+def need(example: str) -> Any:
     """A required key; the example is shown where it is missing."""
     return Field(examples=[example])
 
 
-Version = Annotated[Literal[1], _need("1")]
+Version = Annotated[Literal[1], need("1")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Word = Annotated[int, Field(ge=0, le=65535)]
 Reference = Literal["gauge_height", "elevation"]
@@ -37,26 +37,26 @@ Reference = Literal["gauge_height", "elevation"]
 class Stations(Row):
     version: Version
     tenant: f.Name | None = None
-    stations: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+    stations: Annotated[dict[f.Name, Any], Field(min_length=1)] = need("")
 
 
 class LocalName(Row):
-    ja: f.Text = _need("春日橋")
-    en: f.Text = _need("Kasuga Bridge")
+    ja: f.Text = need("春日橋")
+    en: f.Text = need("Kasuga Bridge")
 
 
 class Position(Row):
-    latitude: Annotated[float, Field(ge=-90, le=90)] = _need("34.3301")
-    longitude: Annotated[float, Field(ge=-180, le=180)] = _need("134.0703")
+    latitude: Annotated[float, Field(ge=-90, le=90)] = need("34.3301")
+    longitude: Annotated[float, Field(ge=-180, le=180)] = need("134.0703")
 
 
 class Station(Row):
     tenant: f.Name | None = None
-    name: Annotated[LocalName, BeforeValidator(f.localised)] = _need("春日橋")
-    position: Position = _need("{latitude: 34.3301, longitude: 134.0703}")
+    name: Annotated[LocalName, BeforeValidator(f.localised)] = need("春日橋")
+    position: Position = need("{latitude: 34.3301, longitude: 134.0703}")
     datum: f.Text | None = None
     gauge_zero: f.Length | None = None
-    device: f.Name = _need("kasuga-01")
+    device: f.Name = need("kasuga-01")
     order: int | None = None
     hazard: Literal["river", "tide", "underpass", "inundation", "rain"] = "river"
     river: f.Text | None = None
@@ -67,7 +67,7 @@ class Station(Row):
     related: dict[f.Name, Any] = {}
     verified_until: f.Day | None = None
     steps: dict[f.Name, Any] = {}
-    channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
+    channels: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = need("")
 
 
 class Contract(Row):
@@ -82,7 +82,7 @@ class Contract(Row):
 class Channel(Row):
     quantity: f.Text | None = None
     unit: f.Text | None = None
-    interval: f.Duration = _need("60s")
+    interval: f.Duration = need("60s")
     grace: f.Wait | None = None
     contract: Any = None
     readings: Literal["gauge_height", "elevation", "distance"] | None = None
@@ -102,10 +102,10 @@ class Channel(Row):
 
 
 class Threshold(Row):
-    value: f.Amount = _need("2.00 m")
-    authority: Literal["国", "県", "市独自"] = _need("県")
-    basis: Literal["基準水位観測所", "危機管理型", "市の目安"] = _need("基準水位観測所")
-    source: f.Text = _need("水防計画 2026-05")
+    value: f.Amount = need("2.00 m")
+    authority: Literal["国", "県", "市独自"] = need("県")
+    basis: Literal["基準水位観測所", "危機管理型", "市の目安"] = need("基準水位観測所")
+    source: f.Text = need("水防計画 2026-05")
     valid_from: f.Day | None = None
     valid_to: f.Day | None = None
     reference: Reference | None = None
@@ -121,7 +121,7 @@ class Tls(Row):
 
 
 class Broker(Row):
-    host: f.Host = _need("mqtt.example")
+    host: f.Host = need("mqtt.example")
     port: Port | None = None
     username: f.Text | None = None
     password_file: f.Text | None = None
@@ -148,38 +148,38 @@ class EdgeClock(Row):
 
 class Edge(Row):
     version: Version
-    tenant: f.Name = _need("takamatsu")
-    device: f.Name = _need("kasuga-01")
-    broker: Any = _need("{host: mqtt.example}")
+    tenant: f.Name = need("takamatsu")
+    device: f.Name = need("kasuga-01")
+    broker: Any = need("{host: mqtt.example}")
     spool: Spool = Spool()
     delivery: Literal["receipt", "puback"] = "receipt"
     backlog: Backlog = Backlog()
-    buses: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
-    sensors: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
+    buses: Annotated[dict[f.Name, Any], Field(min_length=1)] = need("")
+    sensors: Annotated[dict[f.Name, Any], Field(min_length=1)] = need("")
     health: f.Every = 300.0
     clock: EdgeClock = EdgeClock()
     simulation: bool = False
 
 
 class ModbusTcp(Row):
-    type: Literal["modbus_tcp"] = _need("modbus_tcp")
-    host: f.Host = _need("192.168.1.20")
+    type: Literal["modbus_tcp"] = need("modbus_tcp")
+    host: f.Host = need("192.168.1.20")
     port: Port = 502
     timeout: f.Duration = 1.0
 
 
 class Raised(Row):
-    interval: f.Duration = _need("10s")
+    interval: f.Duration = need("10s")
     above: dict[f.Text, f.Amount] = {}
     below: dict[f.Text, f.Amount] = {}
 
 
 class Sensor(Row):
-    station: f.Name = _need("kasuga-bridge")
-    bus: f.Name = _need("mast")
-    profile: f.Text = _need("sim_river_gauge")
+    station: f.Name = need("kasuga-bridge")
+    bus: f.Name = need("mast")
+    profile: f.Text = need("sim_river_gauge")
     unit_id: Annotated[int, Field(ge=0, le=255)] = 1
-    interval: f.Duration = _need("60s")
+    interval: f.Duration = need("60s")
     channels: Annotated[dict[f.Name, f.ChannelName], Field(min_length=1)] | None = None
     raised: Raised | None = None
 
@@ -191,8 +191,8 @@ class Store(Row):
 
 
 class Influx(Row):
-    api: Literal["v1", "v2"] = _need("v2")
-    url: f.Url = _need("http://127.0.0.1:8086")
+    api: Literal["v1", "v2"] = need("v2")
+    url: f.Url = need("http://127.0.0.1:8086")
     bucket: f.Text | None = None
     database: f.Text | None = None
     org: f.Text | None = None
@@ -208,7 +208,7 @@ class Medium(Row):
     """How an address of people.yaml is reached: `mail:yamada@city.example` by the medium `mail`. Which keys belong to
     which kind stands in `recipientfile`."""
 
-    medium: Literal["console", "webhook", "sms", "voice", "mail", "line", "chat", "lamp"] = _need("webhook")
+    medium: Literal["console", "webhook", "sms", "voice", "mail", "line", "chat", "lamp"] = need("webhook")
     url: f.Url | None = None
     url_file: f.Text | None = None
     token_file: f.Text | None = None
@@ -230,7 +230,7 @@ class Medium(Row):
 class Recipient(Medium):
     """A medium with an address; `medium` may also name one of `media`."""
 
-    medium: f.Text = _need("webhook")  # type: ignore[assignment]
+    medium: f.Text = need("webhook")  # type: ignore[assignment]
     to: f.Text | None = None
     min_rank: Annotated[int, Field(ge=1, le=5)] = 2
     notices: bool = True
@@ -255,18 +255,18 @@ class BridgeLimits(Row):
 
 class Watch(Row):
     host: f.Host = "127.0.0.1"
-    port: Port = _need("9464")
+    port: Port = need("9464")
 
 
 class Heartbeat(Row):
-    url: f.Url = _need("https://watcher.example/ping/…")
+    url: f.Url = need("https://watcher.example/ping/…")
     every: f.Duration = 60.0
 
 
 class Bridge(Row):
     version: Version
     store: Store = Store()
-    broker: Any = _need("{host: mqtt.example}")
+    broker: Any = need("{host: mqtt.example}")
     client_id: f.Name = "suimon-bridge"
     influx: Any = None
     notify: Notify = Notify()
@@ -283,17 +283,17 @@ class Bridge(Row):
 
 
 class RoleOfPeople(Row):
-    name: Annotated[LocalName, BeforeValidator(f.localised)] = _need("当直")
+    name: Annotated[LocalName, BeforeValidator(f.localised)] = need("当直")
     wait: f.Duration | None = None
     deputies: list[f.Name] = []
 
 
 class PlanOfPeople(Row):
-    rank: Annotated[int, Field(ge=1, le=5)] = _need("3")
+    rank: Annotated[int, Field(ge=1, le=5)] = need("3")
     hazard: Literal["river", "tide", "underpass", "inundation", "rain"] | None = None
     station: f.Name | None = None
     tenant: f.Name | None = None
-    call: Annotated[list[f.Name], Field(min_length=1)] = _need("[duty]")
+    call: Annotated[list[f.Name], Field(min_length=1)] = need("[duty]")
     inform: list[f.Name] = []
     wait: f.Duration | None = None
     rounds: Annotated[int, Field(ge=1, le=10)] = 3
@@ -301,50 +301,8 @@ class PlanOfPeople(Row):
 
 class People(Row):
     version: Version
-    members: f.Text = _need("members.csv")
+    members: f.Text = need("members.csv")
     office: f.Text = "08:30-17:15"
     closed: list[f.Text] = []
-    roles: Annotated[dict[f.Name, Any], Field(min_length=1)] = _need("")
-    plans: Annotated[list[Any], Field(min_length=1)] = _need("")
-
-
-# --- device_profiles/*.yaml
-
-
-class Profile(Row):
-    version: Version
-    id: f.Name = _need("acme_us10")
-    vendor: f.Text = _need("Acme")
-    model: f.Text = _need("US10")
-    source: f.Text = _need("unverified")
-    encoding: Literal["registers", "json"] = _need("registers")
-    function: Literal["holding", "input"] | None = None
-    values: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = _need("")
-    examples: list[Any] = _need("")
-
-
-class _Value(Row):
-    quantity: f.Text | None = None
-    unit: f.Text = _need("mm")
-    scale: float = 1.0
-    offset: float = 0.0
-    span: f.Span | None = None
-    quality: Any = None
-    faults: dict[f.FaultNumber, f.Fault] = {}
-
-
-class RegisterValue(_Value):
-    address: Word = _need("0")
-    type: f.RegisterType = _need("uint16")
-    word_order: Literal["big", "little"] = "big"
-
-
-class JsonValue(_Value):
-    path: f.JsonPath = _need("level.value")
-
-
-class Example(Row):
-    name: f.Text = _need("normal")
-    registers: dict[Word, Annotated[list[Word], Field(min_length=1)]] | None = None
-    json_text: f.Text | None = Field(default=None, alias="json")
-    expect: Annotated[dict[f.Text, f.Expected], Field(min_length=1)] = _need("{water_level: 1.234 m}")
+    roles: Annotated[dict[f.Name, Any], Field(min_length=1)] = need("")
+    plans: Annotated[list[Any], Field(min_length=1)] = need("")

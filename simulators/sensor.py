@@ -25,6 +25,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway.clock import Clock
+from gateway.encodings import registers
 from gateway.errors import FaultCode, Unavailable
 from gateway.profiles import Profile, decode, encode
 
@@ -106,7 +107,7 @@ def check_fits(profile: Profile, recording: Recording) -> None:
 
 def parse_mode(text: str, profile: Profile) -> Mode:
     """'ok' or the fault that the sensor shall show. Raises ValueError that says what would be right."""
-    can_say = {fault for value in profile.values for fault in value.faults.values()}
+    can_say = {fault for value in profile.values for fault in value.faults.codes()}
     known = {"ok": None, **{str(f): f for f in (FaultCode.NO_ANSWER, FaultCode.REFUSED, *sorted(can_say))}}
     if text not in known:
         raise ValueError(f"unknown mode '{text}' (this sensor knows {', '.join(known)})")
@@ -127,9 +128,10 @@ class Sensor:
         self.mode: Mode = None
         self.counter = 0
         self._source = source
-        self._counter_at = counter.address
-        self._first = min(v.address for v in profile.values)
-        self._count = max(v.address + v.length for v in profile.values) - self._first
+        assert isinstance(counter.at, registers.At)
+        self._counter_at = counter.at.address
+        self._first = min(address for address, _ in profile.blocks())
+        self._count = max(a + count for a, count in profile.blocks()) - self._first
         self._server: ModbusTcpServer | None = None
         self._complained = ""
 
@@ -202,7 +204,7 @@ class Sensor:
 
     def _broken(self, mode: Mode) -> dict[str, FaultCode]:
         """The values that show a fault."""
-        return {} if mode is None else {v.name: mode for v in self.profile.values if mode in v.faults.values()}
+        return {} if mode is None else {v.name: mode for v in self.profile.values if mode in v.faults.codes()}
 
     def _read(self, mode: Mode) -> dict[int, int]:
         """One read: measured, counted and on record. Returns the registers."""

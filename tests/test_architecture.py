@@ -19,7 +19,7 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
-    {"model", "errors", "qualitylimits", "raingauge", "templates"},
+    {"model", "errors", "qualitylimits", "raingauge", "templates", "encodings"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
     | {"rain", "rainpast", "tide", "contacts"}
@@ -60,6 +60,8 @@ LAYERS = [
         "thresholdedit",
         "capfile",
         "profilefile",
+        "profileschema",
+        "examplefile",
         "processfile",
         "recipientfile",
         "secretfile",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import config, profilefile, profiles, yamlfile
+from gateway.encodings import jsonpath, registers
 from gateway.errors import FaultCode
 from gateway.profiles import Example, Profile, Value
 
@@ -52,13 +53,14 @@ def test_examples_encode(profile: Profile, example: Example) -> None:
 
 # --- decode and encode
 
-TYPES = st.sampled_from(sorted(profiles.TYPES))
+TYPES = st.sampled_from(registers.TYPES)
 SCALES = st.sampled_from([1.0, 0.1, 0.01, 0.001, 10.0, -0.001])
 ORDERS = st.sampled_from(["big", "little"])
 
 
 def _register(type_: str, order: str = "big", scale: float = 1.0, offset: float = 0.0, address: int = 0) -> Profile:
-    value = Value("v", "water_level", "m", scale, offset, type=type_, word_order=order, address=address)  # type: ignore[arg-type]
+    at = registers.At(address, type_, order)  # type: ignore[arg-type]
+    value = Value("v", "water_level", "m", scale, offset, at)
     return Profile("p", "", "", "", "registers", (value,))
 
 
@@ -96,7 +98,7 @@ def test_word_order(number: int) -> None:
     assert little == {0: number & 0xFFFF, 1: number >> 16 & 0xFFFF}
 
 
-@pytest.mark.parametrize("type_", sorted(profiles.TYPES))
+@pytest.mark.parametrize("type_", registers.TYPES)
 @pytest.mark.parametrize("missing", [0, -1])
 def test_missing_words_are_malformed(type_: str, missing: int) -> None:
     """A value of which any word is missing is malformed, not a number made of the rest."""
@@ -116,7 +118,7 @@ STEPS = st.text("abcxyz", min_size=1, max_size=3) | st.integers(0, 3)
 @given(st.lists(STEPS, min_size=1, max_size=4).map(tuple), st.floats(-1e6, 1e6))
 def test_json_round_trip(path: tuple[str | int, ...], number: float) -> None:
     """A number comes back from its place in a JSON text, whether keys or list indexes lead there."""
-    value = Value("v", "water_level", "m", 1.0, 0.0, type="float64", path=path)
+    value = Value("v", "water_level", "m", 1.0, 0.0, jsonpath.At(path))
     profile = Profile("p", "", "", "", "json", (value,))
     decoded = profiles.decode(profile, profiles.encode(profile, {"v": number}))["v"]
     assert decoded == pytest.approx(number, abs=1e-9)
@@ -155,9 +157,9 @@ def test_faults_stand_before_scaling() -> None:
 def test_blocks_join_what_is_near() -> None:
     """Values a few registers apart share one read, and no read is longer than Modbus allows."""
     assert ALL["sim_river_gauge"].blocks() == [(0, 4)]
-    far = [Value(f"v{i}", "count", "count", 1.0, 0.0, address=a) for i, a in enumerate([0, 20, 24, 140, 148])]
+    far = [Value(f"v{i}", "count", "count", 1.0, 0.0, registers.At(a)) for i, a in enumerate([0, 20, 24, 140, 148])]
     assert Profile("p", "", "", "", "registers", tuple(far)).blocks() == [(0, 1), (20, 5), (140, 9)]
-    dense = [Value(f"v{i}", "count", "count", 1.0, 0.0, address=i) for i in range(300)]
+    dense = [Value(f"v{i}", "count", "count", 1.0, 0.0, registers.At(i)) for i in range(300)]
     assert Profile("p", "", "", "", "registers", tuple(dense)).blocks() == [(0, 125), (125, 125), (250, 50)]
 
 
@@ -308,7 +310,7 @@ WRONG = [
         "an unknown encoding",
         "encoding: registers",
         "encoding: register",
-        "6:11 encoding: 'register' is not known. Did you mean 'registers'? (one of registers, json)",
+        "6:11 encoding: 'register' is not known. Did you mean 'registers'? (one of registers, binary, ",
     ),
 ]
 
@@ -333,7 +335,7 @@ def test_the_good_profile() -> None:
     assert profile is not None
     level = profile.value("water_level")
     assert level is not None
-    assert (level.scale, level.offset, level.faults) == (0.01, 0.05, {-1: FaultCode.NO_ECHO})
+    assert (level.scale, level.offset, level.faults.these) == (0.01, 0.05, {-1: FaultCode.NO_ECHO})
     assert profile.digest == document.digest
     assert len(profile.digest) == 12
 

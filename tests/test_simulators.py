@@ -17,8 +17,9 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 
 from gateway.clock import SimClock
+from gateway.encodings import registers
 from gateway.errors import FaultCode, Unavailable
-from gateway.profiles import Profile, Value, decode
+from gateway.profiles import Faults, Profile, Value, decode
 from simulators import pacing, run, scenario
 from simulators.recordings import Recording, RecordingError, Row
 from simulators.sensor import ReplaySource, RiverSource, Sensor, check_fits
@@ -33,19 +34,18 @@ PROFILE = Profile(
     source="this test",
     encoding="registers",
     values=(
-        Value("read_counter", "count", "count", 1, 0, address=10, type="uint32"),
+        Value("read_counter", "count", "count", 1, 0, registers.At(10, "uint32")),
         Value(
             "water_level",
             "water_level",
             "mm",
             0.001,
             0,
+            registers.At(12, "int16"),
             span=(-1, 15),
-            address=12,
-            type="int16",
-            faults={-32768: FaultCode.NO_ECHO, 32767: FaultCode.SENSOR_ERROR},
+            faults=Faults({-32768: FaultCode.NO_ECHO, 32767: FaultCode.SENSOR_ERROR}),
         ),
-        Value("battery_voltage", "battery_voltage", "mV", 0.001, 0, address=15),  # a hole at 13 and 14
+        Value("battery_voltage", "battery_voltage", "mV", 0.001, 0, registers.At(15)),  # a hole at 13 and 14
     ),
 )
 

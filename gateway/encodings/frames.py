@@ -1,0 +1,126 @@
+"""What is around the numbers of a frame: how it begins and ends, how long it is, and by what it is checked.
+
+    start | content ............ | checksum | end
+
+A checksum covers everything before it, from the first byte of the start; that of NMEA 0183 what stands between `$` and
+`*` (NMEA 0183, section 5.3; SDI-12 v1.4, section 4.4.12; Modbus over Serial Line v1.02, section 6.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_LENGTH = 1024  # bytes; what goes on without an end is no frame
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`length` is that of the whole in bytes, 0 where the end tells. `separator` parts the fields of a text: one
+    character, or `sign` where each number begins with its own plus or minus (SDI-12)."""
+
+    start: bytes = b""
+    end: bytes = b""
+    length: int = 0
+    checksum: str = ""
+    separator: str = ""
+
+
+def _sum8(data: bytes) -> bytes:
+    return bytes([sum(data) & 0xFF])
+
+
+def _xor8(data: bytes) -> bytes:
+    out = 0
+    for byte in data:
+        out ^= byte
+    return bytes([out])
+
+
+def _crc16(data: bytes) -> int:
+    """Polynomial 0xA001, reflected; start value apart."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
+
+def _modbus(data: bytes) -> bytes:
+    return _crc16(data).to_bytes(2, "little")
+
+
+def _sdi12(data: bytes) -> bytes:
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return bytes([0x40 | crc >> 12, 0x40 | crc >> 6 & 0x3F, 0x40 | crc & 0x3F])
+
+
+def _nmea(data: bytes) -> bytes:
+    return b"*%02X" % _xor8(data[1:])[0]
+
+
+CHECKSUMS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {  # its length in bytes, and how it is made
+    "sum8": (1, _sum8),
+    "xor8": (1, _xor8),
+    "modbus_crc": (2, _modbus),
+    "sdi12_crc": (3, _sdi12),
+    "nmea": (3, _nmea),
+}
+
+
+def content(frame: Frame, raw: bytes) -> bytes | None:
+    """What stands between start and checksum, or None where this is no such frame."""
+    tail = CHECKSUMS[frame.checksum][0] if frame.checksum else 0
+    if len(raw) < len(frame.start) + tail + len(frame.end) or len(raw) > MAX_LENGTH:
+        return None
+    if not raw.startswith(frame.start) or not raw.endswith(frame.end) or frame.length not in (0, len(raw)):
+        return None
+    body = raw[: len(raw) - len(frame.end)]
+    if tail:
+        body, check = body[:-tail], body[-tail:]
+        wanted = CHECKSUMS[frame.checksum][1](body)
+        if check.upper() != wanted.upper() if frame.checksum == "nmea" else check != wanted:
+            return None
+    return body[len(frame.start) :]
+
+
+def sealed(frame: Frame, inner: bytes) -> bytes:
+    """The frame around its content. The inverse of `content`."""
+    body = frame.start + inner
+    check = CHECKSUMS[frame.checksum][1](body) if frame.checksum else b""
+    return body + check + frame.end
+
+
+def cut(frame: Frame, buffer: bytes) -> tuple[bytes | None, int]:
+    """(the first whole frame in what has arrived, how many bytes are done with). What cannot belong to a frame is done
+    with, so that noise before a frame costs the noise alone; a frame that is not whole yet waits."""
+    at = 0
+    while at < len(buffer):
+        found = buffer.find(frame.start, at) if frame.start else at
+        if found < 0:  # the beginning of a start may stand at the end
+            keep = next((n for n in range(len(frame.start) - 1, 0, -1) if buffer.endswith(frame.start[:n])), 0)
+            return None, len(buffer) - keep
+        end = _end(frame, buffer, found)
+        if end is None:
+            if len(buffer) - found <= MAX_LENGTH:
+                return None, found
+        elif content(frame, buffer[found:end]) is not None:
+            return buffer[found:end], end
+        elif frame.end and not frame.start and not frame.length:
+            at = end  # a line that is wrong is done with as a line
+            continue
+        at = found + 1
+    return None, at
+
+
+def _end(frame: Frame, buffer: bytes, start: int) -> int | None:
+    """Where the frame that begins there ends; None where that has not arrived."""
+    if frame.length:
+        return start + frame.length if len(buffer) >= start + frame.length else None
+    found = buffer.find(frame.end, start + len(frame.start))
+    return None if found < 0 else found + len(frame.end)
