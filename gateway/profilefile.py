@@ -219,7 +219,7 @@ def _bits_fit(document: Document, path: Path, row: Any) -> None:
     if row.bits is None:
         return
     if not row.type.startswith("u"):
-        document.add((*path, "bits"), f"bits of a {row.type} are no number. Write an unsigned type", at_key=True)
+        document.add((*path, "bits"), f"bits of type {row.type} are no number. Write an unsigned type", at_key=True)
     elif row.bits[1] >= numbers.size(row.type) * 8:
         document.add(
             (*path, "bits"), f"a {row.type} has no bit {row.bits[1]}: its last is {numbers.size(row.type) * 8 - 1}"
