@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import capfile, recipientfile, schema, settings, units
+from gateway import busfile, capfile, recipientfile, schema, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.secretfile import content, secret
@@ -63,9 +63,10 @@ def edge(
     """The edge's settings as far as they stand; what is wrong are problems of the document. `profile_names` are
     those that have a file, in order or not."""
     row = validate(schema.Edge, document)
-    buses = {str(name): validate(schema.ModbusTcp, document, ("buses", name)) for name in document.mapping(("buses",))}
+    buses = busfile.buses(document)
+    types = {name: type_ for name, (type_, _) in buses.items()}
     known = {**dict.fromkeys(profile_names), **profiles}
-    sensors = tuple(_sensor(document, ("sensors", name), buses, known) for name in document.mapping(("sensors",)))
+    sensors = tuple(_sensor(document, ("sensors", name), types, known) for name in document.mapping(("sensors",)))
     good = tuple(sensor for sensor in sensors if sensor)
     _one_source(document, good)
     judged = row or loosely(schema.Edge, document, ())
@@ -79,7 +80,7 @@ def edge(
         device=row.device,
         broker=broker or settings.Broker(),
         spool=settings.Spool(folder / row.spool.path, row.spool.commit_interval, row.spool.max_size),
-        buses={name: settings.ModbusTcp(bus.host, bus.port, bus.timeout) for name, bus in buses.items() if bus},
+        buses={name: bus for name, (_, bus) in buses.items() if bus},
         sensors=good,
         delivery=row.delivery,
         pack_samples=row.backlog.pack,
@@ -100,7 +101,7 @@ def _bounded(document: Document, row: schema.Backlog) -> None:
 
 
 def _sensor(
-    document: Document, path: Path, buses: Iterable[str], profiles: Mapping[str, Profile | None]
+    document: Document, path: Path, buses: Mapping[str, str], profiles: Mapping[str, Profile | None]
 ) -> settings.Sensor | None:
     row = validate(schema.Sensor, document, path)
     judged = row or loosely(schema.Sensor, document, path)
@@ -111,8 +112,9 @@ def _sensor(
     profile = profiles.get(judged.profile)
     if profile is None:
         return None
-    if profile.encoding != "registers":
-        message = f"{profile.id} is a profile for JSON texts, and a Modbus device serves registers"
+    address = busfile.fits(document, path, judged, buses.get(judged.bus, ""), profile) if judged.bus else ""
+    if not profile.verified and not judged.accept_unverified:
+        message = f"{profile.id} is not verified: nobody compared it with its sensor. Add 'accept_unverified: true'"
         document.add((*path, "profile"), message)
     values = [value.name for value in profile.values]
     for value in judged.channels or {}:
@@ -128,9 +130,11 @@ def _sensor(
         bus=row.bus,
         profile=row.profile,
         interval_s=row.interval,
-        unit_id=row.unit_id,
+        unit_id=1 if row.unit_id is None else row.unit_id,
         channels=row.channels or {value: value for value in values},
         raised=raised,
+        address=address,
+        burst=row.burst or profile.sampled.burst,
     )
 
 

@@ -161,13 +161,6 @@ class Edge(Row):
     simulation: bool = False
 
 
-class ModbusTcp(Row):
-    type: Literal["modbus_tcp"] = need("modbus_tcp")
-    host: f.Host = need("192.168.1.20")
-    port: Port = 502
-    timeout: f.Duration = 1.0
-
-
 class Raised(Row):
     interval: f.Duration = need("10s")
     above: dict[f.Text, f.Amount] = {}
@@ -178,10 +171,13 @@ class Sensor(Row):
     station: f.Name = need("kasuga-bridge")
     bus: f.Name = need("mast")
     profile: f.Text = need("sim_river_gauge")
-    unit_id: Annotated[int, Field(ge=0, le=255)] = 1
+    unit_id: Annotated[int, Field(ge=0, le=255)] | None = None
+    address: f.Text | None = None
     interval: f.Duration = need("60s")
+    burst: Annotated[int, Field(ge=1, le=99)] | None = None
     channels: Annotated[dict[f.Name, f.ChannelName], Field(min_length=1)] | None = None
     raised: Raised | None = None
+    accept_unverified: bool = False
 
 
 class Store(Row):

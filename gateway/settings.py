@@ -41,6 +41,9 @@ class ModbusTcp:
     timeout_s: float = 1.0
 
 
+Bus = ModbusTcp
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """Raises the interval of a sensor once a value of its profile comes to `at`, from below or (a distance to the
@@ -62,7 +65,8 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One sensor on a bus: which profile reads it, how often, and which value becomes which channel."""
+    """One sensor on a bus: which profile reads it, how often, and which value becomes which channel. `unit_id` and
+    `address` are where it is on its bus, `burst` of how many readings one sample is the median."""
 
     name: str
     station: str
@@ -72,6 +76,8 @@ class Sensor:
     unit_id: int = 1
     channels: Mapping[str, str] = field(default_factory=dict)  # value of the profile -> channel of the station
     raised: Raised | None = None
+    address: str = ""
+    burst: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Edge:
     device: str
     broker: Broker
     spool: Spool
-    buses: Mapping[str, ModbusTcp]
+    buses: Mapping[str, Bus]
     sensors: tuple[Sensor, ...]
     delivery: Literal["receipt", "puback"] = "receipt"
     pack_samples: int = 100

@@ -43,7 +43,7 @@ class Answering:
     def patience_s(self, profile: Profile) -> float:
         return 1.0
 
-    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode:
+    def read(self, sensor: settings.Sensor, profile: Profile) -> Words | FaultCode:
         self.reads += 1
         if self.reads == self._at or (self._again and self.reads > self._at):
             self._then()
@@ -245,7 +245,7 @@ def test_a_hanging_bus_ends_in_its_time_out(peer: str, faults: set[FaultCode]) -
         bus = ModbusTcp(settings.ModbusTcp("127.0.0.1", port, 0.2))
         assert bus.where == f"127.0.0.1:{port}"
         try:
-            assert all(bus.read(1, PROFILES["sim_river_gauge"]) in faults for _ in range(3))
+            assert all(bus.read(sensor(), PROFILES["sim_river_gauge"]) in faults for _ in range(3))
         finally:
             bus.close()
             stop.set()
@@ -307,7 +307,7 @@ def test_what_a_peer_answers_is_never_more_than_a_fault() -> None:
         bus = ModbusTcp(settings.ModbusTcp("127.0.0.1", listener.getsockname()[1], 0.02))
         try:
             for _ in range(300):
-                assert isinstance(bus.read(1, PROFILES["sim_river_gauge"]), FaultCode | dict)
+                assert isinstance(bus.read(sensor(), PROFILES["sim_river_gauge"]), FaultCode | dict)
         finally:
             stop.set()
             bus.close()

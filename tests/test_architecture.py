@@ -63,6 +63,7 @@ LAYERS = [
         "profileschema",
         "examplefile",
         "processfile",
+        "busfile",
         "recipientfile",
         "secretfile",
         "templatefile",

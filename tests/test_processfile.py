@@ -123,8 +123,8 @@ MISTAKES = [
         "edge.yaml",
         "an unknown bus type",
         "type: modbus_tcp",
-        "type: modbus_rtu",
-        "9:16 'modbus_rtu' is not known. Did you mean 'modbus_tcp'? (only modbus_tcp)",
+        "type: modbus_tpc",
+        "9:16 'modbus_tpc' is not known. Did you mean 'modbus_tcp'? (only modbus_tcp)",
     ),
     (
         "edge.yaml",
@@ -138,7 +138,7 @@ MISTAKES = [
         "a profile for JSON on a Modbus bus",
         "profile: acme_us10",
         "profile: json_level",
-        "11:55 json_level is a profile for JSON texts, and a Modbus device serves registers",
+        "11:55 json_level is a profile for JSON texts, and a bus of type modbus_tcp carries registers",
     ),
     (
         "edge.yaml",

@@ -44,8 +44,8 @@ class FakeBus:
     def patience_s(self, profile: Profile) -> float:
         return 5.0
 
-    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode:
-        self.read_at.append((unit_id, self.clock.true_ms(), self.clock.uptime_ms()))
+    def read(self, sensor: settings.Sensor, profile: Profile) -> Words | FaultCode:
+        self.read_at.append((sensor.unit_id, self.clock.true_ms(), self.clock.uptime_ms()))
         count = len(self.read_at)
         level = self.level(count)
         self.clock.pass_(self.takes_ms(count))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import logging
 import sqlite3
 import threading
@@ -16,7 +17,6 @@ from gateway import __version__, settings, units, wire
 from gateway.clock import Clock
 from gateway.disk import DISK, Disk
 from gateway.edge import capacity
-from gateway.edge.buses.modbus_tcp import ModbusTcp
 from gateway.edge.clockwatch import ClockWatch
 from gateway.edge.health import Health
 from gateway.edge.sampling import Bus, Sampling
@@ -36,8 +36,16 @@ UPLINK_TURN_S = 120.0  # a round of the uplink, with a card that stalls
 END_S = 30.0  # patience with a thread that was told to end
 
 
-def open_bus(bus: settings.ModbusTcp) -> Bus:
-    return {settings.ModbusTcp: ModbusTcp}[type(bus)](bus)
+# Where each type of bus is: a module is imported where such a bus is configured, for libraries take memory.
+BUSES: dict[type[settings.Bus], tuple[str, str]] = {
+    settings.ModbusTcp: ("modbus_tcp", "ModbusTcp"),
+}
+
+
+def open_bus(bus: settings.Bus) -> Bus:
+    module, name = BUSES[type(bus)]
+    found: Bus = getattr(importlib.import_module(f"gateway.edge.buses.{module}"), name)(bus)
+    return found
 
 
 class Agent:
@@ -52,7 +60,7 @@ class Agent:
         disk: Disk = DISK,
         *,
         supervisor: Supervisor | None = None,
-        bus_of: Callable[[settings.ModbusTcp], Bus] = open_bus,
+        bus_of: Callable[[settings.Bus], Bus] = open_bus,
         connect: Connect = Session,
     ) -> None:
         """`mark` is called at the points where a crash matters: read, spooled, published, committed."""

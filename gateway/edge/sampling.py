@@ -12,11 +12,12 @@ from typing import Protocol
 
 from gateway import settings, units
 from gateway.clock import Clock
+from gateway.edge.burst import middle
 from gateway.edge.raising import Raising
 from gateway.edge.stamping import Stamp, Stamper
 from gateway.errors import FaultCode
 from gateway.model import Reading
-from gateway.profiles import Decoded, Profile, Words, decode
+from gateway.profiles import Decoded, Profile, Raw, decode
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Bus(Protocol):
         """No read takes longer."""
         ...
 
-    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode: ...
+    def read(self, sensor: settings.Sensor, profile: Profile) -> Raw | FaultCode: ...
 
     def close(self) -> None: ...
 
@@ -58,11 +59,14 @@ class Sampling:
         self._clock, self._stamper, self._take, self._mark, self._beat = clock, stamper, take, mark, beat
         self._raising = {s.name: Raising(s.raised, profiles[s.profile]) for s in sensors}
         self._failing: dict[str, int] = {}
+        self._power_ms: dict[str, int | None] = {}  # since when by uptime a sensor has had power, as far as we know
+        self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Read until stopped. A reading that was missed is not made up for: a sensor slower than its interval is read
         again at the next multiple, and keeps no other waiting longer than one read."""
         due = dict.fromkeys(self._sensors, self._clock.uptime_ms())
+        self._stop, self._power_ms = stop, dict(due)
         try:
             while due and not stop.is_set():
                 name = min(due, key=due.__getitem__)
@@ -78,19 +82,39 @@ class Sampling:
     def _sample(self, sensor: settings.Sensor) -> float:
         """Read once. Returns the seconds to the next read."""
         profile = self._profiles[sensor.profile]
-        self._beat(self._bus.patience_s(profile) + WAIT_MARGIN_S)
+        patience_s = self._bus.patience_s(profile) + profile.sampled.pause_s
+        self._beat(sensor.burst * patience_s + WAIT_MARGIN_S)
         stamp = self._stamper.stamp(sensor.name)
-        raw = self._bus.read(sensor.unit_id, profile)
+        values, fault = self._values(sensor, profile)
         self._mark("read")
-        self._note_failure(sensor, raw if isinstance(raw, FaultCode) else None)
-        values: Decoded
-        if isinstance(raw, FaultCode):
-            values = dict.fromkeys((value.name for value in profile.values), raw)
-        else:
-            values = decode(profile, raw)
+        self._note_failure(sensor, fault)
         raised = self._raise(sensor, values)
         self._take(stamp, _readings(sensor, profile, values), raised)
         return sensor.raised.interval_s if raised and sensor.raised else sensor.interval_s
+
+    def _values(self, sensor: settings.Sensor, profile: Profile) -> tuple[Decoded, FaultCode | None]:
+        """The median of a burst, and why it broke off. A sensor that does not answer is not asked for the rest."""
+        found, fault = list[Decoded](), None
+        while len(found) < sensor.burst and fault is None and not (found and self._stop.is_set()):
+            if found:
+                self._clock.wait_uptime(self._clock.uptime_ms() + round(profile.sampled.pause_s * 1000), self._stop)
+            raw = self._bus.read(sensor, profile)
+            fault = raw if isinstance(raw, FaultCode) else None
+            found.append(self._decoded(sensor, profile, raw))
+        return middle(found, len(found) if fault is None else sensor.burst), fault
+
+    def _decoded(self, sensor: settings.Sensor, profile: Profile, raw: Raw | FaultCode) -> Decoded:
+        """What a reading says; nothing while the sensor warms up. One that did not answer may have lost its power."""
+        now_ms = self._clock.uptime_ms()
+        if isinstance(raw, FaultCode):
+            self._power_ms[sensor.name] = None
+            return dict.fromkeys((value.name for value in profile.values), raw)
+        since = self._power_ms.get(sensor.name)
+        if since is None:
+            since = self._power_ms[sensor.name] = now_ms
+        if now_ms - since < profile.sampled.warm_up_s * 1000:
+            return dict.fromkeys((value.name for value in profile.values), FaultCode.WARMING_UP)
+        return decode(profile, raw)
 
     def _raise(self, sensor: settings.Sensor, values: Decoded) -> bool:
         """Whether this reading belongs to the raised interval, and the next one too."""

@@ -26,7 +26,7 @@ class ModbusTcp:
         """To connect, and for each block twice: a peer that begins to answer has its time-out once more."""
         return self._timeout_s * (1 + 2 * len(profile.blocks()))
 
-    def read(self, unit_id: int, profile: Profile) -> Words | FaultCode:
+    def read(self, sensor: settings.Sensor, profile: Profile) -> Words | FaultCode:
         """The registers that the profile needs, or why there are none."""
         words: dict[int, int] = {}
         try:
@@ -38,7 +38,7 @@ class ModbusTcp:
                 else self._client.read_input_registers
             )
             for address, count in profile.blocks():
-                answer = read(address, count=count, device_id=unit_id)
+                answer = read(address, count=count, device_id=sensor.unit_id)
                 if answer.isError():
                     return FaultCode.REFUSED
                 words.update(zip(range(address, address + count), answer.registers, strict=False))

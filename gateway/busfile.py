@@ -1,0 +1,96 @@
+"""The `buses` of edge.yaml -> their settings, and how a sensor stands on a bus of each type.
+
+Each type of bus is a row of `KINDS`: the form of its section, the encodings that it carries, how its sensors are
+addressed. `edge.buses` has one file for each, named like the type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gateway import fields as f
+from gateway import schema, settings
+from gateway.fields import instead, show
+from gateway.profiles import EncodingName, Profile
+from gateway.schema import Port, Row, need
+from gateway.validation import validate
+from gateway.yamlfile import Document, Path
+
+
+class ModbusTcp(Row):
+    type: Literal["modbus_tcp"] = need("modbus_tcp")
+    host: f.Host = need("192.168.1.20")
+    port: Port = 502
+    timeout: f.Duration = 1.0
+
+
+def _modbus_tcp(row: Any) -> settings.Bus:
+    return settings.ModbusTcp(row.host, row.port, row.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of bus. `addressed`: by a Modbus unit id, by an address that `address` checks (it returns it as the bus
+    wants it, or raises ValueError with what would be right), or not at all."""
+
+    row: type[Row]
+    settings: Callable[[Any], settings.Bus]
+    encodings: tuple[EncodingName, ...]
+    addressed: Literal["unit_id", "address", "not"] = "not"
+    address: Callable[[str], str] = str
+    example: str = ""  # of an address
+
+
+KINDS: dict[str, Kind] = {
+    "modbus_tcp": Kind(ModbusTcp, _modbus_tcp, ("registers",), "unit_id"),
+}
+_ENCODED = {
+    "registers": "registers",
+    "binary": "binary frames",
+    "text": "lines of text",
+    "json": "JSON texts",
+    "named": "numbers by name",
+}
+
+
+def buses(document: Document) -> dict[str, tuple[str, settings.Bus | None]]:
+    """The type and the settings of each bus; None after noting what is wrong with it."""
+    return {str(name): _bus(document, ("buses", name)) for name in document.mapping(("buses",))}
+
+
+def _bus(document: Document, path: Path) -> tuple[str, settings.Bus | None]:
+    section = document.mapping(path)
+    stated = section.get("type")
+    kind = KINDS.get(stated) if isinstance(stated, str) else None
+    if kind is None and "type" in section:
+        document.add((*path, "type"), f"{show(stated)} is not known{instead(stated, KINDS)}")
+        return "", None
+    row = validate(kind.row if kind else ModbusTcp, document, path)
+    return (stated if kind and isinstance(stated, str) else ""), (kind.settings(row) if row and kind else None)
+
+
+def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile: Profile) -> str:
+    """The sensor's address on its bus; what does not fit is a problem of the document."""
+    kind = KINDS.get(type_)
+    if kind is None:
+        return ""
+    if profile.encoding not in kind.encodings:
+        message = f"{profile.id} is a profile for {_ENCODED[profile.encoding]}, and a bus of type {type_} carries "
+        document.add((*path, "profile"), message + " and ".join(_ENCODED[x] for x in kind.encodings))
+    given: Mapping[str, Any] = {"unit_id": row.unit_id, "address": row.address}
+    for key, value in given.items():
+        if value is not None and key != kind.addressed:
+            wanted = f"knows its sensors by '{kind.addressed}'" if kind.addressed != "not" else "has one sensor"
+            document.add((*path, key), f"a bus of type {type_} {wanted}. Leave {key} out", at_key=True)
+    if kind.addressed != "address":
+        return ""
+    if row.address is None:
+        document.add(path, f"'address' is missing. Add for example 'address: {kind.example}'", at_key=True)
+        return ""
+    try:
+        return kind.address(row.address)
+    except ValueError as e:
+        document.add((*path, "address"), str(e))
+        return ""

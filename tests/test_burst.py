@@ -1,0 +1,107 @@
+"""Several readings for one sample, and a sensor that is not ready yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import settings
+from gateway.edge.burst import middle
+from gateway.edge.sampling import Sampling
+from gateway.edge.stamping import Stamper
+from gateway.errors import FaultCode
+from gateway.profiles import Profile, Raw, Sampled, encode
+from tests.clocks import S, SetClock
+from tests.test_sampling import PROFILE, sensor
+
+NO_ECHO, NO_ANSWER = FaultCode.NO_ECHO, FaultCode.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("what", "found", "of", "expected"),
+    [
+        ("one", [1.0], 1, 1.0),
+        ("a stray echo", [1.0, 9.0, 1.1], 3, 1.1),
+        ("an even number", [1.0, 1.2, 1.4, 9.0], 4, 1.2),
+        ("some without an echo", [1.0, NO_ECHO, 1.1, NO_ECHO, 1.2], 5, 1.1),
+        ("most without an echo", [1.0, NO_ECHO, NO_ECHO], 3, NO_ECHO),
+        ("it broke off", [1.0, NO_ANSWER], 5, NO_ANSWER),
+        ("it broke off late", [1.0, 1.1, 1.2, NO_ANSWER], 5, 1.1),
+        ("the fault that was met most often", [FaultCode.SENSOR_ERROR, NO_ECHO, NO_ECHO], 3, NO_ECHO),
+    ],
+)
+def test_the_middle(what: str, found: list[float | FaultCode], of: int, expected: float | FaultCode) -> None:
+    """The median of the values where at least half of the burst are values, else the commonest fault."""
+    assert middle([{"v": x} for x in found], of) == {"v": expected}, what
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=9), st.floats(100, 1000))
+def test_fewer_than_half_wild_readings_change_nothing_beyond_the_others(calm: list[float], wild: float) -> None:
+    """Whatever the wild ones say, the sample lies within what the others said, and is one of them."""
+    readings = [*calm, *[wild] * ((len(calm) - 1) // 2)]
+    assert middle([{"v": x} for x in readings], len(readings))["v"] in calm
+
+
+@dataclass
+class Bus:
+    """Serves a level for each reading, or a fault of the bus; a reading takes a second."""
+
+    clock: SetClock
+    serves: Callable[[int], float | FaultCode]
+    where: str = "pole"
+    at: list[int] = field(default_factory=list)
+
+    def patience_s(self, profile: Profile) -> float:
+        return 1.0
+
+    def read(self, sensor: settings.Sensor, profile: Profile) -> Raw | FaultCode:
+        self.at.append(self.clock.uptime_ms())
+        found = self.serves(len(self.at))
+        self.clock.pass_(S)
+        return found if isinstance(found, FaultCode) else encode(profile, {"water_level": found, "read_counter": 1.0})
+
+    def close(self) -> None:
+        pass
+
+
+def samples(serves: Callable[[int], float | FaultCode], sampled: Sampled, reads: int) -> tuple[list[object], list[int]]:
+    """The levels of the samples until so many readings were made, and when those were made, in seconds."""
+    clock, stop, taken = SetClock([]), threading.Event(), list[object]()
+    bus = Bus(clock, serves)
+
+    def take(stamp: object, readings: list[object], raised: bool) -> None:
+        level = next(r for r in readings if r.channel == "water_level")  # type: ignore[attr-defined]
+        taken.append(level.value if level.fault is None else level.fault)  # type: ignore[attr-defined]
+        if len(bus.at) >= reads:
+            stop.set()
+
+    profile = replace(PROFILE, sampled=sampled)
+    one = replace(sensor(60.0), burst=sampled.burst)
+    Sampling(bus, [one], {profile.id: profile}, clock, Stamper(clock), take).run(stop)  # type: ignore[arg-type]
+    return taken, [(at - bus.at[0]) // S for at in bus.at]
+
+
+def test_a_sample_of_a_burst() -> None:
+    """Five readings a pause apart make one sample, and the next burst comes at the interval."""
+    levels = [1.0, 1.1, 9.0, 1.2, 1.05, 2.0, 2.0, 2.0, 2.0, 2.0]
+    found, at = samples(lambda n: levels[n - 1], Sampled(burst=5, pause_s=2.0), 10)
+    assert found == [1.1, 2.0]
+    assert at == [0, 3, 6, 9, 12, 60, 63, 66, 69, 72]
+
+
+def test_a_sensor_that_does_not_answer_is_not_asked_for_the_rest_of_a_burst() -> None:
+    found, at = samples(lambda n: NO_ANSWER if n <= 2 else 1.5, Sampled(burst=3), 5)
+    assert found == [NO_ANSWER, NO_ANSWER, 1.5]
+    assert at == [0, 60, 120, 121, 122]
+
+
+def test_what_is_said_while_it_warms_up_is_no_reading() -> None:
+    """After the start, and again after it had not answered: it may have been without power."""
+    found, _ = samples(lambda n: NO_ANSWER if n == 4 else float(n), Sampled(warm_up_s=62.0), 7)
+    warm = FaultCode.WARMING_UP
+    assert found == [warm, warm, 3.0, NO_ANSWER, warm, warm, 7.0]
