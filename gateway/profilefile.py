@@ -82,9 +82,10 @@ def _frame(document: Document, encoding: EncodingName) -> Frame | None:
         row = validate(profileschema.BinaryFrame, document, path)
         if row is None:
             return None
-        if not row.length and not row.end:
-            document.add(path, "nothing says where it ends. Add for example 'length: 4'", at_key=True)
-        return Frame(row.start, row.end, row.length or 0, row.checksum or "")
+        if not (row.length or row.end or row.payload or row.tags):
+            message = "nothing says where it ends. Add for example 'length: 4', or 'payload: true' for one of a radio"
+            document.add(path, message, at_key=True)
+        return Frame(row.start, row.end, row.length or 0, row.checksum or "", tags=tuple(row.tags.items()))
     line = validate(profileschema.TextFrame, document, path)
     if line is None:
         return None
@@ -203,12 +204,17 @@ def _at(document: Document, path: Path, row: Any, encoding: EncodingName) -> At:
             return at
         case "binary":
             _bits_fit(document, path, row)
-            return binary.At(row.byte, row.type, row.byte_order, row.bits)
+            return binary.At(row.byte, row.type, row.byte_order, row.bits, row.tag)
         case "text":
-            if (row.field is None) == (row.columns is None):
-                message = "it stands in a field or at columns. Write one of them: 'field: 0' or 'columns: [1, 4]'"
-                document.add(path, message, at_key=True)
-            return text.At(row.field, row.columns)
+            holds = getattr(row, "holds", "")
+            if [row.field is None, row.columns is None, not row.key, not holds].count(False) != 1:
+                message = "it stands in a field or at columns. Write one of them: 'field: 0', 'key: Acc' or "
+                document.add(path, message + "'columns: [1, 4]'", at_key=True)
+            if row.type and row.field is None:
+                document.add(
+                    (*path, "type"), f"a {row.type} of degrees and minutes stands in a field. Write 'field: 2'"
+                )
+            return text.At(row.field, row.columns, row.key, row.after, row.type, holds)
         case "json":
             return jsonpath.At(row.path, row.absent)
         case "named":
@@ -232,14 +238,28 @@ def _apart(document: Document, encoding: EncodingName, values: tuple[Value, ...]
         _no_overlap(document, values)
     elif encoding == "json":
         _no_shared_path(document, values)
-    elif encoding == "binary" and frame is not None and frame.length:
-        tail = (frames.CHECKSUMS[frame.checksum][0] if frame.checksum else 0) + len(frame.end)
+    elif encoding == "binary":
         for value in values:
-            if isinstance(value.at, binary.At) and value.at.end > frame.length - tail:
-                message = (
-                    f"a {value.at.type} at byte {value.at.byte} ends behind byte {frame.length - tail - 1}, the last"
-                )
-                document.add(("values", value.name, "byte"), message)
+            if isinstance(value.at, binary.At):
+                _within(document, ("values", value.name), value.at, frame or Frame())
+
+
+def _within(document: Document, path: Path, at: binary.At, frame: Frame) -> None:
+    """A number of a binary frame stands inside it, or inside the data behind its tag."""
+    lengths = dict(frame.tags)
+    if bool(at.tag) != bool(lengths) or (at.tag and at.tag not in lengths):
+        known = ", ".join(tag.hex(" ").upper() for tag in lengths)
+        remedy = (
+            f"Write one of its tags: {known}" if lengths else "Write 'tags: {03 82: 2}' there: bytes behind each tag"
+        )
+        document.add(path, f"the frame has no tag '{at.tag.hex(' ').upper()}'. {remedy}", at_key=True)
+        return
+    tail = (frames.CHECKSUMS[frame.checksum][0] if frame.checksum else 0) + len(frame.end)
+    length = lengths[at.tag] if at.tag else frame.length - tail if frame.length else None
+    if at.byte < 0 and (-at.byte < at.size or (length is not None and -at.byte > length)):
+        document.add((*path, "byte"), f"a {at.type} does not stand at byte {at.byte}, counted from the end")
+    elif length is not None and at.byte >= 0 and at.end > length:
+        document.add((*path, "byte"), f"a {at.type} at byte {at.byte} ends behind byte {length - 1}, the last")
 
 
 def _no_overlap(document: Document, values: tuple[Value, ...]) -> None:

@@ -233,6 +233,8 @@ def _judge(value: Value, number: float | str | None) -> float | FaultCode:
 def _raw_number(value: Value, wanted: float | FaultCode) -> float | str:
     if isinstance(wanted, FaultCode):
         raw = value.faults.saying(wanted)
+        if raw is None and wanted is FaultCode.SENSOR_ERROR and isinstance(value.at, (registers.At, binary.At)):
+            raw = math.nan if value.is_float else None
         if raw is None:
             raise ValueError(f"{value.name} cannot express the fault {wanted}")
         return raw

@@ -38,6 +38,8 @@ class BinaryFrame(Row):
     end: f.Hex = b""
     length: Annotated[int, Field(ge=1, le=1024)] | None = None
     checksum: f.Checksum | None = None
+    payload: bool = False
+    tags: dict[f.Hex, Annotated[int, Field(ge=1, le=255)]] = Field(default_factory=dict)
 
 
 class TextFrame(Row):
@@ -59,15 +61,19 @@ class RegisterAt(Row):
 
 
 class BinaryAt(Row):
-    byte: Annotated[int, Field(ge=0, le=1023)] = need("1")
+    byte: Annotated[int, Field(ge=-1023, le=1023)] = need("1")
     type: f.ByteType = need("uint16")
     byte_order: Literal["big", "little"] = "big"
     bits: f.Bits | None = None
+    tag: f.Hex = b""
 
 
 class TextAt(Row):
     field: Annotated[int, Field(ge=0, le=255)] | None = None
     columns: f.Columns | None = None
+    key: f.Line = ""
+    after: f.Line = ""
+    type: Literal["", "latitude", "longitude"] = ""
 
 
 class JsonAt(Row):
@@ -134,7 +140,7 @@ class BinaryStatus(StatusRow, BinaryAt):
 
 
 class TextStatus(StatusRow, TextAt):
-    pass
+    holds: f.Line = ""
 
 
 class JsonStatus(StatusRow, JsonAt):

@@ -25,6 +25,7 @@ class Quantity:
 
 
 _LENGTH = {"m": (1.0, 0.0), "cm": (0.01, 0.0), "mm": (0.001, 0.0)}
+_SPEED = {"m/s": (1.0, 0.0), "km/h": (1 / 3.6, 0.0), "kn": (1852 / 3600, 0.0)}
 _TEMPERATURE = {"Cel": (1.0, 0.0), "degC": (1.0, 0.0), "K": (1.0, -273.15), "degF": (5 / 9, -160 / 9)}
 _TABLE: list[tuple[str, str, dict[str, Scale]]] = [
     ("water_level", "m", _LENGTH),
@@ -33,8 +34,8 @@ _TABLE: list[tuple[str, str, dict[str, Scale]]] = [
     ("rain", "mm", {"mm": (1.0, 0.0), "cm": (10.0, 0.0)}),
     ("rain_rate", "mm/h", {"mm/h": (1.0, 0.0)}),
     ("flow", "m3/s", {"m3/s": (1.0, 0.0), "l/s": (0.001, 0.0)}),
-    ("velocity", "m/s", {"m/s": (1.0, 0.0), "km/h": (1 / 3.6, 0.0)}),
-    ("wind_speed", "m/s", {"m/s": (1.0, 0.0), "km/h": (1 / 3.6, 0.0)}),
+    ("velocity", "m/s", _SPEED),
+    ("wind_speed", "m/s", _SPEED),
     ("wind_direction", "deg", {"deg": (1.0, 0.0)}),
     ("air_temperature", "Cel", _TEMPERATURE),
     ("water_temperature", "Cel", _TEMPERATURE),
@@ -47,6 +48,8 @@ _TABLE: list[tuple[str, str, dict[str, Scale]]] = [
     ("longitude", "lon", {"lon": (1.0, 0.0), "deg": (1.0, 0.0)}),
     ("contact", "/", {"/": (1.0, 0.0)}),
     ("count", "count", {"count": (1.0, 0.0)}),
+    ("current", "A", {"A": (1.0, 0.0), "mA": (0.001, 0.0)}),
+    ("direction", "deg", {"deg": (1.0, 0.0)}),
     ("duration", "s", {"s": (1.0, 0.0), "ms": (0.001, 0.0), "min": (60.0, 0.0), "h": (3600.0, 0.0)}),
     ("storage", "B", {"B": (1.0, 0.0), "kB": (1e3, 0.0), "MB": (1e6, 0.0)}),
 ]
@@ -64,6 +67,7 @@ _SPELLINGS = {
     "degF": ("f", "°f", "℉", "fahrenheit"),
     "hPa": ("mbar", "millibar", "hectopascal"),
     "V": ("volt", "volts"),
+    "kn": ("kt", "kts", "knot", "knots"),
     "%": ("percent", "％"),
     "deg": ("°", "degree", "degrees"),
     "s": ("sec", "secs", "second", "seconds"),

@@ -241,12 +241,80 @@ def test_any_bytes_are_a_number_or_none(raw: bytes, frame: Frame | None) -> None
         for type_ in numbers.TYPES:
             found = binary.number(binary.At(1, type_), content)
             assert found is None or isinstance(found, int | float)
+    tagged = binary.opened(Frame(tags=((b"\x01\x75", 1), (b"\x03", 3))), raw)
+    if tagged is not None:
+        for byte in (-4, -1, 0, 2):
+            found = binary.number(binary.At(byte, "uint8", tag=b"\x03"), tagged)
+            assert found is None or 0 <= found <= 255
     for separator in (",", "sign", ""):
         line = text.opened(Frame(end=b"", separator=separator), raw)
         if line is not None:
-            for at in (text.At(0), text.At(3), text.At(columns=(2, 5))):
+            for at in (
+                text.At(0),
+                text.At(3),
+                text.At(columns=(2, 5)),
+                text.At(key="a", after="m"),
+                text.At(1, type="latitude"),
+            ):
                 said = text.number(at, line)
                 assert said is None or isinstance(said, str) or math.isfinite(said)
     parsed = jsonpath.opened(None, raw)
     if parsed is not None:
         jsonpath.number(jsonpath.At(("a", 0)), parsed)
+
+
+# --- tags, keys, angles
+
+TAGS = {b"\x01\x75": 1, b"\x03\x82": 2, b"\xff\x0b": 1}
+
+
+@given(st.dictionaries(st.sampled_from(list(TAGS)), st.integers(0, 255), min_size=1), st.binary(max_size=3))
+def test_tags_round_trip(found: dict[bytes, int], behind: bytes) -> None:
+    """What stands behind a tag comes back, in whatever order the tags come and whatever unknown follows them."""
+    frame = Frame(tags=tuple(TAGS.items()))
+    places = [(binary.At(TAGS[tag] - 1, "uint8", tag=tag), number) for tag, number in found.items()]
+    content = binary.opened(frame, binary.assembled(frame, places) + b"\x00" + behind)
+    assert content is not None
+    assert [binary.number(at, content) for at, _ in places] == list(found.values())
+
+
+def test_a_number_is_not_taken_for_a_tag() -> None:
+    """Bytes of data that look like a tag are data: 03 82 as a distance is 33283, not the begin of another."""
+    content = binary.opened(Frame(tags=tuple(TAGS.items())), bytes.fromhex("03 82 03 82 01 75 64"))
+    assert content is not None
+    assert binary.number(binary.At(0, "uint16", tag=b"\x03\x82"), content) == 0x0382
+    assert binary.number(binary.At(0, "uint8", tag=b"\x01\x75"), content) == 100
+
+
+@pytest.mark.parametrize(
+    ("what", "at", "line", "expected"),
+    [
+        ("a key", text.At(key="Dm=", after="D"), "0R0,Dm=012D", 12.0),
+        ("spaces around", text.At(key="Acc", after="mm"), "x, Acc  0.20 mm ", 0.2),
+        ("the key alone", text.At(key="Dm="), "Dm=", ""),
+        ("no such key", text.At(key="Dx="), "Dm=012D", None),
+        ("another unit", text.At(key="Acc", after="mm"), "Acc 0.2 in", "in"),
+        ("no good", text.At(key="Dm=", after="D"), "Dm=012#", "#"),
+        ("north", text.At(0, type="latitude"), "4124.8963,N", 41.414938333),
+        ("west", text.At(0, type="longitude"), "12311.12,W", -123.185333333),
+        ("a letter of the other", text.At(0, type="latitude"), "4124.8963,E", None),
+        ("no letter", text.At(0, type="latitude"), "4124.8963", None),
+        ("sixty minutes", text.At(0, type="latitude"), "4160.0,N", None),
+        ("no position", text.At(0, type="latitude"), ",", ""),
+    ],
+)  # fmt: skip
+def test_places_of_text(what: str, at: text.At, line: str, expected: float | str | None) -> None:
+    """A number behind its key with the unit the sensor says, an angle with its hemisphere."""
+    opened = text.opened(Frame(separator=","), line.encode())
+    assert opened is not None
+    assert text.number(at, opened) == expected, what
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_angles_round_trip(latitude: float, longitude: float) -> None:
+    """A position comes back from its degrees and minutes, to a tenth of a metre."""
+    places = [(text.At(1, type="latitude"), latitude), (text.At(3, type="longitude"), longitude)]
+    frame = Frame(start=b"$GPRMC", end=b"\r\n", checksum="nmea", separator=",")
+    opened = text.opened(frame, text.assembled(frame, places))  # type: ignore[arg-type]
+    assert opened is not None
+    assert [text.number(at, opened) for at, _ in places] == pytest.approx([latitude, longitude], abs=1e-6)

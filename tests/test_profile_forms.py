@@ -78,7 +78,78 @@ examples:
   - {name: fault, registers: {0: [1234, 0, 32]}, expect: {water_level: {fault: warming_up}, contact: 0 /}}
   - {name: malformed, registers: {0: [1234]}, expect: {fault: malformed}}
 """
-FORMS = {"binary": BINARY, "text": TEXT, "named": CURRENT, "json": WET, "registers": BITS}
+LORA = """encoding: binary
+frame: {start: "02", payload: true}
+values:
+  distance: {unit: mm, byte: 5, type: uint16, span: [0.3 m, 10 m]}
+  battery_voltage: {unit: mV, byte: -2, type: uint16, span: [0 V, 5 V]}
+status:
+  - {byte: 3, type: uint16, faults: {2: no_answer}, values: [distance]}
+examples:
+  - {name: normal, hex: 02 012F 0003 04D2 0001 0BB1, expect: {distance: 1.234 m, battery_voltage: 2.993 V}}
+  - {name: lowest, hex: 02 012F 0003 0000 0001 0000, expect: {distance: 0 m, battery_voltage: 0 V}}
+  - {name: highest, hex: 02 012F 0003 2710 0001 1388, expect: {distance: 10 m, battery_voltage: 5 V}}
+  - {name: fault, hex: 02 012F 0002 0BB1, expect: {distance: {fault: no_answer}, battery_voltage: 2.993 V}}
+  - {name: malformed, hex: 03 012F 0003 04D2 0001 0BB1, expect: {fault: malformed}}
+"""
+TAGS = """encoding: binary
+frame: {tags: {01 75: 1, 03 67: 2, 04 82: 2, 05 00: 1}}
+values:
+  battery_level: {unit: "%", tag: 01 75, byte: 0, type: uint8}
+  air_temperature: {unit: Cel, tag: 03 67, byte: 0, type: int16, byte_order: little, scale: 0.1}
+  distance: {unit: mm, tag: 04 82, byte: 0, type: uint16, byte_order: little}
+status:
+  - {tag: 05 00, byte: 0, type: uint8, faults: {1: sensor_error}, values: [distance]}
+examples:
+  - {name: normal, hex: 017564 0367F800 04820101 050000, expect: {battery_level: 100 %, air_temperature: 24.8 Cel, distance: 0.257 m}}
+  - {name: lowest, hex: 050000 04820000 0367D4FE 017500, expect: {battery_level: 0 %, air_temperature: -30 Cel, distance: 0 m}}
+  - {name: highest, hex: 050000 0482FFFF, expect: {distance: 65.535 m}}
+  - {name: fault, hex: 017564 0367F800 04820101 050001, expect: {air_temperature: 24.8 Cel, distance: {fault: sensor_error}}}
+  - {name: a value of a newer model behind it, hex: 050000 04820101 FF0102, expect: {distance: 0.257 m}}
+  - {name: malformed, hex: 050000 048201, expect: {fault: malformed}}
+"""  # noqa: E501
+KEYS = """encoding: text
+frame: {end: "\\r\\n", separator: ","}
+values:
+  wind_direction: {unit: deg, key: "Dm=", after: D, faults: {"#": sensor_error}}
+  rain: {unit: mm, key: Acc, after: mm}
+status:
+  - {holds: LensBad, faults: {1: sensor_error}, values: [rain]}
+examples:
+  - {name: normal, text: "0R0,Dm=012D,Acc  0.20 mm\\r\\n", expect: {wind_direction: 12 deg, rain: 0.2 mm}}
+  - {name: lowest, text: "Acc 0 mm,Dm=000D\\r\\n", expect: {wind_direction: 0 deg, rain: 0 mm}}
+  - {name: highest, text: "Acc 99.9 mm,Dm=360D\\r\\n", expect: {wind_direction: 360 deg, rain: 99.9 mm}}
+  - {name: fault, text: "Acc 0 mm, Dm=012#\\r\\n", expect: {wind_direction: {fault: sensor_error}, rain: 0 mm}}
+  - {name: its lens, text: "Acc 0 mm LensBad, Dm=012D\\r\\n", expect: {rain: {fault: sensor_error}}}
+  - {name: inches, text: "Acc 0.2 in,Dm=012D\\r\\n", expect: {rain: {fault: malformed}}}
+  - {name: malformed, text: "Dn=012D\\r\\n", expect: {fault: malformed}}
+"""
+ANGLES = """encoding: text
+frame: {start: "$GPRMC,", end: "\\r\\n", checksum: nmea, separator: ","}
+values:
+  latitude: {unit: deg, field: 2, type: latitude}
+  longitude: {unit: deg, field: 4, type: longitude}
+  velocity: {unit: kn, field: 6}
+status:
+  - {field: 1, faults: {V: warming_up}}
+examples:
+  - {name: normal, text: "$GPRMC,015808.00,A,2726.53758,S,15126.05255,E,0.32,208.02,160318,,,A*48\\r\\n", expect: {latitude: -27.442293 deg, longitude: 151.434209167 deg, velocity: 0.164622222 m/s}}
+  - {name: lowest, text: "$GPRMC,1,A,9000.0,S,18000.0,W,0,,,,,A*7E\\r\\n", expect: {latitude: -90 deg, longitude: -180 deg}}
+  - {name: highest, text: "$GPRMC,1,A,9000.0,N,18000.0,E,0,,,,,A*71\\r\\n", expect: {latitude: 90 deg, longitude: 180 deg}}
+  - {name: fault, text: "$GPRMC,1,V,,,,,,,,,,N*62\\r\\n", expect: {fault: warming_up}}
+  - {name: malformed, text: "$GPRMC,1,A,9000.0,N,18000.0,E,0,,,,,A*00\\r\\n", expect: {fault: malformed}}
+"""  # noqa: E501
+FORMS = {
+    "binary": BINARY,
+    "text": TEXT,
+    "named": CURRENT,
+    "json": WET,
+    "registers": BITS,
+    "radio": LORA,
+    "tags": TAGS,
+    "keys": KEYS,
+    "angles": ANGLES,
+}
 
 
 def loaded(text: str) -> tuple[Profile | None, list[str]]:
@@ -133,6 +204,12 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ("a bit", "registers", "bits: 3}", "bits: 16}", "9:54 values.contact.bits: a uint16 has no bit 16: its last is 15"),
     ("a byte", "registers", "bits: 3}", "bits: x}", "9:54 values.contact.bits: 'x' are no bits"),
     ("a small type", "registers", "type: int16}", "type: int8}", "8:45 values.water_level.type: unknown type 'int8'"),
+    ("no tag", "tags", "tag: 04 82,", "tag: 04 83,", "11:3 values.distance: the frame has no tag '04 83'"),
+    ("a tag of no frame", "binary", "byte: 1", "tag: 03 82, byte: 1", "9:3 values.distance: the frame has no tag"),
+    ("behind a tag", "tags", "byte: 0, type: int16", "byte: 1, type: int16", "10:50 values.air_temperature.byte"),
+    ("behind the last", "radio", "byte: -2", "byte: -1", "10:37 values.battery_voltage.byte: a uint16 does not stand"),
+    ("no end", "radio", ", payload: true", "", "7:1 frame: nothing says where it ends. Add for example "),
+    ("an angle", "angles", "field: 2, type", "key: A, type", "9:39 values.latitude.type: a latitude of degrees and mi"),
     ("our own", "text", "{name: normal,", "{name: normal, derived: true,", "14:20 examples[0].derived: 'normal' is"),
 ]  # fmt: skip
 

@@ -17,13 +17,15 @@ MAX_LENGTH = 1024  # bytes; what goes on without an end is no frame
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`length` is that of the whole in bytes, 0 where the end tells. `separator` parts the fields of a text: one
-    character, or `sign` where each number begins with its own plus or minus (SDI-12)."""
+    character, or `sign` where each number begins with its own plus or minus (SDI-12). `tags`: the content is a row of
+    tagged values, each tag with the bytes of data behind it."""
 
     start: bytes = b""
     end: bytes = b""
     length: int = 0
     checksum: str = ""
     separator: str = ""
+    tags: tuple[tuple[bytes, int], ...] = ()
 
 
 def _sum8(data: bytes) -> bytes:
