@@ -204,7 +204,9 @@ def _at(document: Document, path: Path, row: Any, encoding: EncodingName) -> At:
             return at
         case "binary":
             _bits_fit(document, path, row)
-            return binary.At(row.byte, row.type, row.byte_order, row.bits, row.tag)
+            if row.word_order == "little" and numbers.size(row.type) % 2:
+                document.add((*path, "word_order"), f"a {row.type} has no words of two bytes. Leave it out")
+            return binary.At(row.byte, row.type, row.byte_order, row.bits, row.tag, row.word_order)
         case "text":
             holds = getattr(row, "holds", "")
             if [row.field is None, row.columns is None, not row.key, not holds].count(False) != 1:

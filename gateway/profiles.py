@@ -121,6 +121,11 @@ class Status:
             return fault
         return next((code for bit, code in self.bits.items() if int(number) >> bit & 1), None)
 
+    def saying(self, fault: FaultCode) -> float | str | None:
+        """What a sensor would serve for that fault."""
+        said = self.faults.saying(fault)
+        return said if said is not None else next((1 << bit for bit, code in self.bits.items() if code is fault), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -197,20 +202,41 @@ def decode(profile: Profile, raw: Raw) -> Decoded:
 
 def encode(profile: Profile, values: Mapping[str, float | FaultCode]) -> Any:
     """What a sensor of this model would serve for these values (canonical unit): words by address, bytes, or numbers by
-    name. The inverse of `decode` up to the resolution of the profile; a status says that all is well. Raises KeyError
-    for a value the profile does not have, ValueError for one that its type cannot hold or a fault it cannot express."""
+    name. The inverse of `decode` up to the resolution of the profile; a status says that all is well, or the fault of a
+    value that cannot say it itself. Raises KeyError for a value the profile does not have, ValueError for one that its
+    type cannot hold or a fault it cannot express."""
     encoding = ENCODINGS[profile.encoding]
-    found: list[tuple[At, float | str]] = [(status.at, 0) for status in profile.status]
+    told: set[str] = set()  # names of values whose fault a status says
+    found: list[tuple[At, float | str]] = []
+    for status in profile.status:
+        said, names = _said(profile, status, values)
+        found.append((status.at, said))
+        told |= names
     for name, wanted in values.items():
         value = profile.value(name)
         if value is None:
             raise KeyError(name)
+        if name in told:
+            continue
         found.append((value.at, _raw_number(value, wanted)))
         try:
             encoding.assembled(None, found[-1:])
         except ValueError as e:
             raise ValueError(f"{name}: {e}") from e
     return encoding.assembled(profile.frame, found)
+
+
+def _said(profile: Profile, status: Status, values: Mapping[str, float | FaultCode]) -> tuple[float | str, set[str]]:
+    """What the status says, and of which values it is the fault: of those at one for which they have no number."""
+    said: float | str = 0.0
+    names: set[str] = set()
+    for name in status.values:
+        wanted, value = values.get(name), profile.value(name)
+        if isinstance(wanted, FaultCode) and value is not None and value.faults.saying(wanted) is None:
+            mine = status.saying(wanted)
+            if mine is not None:
+                said, names = mine, names | {name}
+    return said, names
 
 
 def _judge(value: Value, number: float | str | None) -> float | FaultCode:

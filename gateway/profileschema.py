@@ -64,6 +64,7 @@ class BinaryAt(Row):
     byte: Annotated[int, Field(ge=-1023, le=1023)] = need("1")
     type: f.ByteType = need("uint16")
     byte_order: Literal["big", "little"] = "big"
+    word_order: Literal["big", "little"] = "big"
     bits: f.Bits | None = None
     tag: f.Hex = b""
 

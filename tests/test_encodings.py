@@ -131,9 +131,10 @@ def bits_of(type_: str, data: st.DataObject) -> Bits | None:
 def test_binary_round_trip(type_: str, order: Any, byte: int, data: st.DataObject) -> None:
     """Every number that a place can hold comes back from it, also a field of bits."""
     bits = bits_of(type_, data)
+    words = "big" if numbers.size(type_) % 2 else data.draw(st.sampled_from(["big", "little"]))
     low, high = (-(2**20), 2**20) if numbers.is_float(type_) else numbers.span(type_, bits)
     number = data.draw(st.integers(max(low, -(2**53)), min(high, 2**53)))
-    at = binary.At(byte + 1, type_, order, bits)
+    at = binary.At(byte + 1, type_, order, bits, word_order=words)
     frame = Frame(start=b"\xa5", length=20, checksum="sum8")
     content = binary.opened(frame, binary.assembled(frame, [(at, number)]))
     assert content is not None

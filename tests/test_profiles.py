@@ -37,9 +37,8 @@ def test_example(profile: Profile, example: Example) -> None:
 @pytest.mark.parametrize("profile", ALL.values(), ids=lambda profile: profile.id)
 def test_mandatory_examples(profile: Profile) -> None:
     """Each profile shows a normal, lowest and highest reading, a fault where it knows one, and a malformed answer."""
-    wanted = {"normal", "lowest", "highest", "malformed"} | (
-        {"fault"} if any(v.faults for v in profile.values) else set()
-    )
+    known = profile.status or any(value.faults for value in profile.values)
+    wanted = {"normal", "lowest", "highest", "malformed"} | ({"fault"} if known else set())
     assert wanted <= {example.name for example in profile.examples}
 
 
@@ -49,6 +48,54 @@ def test_examples_encode(profile: Profile, example: Example) -> None:
     wanted = {name: value for name, value in example.expect.items() if value is not FaultCode.MALFORMED}
     decoded = profiles.decode(profile, profiles.encode(profile, wanted))
     assert {name: decoded[name] for name in wanted} == pytest.approx(wanted)
+
+
+# --- what holds for all of them
+
+SIMULATED = {"sim_river_gauge", "json_level"}
+REAL = [profile for profile in ALL.values() if profile.id not in SIMULATED]
+README = (FOLDER / "README.md").read_text()
+TABLE = {row[1].strip(" `"): row for row in (line.split("|") for line in README.splitlines()) if len(row) == 7}
+
+
+@pytest.mark.parametrize("profile", REAL, ids=lambda profile: profile.id)
+def test_every_value_has_a_span(profile: Profile) -> None:
+    """Whoever measures says between which ends; the lowest and the highest example lie within them."""
+    assert [value.name for value in profile.values if value.span is None] == []
+    for example in profile.examples:
+        for name, wanted in example.expect.items() if example.name in ("normal", "lowest", "highest") else ():
+            span = profile.value(name).span  # type: ignore[union-attr]
+            assert isinstance(wanted, FaultCode) or (span and span[0] - 1e-9 <= wanted <= span[1] + 1e-9), name
+
+
+@pytest.mark.parametrize("profile", REAL, ids=lambda profile: profile.id)
+def test_every_fact_has_a_source_or_says_that_it_has_none(profile: Profile) -> None:
+    """A verified profile shows bytes with their place; an unverified one claims no place."""
+    places = [example.name for example in profile.examples if example.place]
+    assert bool(places) == profile.verified
+    assert profile.verified == (profile.source != profiles.UNVERIFIED)
+
+
+@pytest.mark.parametrize("profile", REAL, ids=lambda profile: profile.id)
+def test_every_profile_says_what_was_not_run(profile: Profile) -> None:
+    """The head of the file says what only hardware can show."""
+    head = (FOLDER / f"{profile.id}.yaml").read_text().partition("version:")[0].replace("\n# ", " ")
+    assert "Only hardware can show: " in head
+
+
+def test_the_readme_lists_every_profile() -> None:
+    """The table names each file once, and says of each whether it is verified."""
+    assert set(TABLE) - {"name", "---"} == set(ALL)
+    assert {name: TABLE[name][4].strip() for name in ALL} == {n: "yes" if p.verified else "no" for n, p in ALL.items()}
+
+
+def test_what_flood_staff_own() -> None:
+    """At least sixteen real models, among them the kinds that flood watch is made of."""
+    quantities = {value.quantity for profile in REAL for value in profile.values}
+    assert len(REAL) >= 16
+    assert {"water_level", "distance", "contact", "rain", "rain_rate", "wind_speed", "water_temperature"} <= quantities
+    assert {"air_pressure", "latitude", "longitude", "battery_voltage"} <= quantities
+    assert {profile.encoding for profile in REAL} == set(profiles.ENCODINGS)
 
 
 # --- decode and encode

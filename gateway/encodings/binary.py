@@ -17,13 +17,15 @@ Tagged = Mapping[bytes, bytes]  # tag -> the data behind it
 @dataclass(frozen=True, slots=True)
 class At:
     """`byte` counts from 0 at the first byte of the frame, its start included, as datasheets draw it; below zero from
-    behind the last byte before the checksum. With a `tag` it counts from 0 at the first byte behind that."""
+    behind the last byte before the checksum. With a `tag` it counts from 0 at the first byte behind that. In the little
+    `word_order` the first two bytes of a wide number are its least significant word, as registers often come."""
 
     byte: int = 0
     type: str = "uint8"
     byte_order: Literal["big", "little"] = "big"
     bits: Bits | None = None
     tag: bytes = b""
+    word_order: Literal["big", "little"] = "big"
 
     @property
     def size(self) -> int:
@@ -68,7 +70,14 @@ def number(at: At, content: bytes | Tagged) -> float | None:
     part = data[first : first + at.size] if first >= 0 else b""
     if len(part) < at.size:
         return None
-    return numbers.unpacked(at.type, part[::-1] if at.byte_order == "little" else part, at.bits)
+    return numbers.unpacked(at.type, _ordered(at, part), at.bits)
+
+
+def _ordered(at: At, part: bytes) -> bytes:
+    """The bytes of a number, the most significant first; and its own inverse."""
+    if at.word_order == "little":
+        part = b"".join(part[i : i + 2] for i in range(len(part) - 2, -1, -2))
+    return part[::-1] if at.byte_order == "little" else part
 
 
 def assembled(frame: Frame | None, found: Iterable[tuple[At, float]]) -> bytes:
@@ -89,8 +98,7 @@ def assembled(frame: Frame | None, found: Iterable[tuple[At, float]]) -> bytes:
 
 
 def _put(data: bytearray, at: At, value: float) -> None:
-    part = numbers.packed(at.type, value, at.bits)
-    part = part[::-1] if at.byte_order == "little" else part
+    part = _ordered(at, numbers.packed(at.type, value, at.bits))
     data.extend(bytes(max(0, at.end - len(data))))
     first = at.byte if at.byte >= 0 else len(data) + at.byte
     for i, byte in enumerate(part):
