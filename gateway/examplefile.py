@@ -112,11 +112,11 @@ def _words(document: Document, path: Path, blocks: dict[int, list[int]]) -> dict
 
 def _expect(
     document: Document, path: Path, row: profileschema.Example, values: tuple[Value, ...]
-) -> dict[str, float | FaultCode]:
+) -> dict[str, float | FaultCode | None]:
     """What each value must decode to; the key `fault` stands for every value."""
     known = {value.name: value for value in values}
     declared = [str(name) for name in document.mapping(("values",))]
-    expect: dict[str, float | FaultCode] = {}
+    expect: dict[str, float | FaultCode | None] = {}
     for name, wanted in row.expect.items():
         if name == "fault":
             code = _fault(document, (*path, name), wanted)
@@ -126,6 +126,8 @@ def _expect(
             document.add((*path, name), message, at_key=True)
         elif isinstance(wanted, FaultCode):
             expect[name] = wanted
+        elif wanted == fields.ABSENT and (name not in known or known[name].optional):
+            expect[name] = None
         elif name in known:
             value = amount_of(document, (*path, name), wanted, known[name].quantity)
             expect.update({} if value is None else {name: value})
@@ -146,23 +148,27 @@ def failures(profile: Profile) -> list[tuple[Example, str]]:
     for example in profile.examples:
         decoded = profiles.decode(profile, example.raw)
         for name, wanted in example.expect.items():
-            if not _same(decoded[name], wanted):
+            found = decoded.get(name)
+            if not _same(found, wanted):
                 whose = f"{name} " if len(example.expect) > 1 else ""
-                out.append((example, f"{whose}{_compare(profile, name, decoded[name], wanted)}"))
+                out.append((example, f"{whose}{_compare(profile, name, found, wanted)}"))
     return out
 
 
-def _same(a: float | FaultCode, b: float | FaultCode) -> bool:
-    if isinstance(a, FaultCode) or isinstance(b, FaultCode):
+def _same(a: float | FaultCode | None, b: float | FaultCode | None) -> bool:
+    if a is None or b is None or isinstance(a, FaultCode) or isinstance(b, FaultCode):
         return a == b
     return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
 
 
-def _compare(profile: Profile, name: str, decoded: float | FaultCode, wanted: float | FaultCode) -> str:
+def _compare(profile: Profile, name: str, decoded: float | FaultCode | None, wanted: float | FaultCode | None) -> str:
     value = profile.value(name)
     unit = units.QUANTITIES[value.quantity].unit if value else ""
-    numbers = [f"{x:.9g}" for x in (decoded, wanted) if not isinstance(x, FaultCode)]
+    numbers = [f"{x:.9g}" for x in (decoded, wanted) if x is not None and not isinstance(x, FaultCode)]
     # Both with the decimals of the finer one, so that the difference shows in one place.
     decimals = 9 if any("e" in n for n in numbers) else max((len(n.partition(".")[2]) for n in numbers), default=0)
-    said = [f"the fault {x}" if isinstance(x, FaultCode) else f"{x:.{decimals}f} {unit}" for x in (decoded, wanted)]
+    said = [
+        "nothing" if x is None else f"the fault {x}" if isinstance(x, FaultCode) else f"{x:.{decimals}f} {unit}"
+        for x in (decoded, wanted)
+    ]
     return f"decoded {said[0]}, expected {said[1]}"

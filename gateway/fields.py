@@ -213,8 +213,11 @@ def fault_key(value: Any) -> float | str | tuple[str, float]:
     return number if math.isfinite(number) else word
 
 
+ABSENT = "absent"
+
+
 def _expected(value: Any) -> str | FaultCode:
-    """What an example expects: an amount, or {fault: code}."""
+    """What an example expects: an amount, {fault: code}, or that an optional value is absent."""
     if isinstance(value, dict):
         if list(value) != ["fault"]:
             raise ValueError("a mapping here is {fault: …}")

@@ -128,8 +128,10 @@ def _value(document: Document, path: Path, encoding: EncodingName) -> Value | No
         accuracy=facts["accuracy"],
         resolution=facts["resolution"],
         source=judged.source or "",
+        optional=judged.optional or False,
     )
     if row is not None:
+        _may_be_absent(document, path, row, value.at)
         _faults_fit(document, path, value, encoding)
     return None if row is None or len(document.problems) > before else value
 
@@ -221,6 +223,12 @@ def _at(document: Document, path: Path, row: Any, encoding: EncodingName) -> At:
             return jsonpath.At(row.path, row.absent)
         case "named":
             return named.At(row.input, row.times or "", row.factor)
+
+
+def _may_be_absent(document: Document, path: Path, row: ValueRow | StatusRow, at: At) -> None:
+    if row.optional and not (isinstance(at, binary.At) and at.tag) and not (isinstance(at, text.At) and at.key):
+        message = "only what stands behind a tag or a key can be left out of a message. Leave optional out"
+        document.add((*path, "optional"), message, at_key=True)
 
 
 def _bits_fit(document: Document, path: Path, row: Any) -> None:
@@ -351,5 +359,7 @@ def _status(document: Document, i: int, encoding: EncodingName, names: list[str]
     for k, name in enumerate(row.values or ()):
         if name not in names:
             document.add((*path, "values", k), f"the profile has no value '{name}'")
-    found = Status(_at(document, path, row, encoding), faults, row.bit_faults, tuple(row.values or names))
+    at = _at(document, path, row, encoding)
+    _may_be_absent(document, path, row, at)
+    found = Status(at, faults, row.bit_faults, tuple(row.values or names), row.optional)
     return None if len(document.problems) > before else found

@@ -81,7 +81,7 @@ class Value:
 
     `span` is the physical span of the sensor, canonical unit; `tests` the quality tests that it states, by their names
     in `QualityTests` (None: off); `accuracy` and `resolution` as its maker states them, canonical unit, and `source`
-    where that is said.
+    where that is said. `optional`: a message without it says nothing of it, which is no fault.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Value:
     accuracy: float | None = None
     resolution: float | None = None
     source: str = ""
+    optional: bool = False
 
     @property
     def is_float(self) -> bool:
@@ -106,16 +107,18 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A number that says how the sensor is: what it stands for, or a bit that is set, is the fault of `values`."""
+    """A number that says how the sensor is: what it stands for, or a bit that is set, is the fault of `values`. An
+    `optional` one says nothing where it is not there."""
 
     at: At
     faults: Faults
     bits: Mapping[int, FaultCode]
     values: tuple[str, ...]
+    optional: bool = False
 
     def fault(self, number: float | str | None) -> FaultCode | None:
         if number is None:
-            return FaultCode.MALFORMED
+            return None if self.optional else FaultCode.MALFORMED
         fault = self.faults.of(number)
         if fault is not None or isinstance(number, str):
             return fault
@@ -129,12 +132,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the bus gave and what it must decode to: documentation, test and contract in one block. `place` says where
+    """What the bus gave and what it must decode to (None: a value that is not in it). `place` says where
     the bytes were taken from (a page of a datasheet, a recording); `derived` that our own encoder made them."""
 
     name: str
     raw: Raw
-    expect: Mapping[str, float | FaultCode]
+    expect: Mapping[str, float | FaultCode | None]
     line: int = 0
     col: int = 0
     place: str = ""
@@ -186,17 +189,18 @@ UNVERIFIED = "unverified"
 
 
 def decode(profile: Profile, raw: Raw) -> Decoded:
-    """Every value of the profile, in canonical unit, or the fault it stands for. Never raises for bad input:
-    what does not have the profile's form decodes to `malformed`."""
+    """Every value of the profile, in canonical unit, or the fault it stands for; without the optional ones that are not
+    there. Never raises for bad input: what does not have the profile's form decodes to `malformed`."""
     encoding = ENCODINGS[profile.encoding]
     content = encoding.opened(profile.frame, raw)
     if content is None:
         return dict.fromkeys((v.name for v in profile.values), FaultCode.MALFORMED)
-    found = {v.name: _judge(v, encoding.number(v.at, content)) for v in profile.values}
+    numbers = ((v, encoding.number(v.at, content)) for v in profile.values)
+    found = {v.name: _judge(v, number) for v, number in numbers if number is not None or not v.optional}
     for status in profile.status:
         fault = status.fault(encoding.number(status.at, content))
         if fault is not None:
-            found.update(dict.fromkeys(status.values, fault))
+            found.update(dict.fromkeys((name for name in status.values if name in found), fault))
     return found
 
 
@@ -217,6 +221,7 @@ def encode(profile: Profile, values: Mapping[str, float | FaultCode]) -> Any:
         if value is None:
             raise KeyError(name)
         if name in told:
+            found += [(value.at, 0.0)] if value.optional else []  # it is there, whatever it says
             continue
         found.append((value.at, _raw_number(value, wanted)))
         try:

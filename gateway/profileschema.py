@@ -98,6 +98,7 @@ class ValueRow(Row):
     accuracy: f.Amount | None = None
     resolution: f.Amount | None = None
     source: f.Text | None = None
+    optional: bool = False
     quality: Any = None
     faults: dict[f.FaultKey, f.Fault] = Field(default_factory=dict)
 
@@ -127,6 +128,7 @@ class NamedValue(ValueRow, NamedAt):
 
 
 class StatusRow(Row):
+    optional: bool = False
     faults: dict[f.FaultKey, f.Fault] = Field(default_factory=dict)
     bit_faults: dict[int, f.Fault] = Field(default_factory=dict)
     values: Annotated[list[f.ChannelName], Field(min_length=1)] | None = None

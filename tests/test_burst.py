@@ -14,12 +14,15 @@ from gateway import settings
 from gateway.edge.burst import middle
 from gateway.edge.sampling import Sampling
 from gateway.edge.stamping import Stamper
+from gateway.encodings import binary
+from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode
-from gateway.profiles import Profile, Raw, Sampled, encode
+from gateway.model import Reading
+from gateway.profiles import Profile, Raw, Sampled, Value, encode
 from tests.clocks import S, SetClock
 from tests.test_sampling import PROFILE, sensor
 
-NO_ECHO, NO_ANSWER = FaultCode.NO_ECHO, FaultCode.NO_ANSWER
+NO_ECHO, NO_ANSWER, MALFORMED = FaultCode.NO_ECHO, FaultCode.NO_ANSWER, FaultCode.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,11 @@ NO_ECHO, NO_ANSWER = FaultCode.NO_ECHO, FaultCode.NO_ANSWER
 def test_the_middle(what: str, found: list[float | FaultCode], of: int, expected: float | FaultCode) -> None:
     """The median of the values where at least half of the burst are values, else the commonest fault."""
     assert middle([{"v": x} for x in found], of) == {"v": expected}, what
+
+
+def test_a_value_that_some_readings_leave_out() -> None:
+    """It is the median of those that hold it; a fault among them counts as ever."""
+    assert middle([{"v": 1.0, "w": 5.0}, {"v": 2.0}, {"w": NO_ECHO}], 3) == {"v": 1.0, "w": NO_ECHO}
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=9), st.floats(100, 1000))
@@ -105,3 +113,44 @@ def test_what_is_said_while_it_warms_up_is_no_reading() -> None:
     found, _ = samples(lambda n: NO_ANSWER if n == 4 else float(n), Sampled(warm_up_s=62.0), 7)
     warm = FaultCode.WARMING_UP
     assert found == [warm, warm, 3.0, NO_ANSWER, warm, warm, 7.0]
+
+
+@dataclass
+class Radio:
+    """Serves these payloads, one each reading."""
+
+    payloads: list[str]
+    where: str = "pole"
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def patience_s(self, profile: Profile) -> float:
+        return 1.0
+
+    def read(self, sensor: settings.Sensor, profile: Profile) -> Raw | FaultCode:
+        payload = self.payloads.pop(0)
+        if not self.payloads:
+            self.stop.set()
+        return bytes.fromhex(payload)
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_a_message_leaves_out_is_no_reading() -> None:
+    """An optional value is in the sample where the message holds it; a message that holds nothing of the sensor is
+    malformed."""
+    clock, taken = SetClock([]), list[dict[str, object]]()
+    frame = Frame(tags=((b"\x01", 1), (b"\x02", 1), (b"\x03", 1)))
+    values = tuple(
+        Value(name, quantity, unit, 1.0, 0.0, binary.At(0, tag=tag), optional=True)
+        for name, quantity, unit, tag in (("contact", "contact", "/", b"\x01"), ("heard", "count", "count", b"\x02"))
+    )
+    profile = Profile("acme", "", "", "", "binary", values, frame=frame)
+    one = replace(sensor(60.0), profile="acme", channels={"contact": "contact", "heard": "heard"})
+    bus = Radio(["01 01 02 07", "01 00", "03 05"])
+
+    def take(stamp: object, readings: list[Reading], raised: bool) -> None:
+        taken.append({r.channel: r.value if r.fault is None else r.fault for r in readings})
+
+    Sampling(bus, [one], {"acme": profile}, clock, Stamper(clock), take).run(bus.stop)  # type: ignore[arg-type]
+    assert taken == [{"contact": 1.0, "heard": 7.0}, {"contact": 0.0}, dict.fromkeys(("contact", "heard"), MALFORMED)]

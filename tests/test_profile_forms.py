@@ -95,7 +95,7 @@ examples:
 TAGS = """encoding: binary
 frame: {tags: {01 75: 1, 03 67: 2, 04 82: 2, 05 00: 1}}
 values:
-  battery_level: {unit: "%", tag: 01 75, byte: 0, type: uint8}
+  battery_level: {unit: "%", tag: 01 75, byte: 0, type: uint8, optional: true}
   air_temperature: {unit: Cel, tag: 03 67, byte: 0, type: int16, byte_order: little, scale: 0.1}
   distance: {unit: mm, tag: 04 82, byte: 0, type: uint16, byte_order: little}
 status:
@@ -103,7 +103,7 @@ status:
 examples:
   - {name: normal, hex: 017564 0367F800 04820101 050000, expect: {battery_level: 100 %, air_temperature: 24.8 Cel, distance: 0.257 m}}
   - {name: lowest, hex: 050000 04820000 0367D4FE 017500, expect: {battery_level: 0 %, air_temperature: -30 Cel, distance: 0 m}}
-  - {name: highest, hex: 050000 0482FFFF, expect: {distance: 65.535 m}}
+  - {name: highest, hex: 050000 0482FFFF, expect: {distance: 65.535 m, battery_level: absent, air_temperature: {fault: malformed}}}
   - {name: fault, hex: 017564 0367F800 04820101 050001, expect: {air_temperature: 24.8 Cel, distance: {fault: sensor_error}}}
   - {name: a value of a newer model behind it, hex: 050000 04820101 FF0102, expect: {distance: 0.257 m}}
   - {name: malformed, hex: 050000 048201, expect: {fault: malformed}}
@@ -165,7 +165,7 @@ def test_every_encoding_has_its_form(form: str) -> None:
     assert problems == []
     assert profile is not None
     for example in profile.examples:
-        wanted = {n: v for n, v in example.expect.items() if v is not FaultCode.MALFORMED}
+        wanted = {n: v for n, v in example.expect.items() if v is not FaultCode.MALFORMED and v is not None}
         if example.name in ("normal", "lowest", "highest"):
             served = profiles.decode(profile, profiles.encode(profile, wanted))
             assert {n: served[n] for n in wanted} == pytest.approx(wanted)
@@ -208,6 +208,8 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ("a tag of no frame", "binary", "byte: 1", "tag: 03 82, byte: 1", "9:3 values.distance: the frame has no tag"),
     ("behind a tag", "tags", "byte: 0, type: int16", "byte: 1, type: int16", "10:50 values.air_temperature.byte"),
     ("behind the last", "radio", "byte: -2", "byte: -1", "10:37 values.battery_voltage.byte: a uint16 does not stand"),
+    ("never absent", "binary", "byte: 1", "byte: 1, optional: true", "9:33 values.distance.optional: only what stands"),
+    ("not absent", "tags", "{battery_level: 0 %", "{battery_level: absent", "16:5 example 'lowest': battery_level "),
     ("no end", "radio", ", payload: true", "", "7:1 frame: nothing says where it ends. Add for example "),
     ("an angle", "angles", "field: 2, type", "key: A, type", "9:39 values.latitude.type: a latitude of degrees and mi"),
     ("our own", "text", "{name: normal,", "{name: normal, derived: true,", "14:20 examples[0].derived: 'normal' is"),

@@ -27,7 +27,7 @@ class Raising:
 
     def advance(self, values: Decoded, uptime_ms: int) -> bool:
         """Whether the sensor is to be read at the raised interval from this reading on."""
-        found = [self._judge(trigger, values[trigger.value]) for trigger in self._triggers]
+        found = [self._judge(trigger, values.get(trigger.value)) for trigger in self._triggers]
         if None not in found:
             self._seen_ms = uptime_ms
         if "high" in found:
@@ -37,12 +37,12 @@ class Raising:
             self.raised = self._calm < CALM_READINGS and uptime_ms - self._seen_ms <= BLIND_S * 1000
         return self.raised
 
-    def _judge(self, trigger: settings.Trigger, value: float | FaultCode) -> str | None:
+    def _judge(self, trigger: settings.Trigger, value: float | FaultCode | None) -> str | None:
         """`high`, `calm`, `between` the two levels; None where the value says nothing about the water."""
         if value is FaultCode.ABOVE_SPAN:
             return "high"
         span = self._spans[trigger.value]
-        if isinstance(value, FaultCode) or (span is not None and not span[0] <= value <= span[1]):
+        if value is None or isinstance(value, FaultCode) or (span is not None and not span[0] <= value <= span[1]):
             return None
         sign = 1 if trigger.upwards else -1
         if sign * (value - trigger.at) >= 0:

@@ -89,7 +89,9 @@ class Sampling:
         self._mark("read")
         self._note_failure(sensor, fault)
         raised = self._raise(sensor, values)
-        self._take(stamp, _readings(sensor, profile, values), raised)
+        readings = _readings(sensor, profile, values)
+        if readings:
+            self._take(stamp, readings, raised)
         return sensor.raised.interval_s if raised and sensor.raised else sensor.interval_s
 
     def _values(self, sensor: settings.Sensor, profile: Profile) -> tuple[Decoded, FaultCode | None]:
@@ -114,7 +116,7 @@ class Sampling:
             since = self._power_ms[sensor.name] = now_ms
         if now_ms - since < profile.sampled.warm_up_s * 1000:
             return dict.fromkeys((value.name for value in profile.values), FaultCode.WARMING_UP)
-        return decode(profile, raw)
+        return decode(profile, raw) or dict.fromkeys((value.name for value in profile.values), FaultCode.MALFORMED)
 
     def _raise(self, sensor: settings.Sensor, values: Decoded) -> bool:
         """Whether this reading belongs to the raised interval, and the next one too."""
@@ -141,11 +143,13 @@ class Sampling:
 
 
 def _readings(sensor: settings.Sensor, profile: Profile, values: Decoded) -> list[Reading]:
-    """What was read, as the channels of the station."""
+    """What was read, as the channels of the station; a value that the sensor left out is no reading."""
     readings = []
     for name, channel in sensor.channels.items():
-        value, declared = values[name], profile.value(name)
+        value, declared = values.get(name), profile.value(name)
         assert declared is not None  # the configuration was checked
+        if value is None:
+            continue
         unit = units.QUANTITIES[declared.quantity].unit
         if isinstance(value, FaultCode):
             readings.append(Reading(sensor.station, channel, unit, fault=value))
