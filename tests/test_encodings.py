@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,7 @@ def test_what_is_sealed_is_a_frame(frame: Frame, inner: bytes) -> None:
 
 FIXED = Frame(start=b"\xff", length=4, checksum="sum8")
 LINE = Frame(start=b"R", end=b"\r")
+NMEA = Frame(start=b"$--RMC,", end=b"\r\n", checksum="nmea")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,8 @@ LINE = Frame(start=b"R", end=b"\r")
         ("from the middle of a line", LINE, b"34\rR1234\r".hex(), (b"R1234\r".hex(), 9)),
         ("a line without its end", LINE, b"R1234".hex(), (None, 0)),
         ("a start of two bytes, of which one is there", Frame(start=b"\x55\xaa", length=3), "00 55", (None, 1)),
+        ("any talker", replace(NMEA, start=b"$--GLL,"), (GLL + b"*28\r\n").hex(), ((GLL + b"*28\r\n").hex(), 47)),
+        ("another sentence, and one begins", NMEA, b"$GPGGA,1*7B\r\n$GN".hex(), (None, 13)),
         ("a wrong line, then one", Frame(end=b"\r", checksum="xor8"), b"1x\r1\x31\r".hex(), (b"1\x31\r".hex(), 6)),
     ],
 )  # fmt: skip
@@ -82,7 +86,8 @@ def test_a_frame_is_cut_from_what_has_arrived(
 
 
 @given(
-    st.sampled_from([FIXED, LINE, Frame(end=b"\r\n", checksum="nmea"), Frame(start=b"\x55\xaa", length=9)]), st.data()
+    st.sampled_from([FIXED, LINE, NMEA, Frame(end=b"\r\n", checksum="nmea"), Frame(start=b"\x55\xaa", length=9)]),
+    st.data(),
 )
 def test_every_frame_is_found_in_a_stream_however_it_arrives(frame: Frame, data: st.DataObject) -> None:
     """Frames come out in order and whole, cut into whatever pieces; and what waits stays bounded."""

@@ -3,7 +3,8 @@
     start | content ............ | checksum | end
 
 A checksum covers everything before it, from the first byte of the start; that of NMEA 0183 what stands between `$` and
-`*` (NMEA 0183, section 5.3; SDI-12 v1.4, section 4.4.12; Modbus over Serial Line v1.02, section 6.2.2).
+`*`, and `--` in its start is any talker, as that standard writes it (NMEA 0183, section 5.3; SDI-12 v1.4, section
+4.4.12; Modbus over Serial Line v1.02, section 6.2.2).
 """
 
 from __future__ import annotations
@@ -75,12 +76,32 @@ CHECKSUMS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {  # its length in 
 }
 
 
+ANY_TALKER = b"--"
+
+
+def _starts(frame: Frame, data: bytes) -> bool:
+    """Whether the data is the start of a frame, or as much of it as has arrived."""
+    start = frame.start[: len(data)]
+    if frame.checksum != "nmea" or ANY_TALKER not in frame.start:
+        return start == data
+    return all(a == b or a == ANY_TALKER[0] for a, b in zip(start, data, strict=True))
+
+
+def _found(frame: Frame, buffer: bytes, at: int) -> int:
+    """Where the next start is; -1 where none is whole."""
+    first, size = frame.start[:1], len(frame.start)
+    found = buffer.find(first, at)
+    while found >= 0 and not (found + size <= len(buffer) and _starts(frame, buffer[found : found + size])):
+        found = buffer.find(first, found + 1)
+    return found
+
+
 def content(frame: Frame, raw: bytes) -> bytes | None:
     """What stands between start and checksum, or None where this is no such frame."""
     tail = CHECKSUMS[frame.checksum][0] if frame.checksum else 0
     if len(raw) < len(frame.start) + tail + len(frame.end) or len(raw) > MAX_LENGTH:
         return None
-    if not raw.startswith(frame.start) or not raw.endswith(frame.end) or frame.length not in (0, len(raw)):
+    if not _starts(frame, raw[: len(frame.start)]) or not raw.endswith(frame.end) or frame.length not in (0, len(raw)):
         return None
     body = raw[: len(raw) - len(frame.end)]
     if tail:
@@ -93,7 +114,8 @@ def content(frame: Frame, raw: bytes) -> bytes | None:
 
 def sealed(frame: Frame, inner: bytes) -> bytes:
     """The frame around its content. The inverse of `content`."""
-    body = frame.start + inner
+    talker = frame.checksum == "nmea" and ANY_TALKER in frame.start
+    body = (frame.start.replace(ANY_TALKER, b"GN", 1) if talker else frame.start) + inner
     check = CHECKSUMS[frame.checksum][1](body) if frame.checksum else b""
     return body + check + frame.end
 
@@ -103,9 +125,10 @@ def cut(frame: Frame, buffer: bytes) -> tuple[bytes | None, int]:
     with, so that noise before a frame costs the noise alone; a frame that is not whole yet waits."""
     at = 0
     while at < len(buffer):
-        found = buffer.find(frame.start, at) if frame.start else at
+        found = _found(frame, buffer, at) if frame.start else at
         if found < 0:  # the beginning of a start may stand at the end
-            keep = next((n for n in range(len(frame.start) - 1, 0, -1) if buffer.endswith(frame.start[:n])), 0)
+            longest = min(len(frame.start) - 1, len(buffer))
+            keep = next((n for n in range(longest, 0, -1) if _starts(frame, buffer[-n:])), 0)
             return None, len(buffer) - keep
         end = _end(frame, buffer, found)
         if end is None:
