@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway import config, profilefile, profiles, yamlfile
 from gateway.encodings import jsonpath, registers
 from gateway.errors import FaultCode
-from gateway.profiles import Example, Profile, Value
+from gateway.profiles import Example, Profile, Raw, Value
 
 FOLDER = Path(__file__).parent.parent / "device_profiles"
 PROBLEMS: list[object] = []
@@ -84,6 +84,39 @@ def test_every_profile_says_what_was_not_run(profile: Profile) -> None:
     """The head of the file says what only hardware can show."""
     head = (FOLDER / f"{profile.id}.yaml").read_text().partition("version:")[0].replace("\n# ", " ")
     assert "Only hardware can show: " in head
+
+
+def _mutated(data: st.DataObject, raw: Raw) -> Raw:
+    """What the bus gave, with something in it changed, lost or added."""
+    if isinstance(raw, bytes):
+        at = data.draw(st.integers(0, len(raw)))
+        return raw[:at] + data.draw(st.binary(max_size=4)) + raw[at + data.draw(st.integers(0, 3)) :]
+    broken = st.sampled_from([0, 1, -1, 0x7FFF, 0xFFFF, math.nan, math.inf, 1e308])
+    kept = {name: number for name, number in raw.items() if data.draw(st.integers(0, 4))}
+    if all(isinstance(name, int) for name in kept):
+        return {name: data.draw(st.integers(0, 65535)) for name in kept}  # type: ignore[misc]
+    return {name: data.draw(broken) for name in kept}  # type: ignore[misc]
+
+
+@given(st.sampled_from([(p, e) for p in ALL.values() for e in p.examples]), st.data())
+def test_whatever_arrives_decodes(one: tuple[Profile, Example], data: st.DataObject) -> None:
+    """Answers that were broken on the way decode to finite numbers or faults, for every profile."""
+    profile, example = one
+    decoded = profiles.decode(profile, _mutated(data, example.raw))
+    assert set(decoded) <= {value.name for value in profile.values}
+    assert all(isinstance(x, FaultCode) or math.isfinite(x) for x in decoded.values())
+
+
+@given(st.sampled_from(REAL), st.data())
+def test_a_simulated_sensor_serves_whatever_its_span_holds(profile: Profile, data: st.DataObject) -> None:
+    """What is encoded decodes to the same, up to a step of the sensor; or to the fault that stands for it."""
+    wanted = {value.name: data.draw(st.floats(*value.span)) for value in profile.values if value.span}
+    decoded = profiles.decode(profile, profiles.encode(profile, wanted))
+    for value in profile.values:
+        whole = not value.is_float or getattr(value.at, "columns", None)  # numbers on the bus
+        found, step = decoded[value.name], abs(value.scale) / (2 if whole else 1e6)
+        near = max(step, abs(wanted[value.name]) * 1e-6, 1e-6) * 1.001
+        assert found in value.faults.codes() or abs(found - wanted[value.name]) <= near, value.name
 
 
 def test_the_readme_lists_every_profile() -> None:

@@ -28,6 +28,11 @@ class Frame:
     separator: str = ""
     tags: tuple[tuple[bytes, int], ...] = ()
 
+    @property
+    def ends(self) -> bool:
+        """Whether it can be cut from a stream of bytes; the payload of a radio cannot."""
+        return bool(self.length or self.end)
+
 
 def _sum8(data: bytes) -> bytes:
     return bytes([sum(data) & 0xFF])
@@ -121,8 +126,9 @@ def sealed(frame: Frame, inner: bytes) -> bytes:
 
 
 def cut(frame: Frame, buffer: bytes) -> tuple[bytes | None, int]:
-    """(the first whole frame in what has arrived, how many bytes are done with). What cannot belong to a frame is done
-    with, so that noise before a frame costs the noise alone; a frame that is not whole yet waits."""
+    """(the first whole frame in what has arrived, how many bytes are done with), of a frame that `ends`. What cannot
+    belong to a frame is done with, so that noise before a frame costs the noise alone; a frame that is not whole yet
+    waits."""
     at = 0
     while at < len(buffer):
         found = _found(frame, buffer, at) if frame.start else at
