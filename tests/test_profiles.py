@@ -125,6 +125,13 @@ def test_the_readme_lists_every_profile() -> None:
     assert {name: TABLE[name][4].strip() for name in ALL} == {n: "yes" if p.verified else "no" for n, p in ALL.items()}
 
 
+@pytest.mark.parametrize("profile", [p for p in REAL if p.encoding == "registers"], ids=lambda profile: profile.id)
+def test_a_modbus_model_takes_thirty_lines(profile: Profile) -> None:
+    """Besides its examples and its head of comments, from its register table."""
+    stated = (FOLDER / f"{profile.id}.yaml").read_text().partition("\nexamples:")[0].splitlines()
+    assert len([line for line in stated if not line.startswith("#")]) <= 30
+
+
 def test_what_flood_staff_own() -> None:
     """At least sixteen real models, among them the kinds that flood watch is made of."""
     quantities = {value.quantity for profile in REAL for value in profile.values}
