@@ -14,7 +14,7 @@ from gateway.yamlfile import Document, Path
 
 MANDATORY = ("normal", "lowest", "highest", "fault", "malformed")  # `fault` where the profile knows one
 LAST_REGISTER = 65535
-_RAW = {  # how an example of each encoding says what the bus gave: its key, and the form of it
+RAW = {  # how an example of each encoding says what the bus gave: its key, and the form of it
     "registers": ("registers", "registers: {0: [0, 17, 1234]}"),
     "binary": ("hex", "hex: 'FF 04 D2 D5'"),
     "text": ("text", 'text: "R1234\\r"'),
@@ -83,7 +83,7 @@ def _raw(document: Document, path: Path, row: profileschema.Example, encoding: E
         "json": row.json_text,
         "named": row.named,
     }
-    wanted, form = _RAW[encoding]
+    wanted, form = RAW[encoding]
     for key, what in given.items():
         if what is not None and key != wanted:
             document.add((*path, key), f"{key} does not belong to 'encoding: {encoding}'. Leave it out", at_key=True)

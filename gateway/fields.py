@@ -12,7 +12,7 @@ from datetime import date
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, WithJsonSchema
 
 from gateway import units
 from gateway.encodings import frames, numbers, registers
@@ -292,28 +292,67 @@ def switch(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, PlainValidator(text)]
-Name = Annotated[str, PlainValidator(name)]
-ChannelName = Annotated[str, PlainValidator(channel_name)]
-Amount = Annotated[str, PlainValidator(amount)]
-Span = Annotated[tuple[str, str], PlainValidator(pair)]
+# The same for editors, as JSON Schema: no stricter than what reads it.
+
+
+def _form(**what: Any) -> WithJsonSchema:
+    return WithJsonSchema(what)
+
+
+_A_NAME = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+_AN_AMOUNT = {"type": "string", "pattern": r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*\S+\s*$"}
+_A_TIME = {"type": "string", "pattern": r"^\s*\+?(\d+(\.\d*)?|\.\d+)\s*(ms|s|min|h|d)\s*$"}
+_A_BIT = {"type": "integer", "minimum": 0, "maximum": 63}
+A_FAULT = {
+    "enum": [code.value for code in FaultCode],
+    "description": "; ".join(f"{code}: {code.sentence}" for code in FaultCode),
+}
+
+Text = Annotated[str, PlainValidator(text), _form(type="string", minLength=1)]
+Name = Annotated[str, PlainValidator(name), _form(**_A_NAME)]
+ChannelName = Annotated[str, PlainValidator(channel_name), _form(**_A_NAME)]
+Amount = Annotated[str, PlainValidator(amount), _form(**_AN_AMOUNT)]
+Span = Annotated[tuple[str, str], PlainValidator(pair), _form(type="array", items=_AN_AMOUNT, minItems=2, maxItems=2)]
 Length = Annotated[float, PlainValidator(_length)]
-Duration = Annotated[float, PlainValidator(_duration)]
+Duration = Annotated[float, PlainValidator(_duration), _form(**_A_TIME)]
 Every = Annotated[float | None, PlainValidator(_every)]
-Wait = Annotated[float, PlainValidator(_seconds)]  # may be zero
+Wait = Annotated[float, PlainValidator(_seconds), _form(**_A_TIME)]  # may be zero
 Keepalive = Annotated[int, PlainValidator(_keepalive)]
 Size = Annotated[int, PlainValidator(_size)]
 Day = Annotated[date, PlainValidator(_day)]
 Url = Annotated[str, PlainValidator(_url)]
 Host = Annotated[str, PlainValidator(_host)]
-Fault = Annotated[FaultCode, PlainValidator(fault)]
+Fault = Annotated[FaultCode, PlainValidator(fault), _form(**A_FAULT)]
 FaultKey = Annotated[float | str | tuple[str, float], PlainValidator(fault_key)]
-Expected = Annotated[str | FaultCode, PlainValidator(_expected)]
-RegisterType = Annotated[str, PlainValidator(lambda value: _one_of(value, "type", registers.TYPES))]
-ByteType = Annotated[str, PlainValidator(lambda value: _one_of(value, "type", numbers.TYPES))]
-Bits = Annotated[tuple[int, int], PlainValidator(_bits)]
-Columns = Annotated[tuple[int, int], PlainValidator(_columns)]
-Checksum = Annotated[str, PlainValidator(lambda value: _one_of(value, "checksum", frames.CHECKSUMS))]
-Line = Annotated[str, PlainValidator(line)]
-Hex = Annotated[bytes, PlainValidator(hexadecimal)]
-JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path)]
+Expected = Annotated[
+    str | FaultCode,
+    PlainValidator(_expected),
+    _form(
+        anyOf=[
+            {"type": "string", "pattern": f"{_AN_AMOUNT['pattern']}|^{ABSENT}$"},
+            {"type": "object", "properties": {"fault": A_FAULT}, "required": ["fault"], "additionalProperties": False},
+        ]
+    ),
+]
+RegisterType = Annotated[
+    str, PlainValidator(lambda value: _one_of(value, "type", registers.TYPES)), _form(enum=registers.TYPES)
+]
+ByteType = Annotated[
+    str, PlainValidator(lambda value: _one_of(value, "type", numbers.TYPES)), _form(enum=list(numbers.TYPES))
+]
+Bits = Annotated[
+    tuple[int, int],
+    PlainValidator(_bits),
+    _form(oneOf=[_A_BIT, {"type": "array", "items": _A_BIT, "minItems": 2, "maxItems": 2}]),
+]
+Columns = Annotated[
+    tuple[int, int],
+    PlainValidator(_columns),
+    _form(type="array", items={"type": "integer", "minimum": 0}, minItems=2, maxItems=2),
+]
+Checksum = Annotated[
+    str, PlainValidator(lambda value: _one_of(value, "checksum", frames.CHECKSUMS)), _form(enum=list(frames.CHECKSUMS))
+]
+Line = Annotated[str, PlainValidator(line), _form(type="string")]
+Hex = Annotated[bytes, PlainValidator(hexadecimal), _form(type="string", pattern=r"^([0-9A-Fa-f]{2}\s*)*$")]
+JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path), _form(type=["string", "integer"])]

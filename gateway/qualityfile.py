@@ -26,7 +26,7 @@ from gateway.qualitylimits import (
     Spike,
 )
 from gateway.schema import Channel as ChannelRow
-from gateway.schema import Row
+from gateway.schema import Row, may, need
 from gateway.stations import Channel, Limits
 from gateway.validation import amount_of, span_of, validate
 from gateway.yamlfile import Document, Path
@@ -36,46 +36,42 @@ Sensors = Mapping[str, Profile]
 OFF = "off"
 
 
-def _need(example: str) -> Any:
-    return Field(examples=[example])
-
-
 Month = Annotated[int, Field(ge=1, le=12)]
 
 
 class SpikeRow(Row):
-    suspect: f.Amount = _need("0.30 m")
-    fail: f.Amount | None = None
+    suspect: f.Amount = need("0.30 m", "A reading this far from both its neighbours is suspect")
+    fail: f.Amount | None = may("One this far fails")
 
 
 class FlatLineRow(Row):
-    tolerance: f.Amount = _need("0 mm")
-    suspect: f.Duration | None = None
-    fail: f.Duration | None = None
+    tolerance: f.Amount = need("0 mm", "A change up to this is none: the sensor's noise")
+    suspect: f.Duration | None = may("A value that has not changed for this long is suspect: '3h'")
+    fail: f.Duration | None = may("One that has not for this long fails: '6h'")
 
 
 class AttenuatedRow(Row):
-    measure: Literal["range", "std"] = _need("range")
-    window: f.Duration = _need("12h")
-    suspect: f.Amount = _need("5 mm")
-    fail: f.Amount | None = None
+    measure: Literal["range", "std"] = need("range", "Of what: highest less lowest, or the standard deviation")
+    window: f.Duration = need("12h", "Over how long")
+    suspect: f.Amount = need("5 mm", "Values that move less are suspect")
+    fail: f.Amount | None = may("Values that move less fail")
 
 
 class SeasonRow(Row):
-    months: Annotated[list[Month], Field(min_length=2, max_length=2)] = _need("[6, 9]")
-    span: f.Span = _need("[0.00 m, 4.00 m]")
+    months: Annotated[list[Month], Field(min_length=2, max_length=2)] = need("[6, 9]")
+    span: f.Span = need("[0.00 m, 4.00 m]")
 
 
 class MultiVariateRow(Row):
-    channel: f.ChannelName = _need("rain")
+    channel: f.ChannelName = need("rain")
     rise: f.Text | None = None
     least: f.Text | None = None
     differs: f.Amount | None = None
 
 
 class NeighbourRow(Row):
-    rise: f.Text = _need("1.00 m/1h")
-    least: f.Text = _need("0.03 m/1h")
+    rise: f.Text = need("1.00 m/1h")
+    least: f.Text = need("0.03 m/1h")
     still: f.Text | None = None
     reporting: Annotated[int, Field(ge=1, le=20)] = 2
 
@@ -83,9 +79,9 @@ class NeighbourRow(Row):
 class SensorQuality(Row):
     """What belongs to a sensor, wherever it stands: its noise and its resolution."""
 
-    spike: Any = None
-    flat_line: Any = None
-    attenuated: Any = None
+    spike: Any = may("A single reading that stands out; 'off' for no such test")
+    flat_line: Any = may("A value that does not change; 'off' for no such test")
+    attenuated: Any = may("Values that move too little; 'off' for no such test")
 
 
 class StationQuality(SensorQuality):
@@ -258,7 +254,7 @@ def rates(document: Document, path: Path, row: ChannelRow, quantity: str, limits
 
 
 class SensorRow(Row):
-    profile: f.Text = _need("sim_river_gauge")
+    profile: f.Text = need("sim_river_gauge")
     value: f.ChannelName | None = None
 
 

@@ -20,9 +20,14 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-def need(example: str) -> Any:
-    """A required key; the example is shown where it is missing."""
-    return Field(examples=[example])
+def need(example: str, says: str | None = None) -> Any:
+    """A required key; the example is shown where it is missing, what it says by editors."""
+    return Field(examples=[example], description=says)
+
+
+def may(says: str, default: Any = None) -> Any:
+    """A key that may be left out, and what it says, for editors."""
+    return Field(default, description=says)
 
 
 Version = Annotated[Literal[1], need("1")]

@@ -61,6 +61,7 @@ LAYERS = [
         "capfile",
         "profilefile",
         "profileschema",
+        "editorschema",
         "examplefile",
         "processfile",
         "busfile",
