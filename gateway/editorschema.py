@@ -21,8 +21,8 @@ from gateway.profiles import ENCODINGS
 FILE = "profile.schema.json"  # beside the profiles, where their modeline finds it
 MODELINE = f"# yaml-language-server: $schema={FILE}"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_FRAMES = {"binary": profileschema.BinaryFrame, "text": profileschema.TextFrame}
-_QUALITY = {
+_FRAMES: dict[str, type[BaseModel]] = {"binary": profileschema.BinaryFrame, "text": profileschema.TextFrame}
+_QUALITY: dict[str, type[BaseModel]] = {
     "spike": qualityfile.SpikeRow,
     "flat_line": qualityfile.FlatLineRow,
     "attenuated": qualityfile.AttenuatedRow,
@@ -37,10 +37,8 @@ def text() -> str:
 
 def schema() -> Schema:
     """The JSON Schema of a profile."""
-    rows = [
-        *(profileschema.Profile, profileschema.Example, qualityfile.SensorQuality),
-        *(*_FRAMES.values(), *profileschema.VALUES.values(), *profileschema.STATUS.values(), *_QUALITY.values()),
-    ]
+    rows: list[type[BaseModel]] = [profileschema.Profile, profileschema.Example, qualityfile.SensorQuality]
+    rows += [*_FRAMES.values(), *profileschema.VALUES.values(), *profileschema.STATUS.values(), *_QUALITY.values()]
     known = _definitions(rows)
     head, example = known.pop("Profile"), known.pop("Example")
     for name, row in _QUALITY.items():
@@ -68,7 +66,10 @@ def _encoded(encoding: str, example: Schema) -> Schema:
         "values": {"additionalProperties": _ref(value)},
         "status": {"items": _ref(status)},
         "frame": _ref(_FRAMES[encoding].__name__) if encoding in _FRAMES else False,
-        "examples": {"items": _example(example, RAW[encoding][0]), "minItems": len(MANDATORY) - 1},
+        "examples": {
+            "items": _example(example, RAW[encoding][0]),
+            "allOf": [{"contains": {"properties": {"name": {"const": name}}}} for name in MANDATORY if name != "fault"],
+        },
     }
     if encoding != "registers":
         whole["function"] = False

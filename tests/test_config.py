@@ -264,7 +264,7 @@ def test_own_profiles_stand_over_bundled(tmp_path: Path) -> None:
     (own / "json_level.yaml").write_text(text.replace("1.234 m", "1.3 m"))
     assert "json_level" not in config.load_profiles(tmp_path, problems)
     assert str(problems[0]) == (
-        "device_profiles/json_level.yaml:12:5 example 'normal': water_level decoded 1.234 m, expected 1.300 m"
+        "device_profiles/json_level.yaml:13:5 example 'normal': water_level decoded 1.234 m, expected 1.300 m"
     )
 
 

@@ -15,6 +15,7 @@ from gateway.cli.edge import edge_app
 from gateway.cli.gaps import gaps
 from gateway.cli.journal import journal_app
 from gateway.cli.letters import letters_app
+from gateway.cli.profile import profile_app
 from gateway.cli.score import score
 from gateway.cli.sim import sim_app
 from gateway.cli.station import station_app
@@ -39,6 +40,7 @@ app.add_typer(journal_app, name="journal")
 app.add_typer(cap_app, name="cap")
 app.add_typer(sim_app, name="sim")
 app.add_typer(station_app, name="station")
+app.add_typer(profile_app, name="profile")
 
 
 def _version(wanted: bool) -> None:
