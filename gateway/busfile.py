@@ -71,6 +71,11 @@ def _bus(document: Document, path: Path) -> tuple[str, settings.Bus | None]:
     return (stated if kind and isinstance(stated, str) else ""), (kind.settings(row) if row and kind else None)
 
 
+def carriers(profile: Profile) -> list[str]:
+    """The types of bus that such a sensor can stand on."""
+    return [name for name, kind in KINDS.items() if profile.encoding in kind.encodings]
+
+
 def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile: Profile) -> str:
     """The sensor's address on its bus; what does not fit is a problem of the document."""
     kind = KINDS.get(type_)

@@ -117,7 +117,7 @@ def load_profiles(folder: Path, problems: list[Problem]) -> dict[str, Profile]:
     """Every profile in order, by id: those that come with Suimon, and over them those of the folder. The examples of
     each are executed; what is wrong is added to `problems`."""
     found: dict[str, Profile] = {}
-    for stem, (file, name) in _profile_files(folder).items():
+    for stem, (file, name) in profile_files(folder).items():
         document = yamlfile.read(file, name)
         profile = profilefile.profile(document, stem) if document.readable else None
         problems += document.problems
@@ -130,7 +130,7 @@ def load_profiles(folder: Path, problems: list[Problem]) -> dict[str, Profile]:
     return found
 
 
-def _profile_files(folder: Path) -> dict[str, tuple[Path, str]]:
+def profile_files(folder: Path) -> dict[str, tuple[Path, str]]:
     """(file, its name in problems) of each profile by the name without .yaml; the folder's stand over the bundled."""
     package = Path(__file__).parent
     bundled = package / "_device_profiles"
@@ -205,7 +205,7 @@ class _Reader:
         if {EDGE, PROFILES} & self._names and not found.profiles:
             found.profiles = load_profiles(found.path, found.problems)
         if EDGE in self._names and (document := self._readable(EDGE)):
-            found.edge = processfile.edge(document, found.path, found.profiles, _profile_files(found.path))
+            found.edge = processfile.edge(document, found.path, found.profiles, profile_files(found.path))
             if found.edge and found.registry:
                 _agree(document, found.edge, found.profiles, found.registry, self._declared())
         for name in self._names & self._documents.keys():

@@ -142,8 +142,8 @@ def _fault(document: Document, path: Path, wanted: str | FaultCode) -> FaultCode
         return None
 
 
-def failures(profile: Profile) -> list[tuple[Example, str]]:
-    """The examples that do not decode to what they expect, each with a sentence."""
+def failures(profile: Profile, *, by: bool = False) -> list[tuple[Example, str]]:
+    """The examples that do not decode to what they expect, each with a sentence; `by`: also by how much."""
     out = []
     for example in profile.examples:
         decoded = profiles.decode(profile, example.raw)
@@ -151,7 +151,7 @@ def failures(profile: Profile) -> list[tuple[Example, str]]:
             found = decoded.get(name)
             if not _same(found, wanted):
                 whose = f"{name} " if len(example.expect) > 1 else ""
-                out.append((example, f"{whose}{_compare(profile, name, found, wanted)}"))
+                out.append((example, f"{whose}{_compare(profile, name, found, wanted, by)}"))
     return out
 
 
@@ -161,7 +161,9 @@ def _same(a: float | FaultCode | None, b: float | FaultCode | None) -> bool:
     return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
 
 
-def _compare(profile: Profile, name: str, decoded: float | FaultCode | None, wanted: float | FaultCode | None) -> str:
+def _compare(
+    profile: Profile, name: str, decoded: float | FaultCode | None, wanted: float | FaultCode | None, by: bool
+) -> str:
     value = profile.value(name)
     unit = units.QUANTITIES[value.quantity].unit if value else ""
     numbers = [f"{x:.9g}" for x in (decoded, wanted) if x is not None and not isinstance(x, FaultCode)]
@@ -171,4 +173,9 @@ def _compare(profile: Profile, name: str, decoded: float | FaultCode | None, wan
         "nothing" if x is None else f"the fault {x}" if isinstance(x, FaultCode) else f"{x:.{decimals}f} {unit}"
         for x in (decoded, wanted)
     ]
-    return f"decoded {said[0]}, expected {said[1]}"
+    much = f" ({_difference(decoded, wanted, decimals, unit)})" if by and len(numbers) == 2 else ""
+    return f"decoded {said[0]}, expected {said[1]}{much}"
+
+
+def _difference(decoded: Any, wanted: Any, decimals: int, unit: str) -> str:
+    return f"{abs(decoded - wanted):.{decimals}f} {unit} too {'high' if decoded > wanted else 'low'}"

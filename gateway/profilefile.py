@@ -24,7 +24,20 @@ TEXTS = ("text", "json")  # encodings in which words may stand
 
 
 def profile(document: Document, stem: str) -> Profile | None:
-    """The profile, or None where the document has problems. `stem` is the file's name without `.yaml`."""
+    """The profile, its examples executed, or None where the document has problems. `stem` is the file's name without
+    `.yaml`."""
+    result = compiled(document, stem)
+    if result is None:
+        return None
+    for example, sentence in examplefile.failures(result):
+        place = (example.line, example.col)
+        document.problems.append(Problem(document.file, *place, f"example '{example.name}'", sentence))
+    examplefile.sourced(document, result)
+    return None if document.problems else result
+
+
+def compiled(document: Document, stem: str) -> Profile | None:
+    """The profile before its examples are executed."""
     head = validate(profileschema.Profile, document)
     if head is not None and head.id != stem:
         document.add(("id",), f"'{head.id}' is not the file's name. Did you mean '{stem}'?")
@@ -41,7 +54,7 @@ def profile(document: Document, stem: str) -> Profile | None:
     examples = examplefile.examples(document, encoding, values, bool(status) or any(v.faults for v in values))
     if head is None or document.problems:
         return None
-    result = Profile(
+    return Profile(
         id=head.id,
         vendor=head.vendor,
         model=head.model,
@@ -55,11 +68,6 @@ def profile(document: Document, stem: str) -> Profile | None:
         status=status,
         sampled=_sampled(head.sampled),
     )
-    for example, sentence in examplefile.failures(result):
-        place = (example.line, example.col)
-        document.problems.append(Problem(document.file, *place, f"example '{example.name}'", sentence))
-    examplefile.sourced(document, result)
-    return None if document.problems else result
 
 
 def _sampled(row: profileschema.Sampled | None) -> Sampled:

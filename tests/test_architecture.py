@@ -62,6 +62,7 @@ LAYERS = [
         "profilefile",
         "profileschema",
         "editorschema",
+        "profilefacts",
         "examplefile",
         "processfile",
         "busfile",
