@@ -93,6 +93,15 @@ def edge(
     )
 
 
+def single(document: Document, profile: Profile) -> tuple[settings.Bus | None, settings.Sensor | None]:
+    """The one bus and the one sensor of a document that has nothing else of edge.yaml."""
+    ((name, (type_, bus)),) = busfile.buses(document).items()
+    ((sensor),) = (
+        _sensor(document, ("sensors", x), {name: type_}, {profile.id: profile}) for x in document.mapping(("sensors",))
+    )
+    return bus, sensor
+
+
 def _bounded(document: Document, row: schema.Backlog) -> None:
     in_flight = row.pack * (row.window or 1)
     if in_flight > MAX_IN_FLIGHT:

@@ -63,6 +63,8 @@ LAYERS = [
         "profileschema",
         "editorschema",
         "profilefacts",
+        "readout",
+        "onesensor",
         "examplefile",
         "processfile",
         "busfile",

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from gateway import units
-from gateway.cli import process
+from gateway.cli import process, reading
 from gateway.errors import GoneReason, NoticeCode
 
 edge_app = typer.Typer(help="The agent on the device.", no_args_is_help=True)
@@ -46,6 +46,9 @@ def run(
     process.stop_on_signals(agent.stop)
     agent.run()
     logging.info("stopped; %d samples wait in the spool", agent.waiting)
+
+
+edge_app.command("read")(reading.read)
 
 
 @edge_app.command("status")

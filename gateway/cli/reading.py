@@ -1,0 +1,114 @@
+"""`suimon edge read`: one sensor, read once, by one bus: what came, and what the profile makes of it. For the day on
+which a sensor is put on its mast, and for buses and profiles alone, without broker, spool or bridge.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from gateway.cli import process
+from gateway.cli.process import EXIT_CONFIG, EXIT_UNAVAILABLE
+from gateway.clock import SystemClock
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway import settings
+    from gateway.profiles import Profile
+
+EXIT_FAULT = 1  # it answered, and some value is a fault
+
+Model = Annotated[str | None, typer.Option("--profile", help="The sensor model: its name, or a file.")]
+BusType = Annotated[str | None, typer.Option("--bus", help="The type of bus: modbus_tcp, …")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the bus, as in edge.yaml: host=192.168.1.20")
+]
+UnitId = Annotated[int | None, typer.Option(help="Of a sensor on Modbus (1).")]
+Address = Annotated[str | None, typer.Option(help="Of a sensor on a bus that knows them by address.")]
+Named = Annotated[
+    str | None, typer.Option("--sensor", help="Instead: a sensor of edge.yaml in the folder of --config.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+def read(
+    model: Model = None,
+    bus: BusType = None,
+    setting: Set = None,
+    unit_id: UnitId = None,
+    address: Address = None,
+    sensor: Named = None,
+    folder: Path = process.ConfigOption,
+    as_json: Json = False,
+) -> None:
+    """Read one sensor once: print what the bus gave, and each value. Exit 1: a value is a fault; 4: no answer."""
+    from gateway import readout
+    from gateway.edge.agent import open_bus
+
+    wanted, stands, profile = (
+        _configured(folder, sensor)
+        if sensor is not None
+        else _stated(folder, model, bus, setting or [], unit_id, address)
+    )
+    opened = open_bus(wanted)
+    try:
+        raw = opened.read(stands, profile)
+    finally:
+        opened.close()
+    found = readout.readout(profile, raw)
+    if as_json:
+        print(json.dumps({"where": opened.where, **readout.told(found)}, ensure_ascii=False))
+    else:
+        mark = "" if profile.verified else " (UNVERIFIED)"
+        print(f"{profile.id}{mark} at {opened.where}")
+        for line in readout.lines(found):
+            print(line)
+        if found.fault is None and readout.is_example(found):
+            print("as an example of the profile, once somebody has compared it with the sensor")
+            print("  " + readout.example(found, "read", f"read at the sensor, {_today()}"))
+    if not found.in_order:
+        raise typer.Exit(EXIT_UNAVAILABLE if found.raw is None else EXIT_FAULT)
+
+
+def _configured(folder: Path, name: str) -> tuple[settings.Bus, settings.Sensor, Profile]:
+    """A sensor of edge.yaml."""
+    from gateway import config, fields
+
+    with process.told():
+        edge, profiles = config.load_edge(folder)
+    found = next((sensor for sensor in edge.sensors if sensor.name == name), None)
+    if found is None:
+        _refuse(f"edge.yaml has no sensor '{name}'{fields.instead(name, [s.name for s in edge.sensors])}")
+    return edge.buses[found.bus], found, profiles[found.profile]
+
+
+def _stated(
+    folder: Path, model: str | None, bus: str | None, given: list[str], unit_id: int | None, address: str | None
+) -> tuple[settings.Bus, settings.Sensor, Profile]:
+    """A sensor of these words."""
+    from gateway import busfile, fields, onesensor
+    from gateway.cli.profile import load
+
+    if model is None or bus is None:
+        _refuse("say which: '--profile NAME --bus TYPE --set …', or '--config FOLDER --sensor NAME'")
+    profile = load(model, folder)
+    if bus not in busfile.KINDS:
+        _refuse(f"unknown bus '{bus}'{fields.instead(bus, busfile.KINDS)}")
+    try:
+        found, stands = onesensor.of(profile, bus, given, unit_id, address)
+    except ConfigError as e:
+        _refuse("\n".join(map(onesensor.said, e.problems)))
+    return found, stands, profile
+
+
+def _today() -> str:
+    return f"{datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC):%Y-%m-%d}"
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(EXIT_CONFIG)
