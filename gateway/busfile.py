@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from gateway import fields as f
 from gateway import schema, settings
@@ -26,8 +28,32 @@ class ModbusTcp(Row):
     timeout: f.Duration = 1.0
 
 
+class ModbusRtu(Row):
+    type: Literal["modbus_rtu"] = need("modbus_rtu")
+    port: f.Text = need("/dev/ttyUSB0")
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] = need("9600")
+    format: f.SerialFormat = need("8N1")
+    timeout: f.Duration = 1.0
+
+
+class Serial(Row):
+    type: Literal["serial"] = need("serial")
+    port: f.Text = need("/dev/ttyUSB0")
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] | None = None
+    format: f.SerialFormat | None = None
+    timeout: f.Duration = 2.0
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
+
+
+def _modbus_rtu(row: Any) -> settings.Bus:
+    return settings.ModbusRtu(row.port, row.baud, row.format, row.timeout)
+
+
+def _serial(row: Any) -> settings.Bus:
+    return settings.Serial(row.port, row.baud, row.format, row.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +67,14 @@ class Kind:
     addressed: Literal["unit_id", "address", "not"] = "not"
     address: Callable[[str], str] = str
     example: str = ""  # of an address
+    framed: bool = False  # what arrives is a stream, from which the profile's frame is cut
+    shared: bool = True  # several sensors may be on one bus
 
 
 KINDS: dict[str, Kind] = {
     "modbus_tcp": Kind(ModbusTcp, _modbus_tcp, ("registers",), "unit_id"),
+    "modbus_rtu": Kind(ModbusRtu, _modbus_rtu, ("registers",), "unit_id"),
+    "serial": Kind(Serial, _serial, ("binary", "text"), framed=True, shared=False),
 }
 _ENCODED = {
     "registers": "registers",
@@ -84,6 +114,9 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
     if profile.encoding not in kind.encodings:
         message = f"{profile.id} is a profile for {_ENCODED[profile.encoding]}, and a bus of type {type_} carries "
         document.add((*path, "profile"), message + " and ".join(_ENCODED[x] for x in kind.encodings))
+    elif kind.framed and not (profile.frame and profile.frame.ends):
+        message = f"{profile.id} does not say where a frame ends, and a bus of type {type_} is a stream of bytes"
+        document.add((*path, "profile"), message + ". Add a length or an end to the profile's frame")
     given: Mapping[str, Any] = {"unit_id": row.unit_id, "address": row.address}
     for key, value in given.items():
         if value is not None and key != kind.addressed:
@@ -99,3 +132,15 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
     except ValueError as e:
         document.add((*path, "address"), str(e))
         return ""
+
+
+def alone(document: Document, types: Mapping[str, str]) -> None:
+    """A line that has one sensor has no second one."""
+    first: dict[str, str] = {}
+    for name in document.mapping(("sensors",)):
+        bus = str(document.mapping(("sensors", name)).get("bus"))
+        kind = KINDS.get(types.get(bus, ""))
+        other = first.setdefault(bus, str(name))
+        if kind is not None and not kind.shared and other != str(name):
+            message = f"bus {bus} of type {types[bus]} already has the sensor '{other}'. Add a bus for this one"
+            document.add(("sensors", name, "bus"), message)

@@ -239,6 +239,21 @@ def reach(name: str, host: str, port: int, remedy: str) -> Finding:
         return Finding(name, place, State.FAIL, f"no connection ({e.strerror or 'time-out'})", remedy)
 
 
+def port(name: str, path: str) -> Finding:
+    """A serial line: is there one, and may this user use it? It is not opened: a running agent holds it."""
+    try:
+        line = stat.S_ISCHR(Path(path).stat().st_mode)
+    except OSError as e:
+        remedy = "Is the adapter plugged in? `ls /dev/serial/by-id` shows those that are"
+        return Finding(name, path, State.FAIL, f"no such port ({e.strerror})", remedy)
+    if not line:
+        return Finding(name, path, State.FAIL, "is no serial line", "Check 'port' of this bus in edge.yaml")
+    if not os.access(path, os.R_OK | os.W_OK):
+        remedy = "Let the agent's user into the group of the port (often dialout)"
+        return Finding(name, path, State.FAIL, "this user may not use it", remedy)
+    return Finding(name, path, State.OK, "is there")
+
+
 def tls(to: settings.Broker) -> Finding:
     """The broker's certificate: believed, and for how long?"""
     place = f"{to.host}:{to.port}"

@@ -261,6 +261,15 @@ def line(value: Any) -> str:
     return value
 
 
+def _serial_format(value: Any) -> str:
+    word = text(value)
+    if not re.fullmatch(r"[5-8][NEO][12]", word):
+        raise ValueError(
+            f"{show(value)} is no format of a serial line. Write data bits, parity and stop bits: 8N1, 7E1"
+        )
+    return word
+
+
 def hexadecimal(value: Any) -> bytes:
     """'FF 07 A1' -> three bytes."""
     word = text(value)
@@ -354,5 +363,6 @@ Checksum = Annotated[
     str, PlainValidator(lambda value: _one_of(value, "checksum", frames.CHECKSUMS)), _form(enum=list(frames.CHECKSUMS))
 ]
 Line = Annotated[str, PlainValidator(line), _form(type="string")]
+SerialFormat = Annotated[str, PlainValidator(_serial_format), _form(type="string", pattern="^[5-8][NEO][12]$")]
 Hex = Annotated[bytes, PlainValidator(hexadecimal), _form(type="string", pattern=r"^([0-9A-Fa-f]{2}\s*)*$")]
 JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path), _form(type=["string", "integer"])]

@@ -69,6 +69,7 @@ def edge(
     sensors = tuple(_sensor(document, ("sensors", name), types, known) for name in document.mapping(("sensors",)))
     good = tuple(sensor for sensor in sensors if sensor)
     _one_source(document, good)
+    busfile.alone(document, types)
     judged = row or loosely(schema.Edge, document, ())
     broker = _broker(document, folder, f"{row.tenant}/{row.device}" if row else "")
     if judged and judged.backlog:

@@ -14,7 +14,7 @@ from gateway.encodings import binary, frames, jsonpath, named, numbers, register
 from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode, Problem
 from gateway.fields import fault_key, show
-from gateway.profiles import At, EncodingName, Faults, Profile, Sampled, Status, Value
+from gateway.profiles import Asked, At, EncodingName, Faults, Profile, Sampled, Status, Value
 from gateway.profileschema import StatusRow, ValueRow
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Path
@@ -67,11 +67,20 @@ def compiled(document: Document, stem: str) -> Profile | None:
         frame=frame,
         status=status,
         sampled=_sampled(head.sampled),
+        asked=_asked(document, head.asked),
     )
 
 
 def _sampled(row: profileschema.Sampled | None) -> Sampled:
     return Sampled() if row is None else Sampled(row.burst, row.pause, row.warm_up)
+
+
+def _asked(document: Document, row: profileschema.Asked | None) -> Asked:
+    if row is None:
+        return Asked()
+    if row.send is not None and row.send_hex is not None:
+        document.add(("asked", "send_hex"), "'send' already says what is sent. Keep one of them", at_key=True)
+    return Asked(row.baud, row.format, (row.send or "").encode() or row.send_hex or b"")
 
 
 def _listed(document: Document, key: str) -> Iterator[int]:

@@ -155,6 +155,16 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How a model is asked. On a serial line: at `baud` in `format` (data bits, parity, stop bits); it is sent `send`
+    before each reading, or speaks by itself where that is empty."""
+
+    baud: int = 9600
+    format: str = "8N1"
+    send: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A sensor model. `digest` is the hash of the file, so that a birth says exactly which profile is in use."""
 
@@ -170,6 +180,7 @@ class Profile:
     frame: Frame | None = None
     status: tuple[Status, ...] = ()
     sampled: Sampled = Sampled()
+    asked: Asked = Asked()
 
     def value(self, name: str) -> Value | None:
         return next((v for v in self.values if v.name == name), None)

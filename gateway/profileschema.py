@@ -18,6 +18,13 @@ class Sampled(Row):
     warm_up: f.Wait = may("What the sensor says within this time after it got power is no reading: '30s'", 0.0)
 
 
+class Asked(Row):
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] = may("Bits a second of its serial line", 9600)
+    format: f.SerialFormat = may("Data bits, parity and stop bits: 8N1, 7E1", "8N1")
+    send: f.Line | None = may("Sent before each reading; one that is sent nothing speaks by itself")
+    send_hex: f.Hex | None = may("The same in hexadecimal: '01 04'")
+
+
 class Profile(Row):
     version: Version = need("1", "Of the profile format")
     id: f.Name = need("acme_us10", "The file's name without .yaml")
@@ -28,6 +35,7 @@ class Profile(Row):
     function: Literal["holding", "input"] | None = may("Which registers are read: holding (function 3) or input (4)")
     frame: Any = may("What is around the numbers: start, end, length, checksum")
     sampled: Sampled | None = may("How it is read for one sample")
+    asked: Asked | None = may("How the model is set and asked on a serial line")
     values: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = need(
         "", "What it measures, by name; a name that is a quantity says so: water_level"
     )

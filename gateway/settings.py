@@ -41,7 +41,28 @@ class ModbusTcp:
     timeout_s: float = 1.0
 
 
-Bus = ModbusTcp
+@dataclass(frozen=True, slots=True)
+class ModbusRtu:
+    """A bus of type `modbus_rtu`: a serial line that all its sensors share, so its speed stands here."""
+
+    port: str
+    baud: int
+    format: str
+    timeout_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """A bus of type `serial`: one sensor on a line of its own. `baud` and `format` as the profile says where they are
+    not stated; `timeout_s` is how long a whole frame may take."""
+
+    port: str
+    baud: int | None = None
+    format: str | None = None
+    timeout_s: float = 2.0
+
+
+Bus = ModbusTcp | ModbusRtu | Serial
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,20 @@ def test_no_influxdb() -> None:
     assert (found.state, found.remedy) == (State.FAIL, "Points wait in the store. Is it up?")
 
 
+def test_a_serial_port_is_looked_for_and_not_opened(tmp_path: Path) -> None:
+    """A port that is not there, or is a file, is told with its remedy; a line that is there is well."""
+    (tmp_path / "file").touch()
+    missing, file = doctor.port("bus", str(tmp_path / "ttyUSB0")), doctor.port("bus", str(tmp_path / "file"))
+    assert (missing.state, file.state) == (State.FAIL, State.FAIL)
+    assert "plugged in" in missing.remedy
+    line, end = os.openpty()
+    try:
+        assert doctor.port("bus", os.ttyname(end)) == Finding("bus", os.ttyname(end), State.OK, "is there")
+    finally:
+        os.close(line)
+        os.close(end)
+
+
 def test_a_webhook_is_reached_and_not_called() -> None:
     """Nothing is sent, and its address, often a secret, is shown as host and port only."""
     with http_server(lambda _: Reply(204)) as server:

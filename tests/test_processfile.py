@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config, processfile, yamlfile
+from gateway import busfile, config, processfile, yamlfile
 
 GOOD = Path(__file__).parent / "configs" / "nothing-wrong"
 PROFILES = config.load_profiles(GOOD, [])
@@ -124,7 +124,19 @@ MISTAKES = [
         "an unknown bus type",
         "type: modbus_tcp",
         "type: modbus_tpc",
-        "9:16 'modbus_tpc' is not known. Did you mean 'modbus_tcp'? (only modbus_tcp)",
+        f"9:16 'modbus_tpc' is not known. Did you mean 'modbus_tcp'? (one of {', '.join(busfile.KINDS)})",
+    ),
+    (
+        "edge.yaml",
+        "a profile that the bus cannot carry",
+        "type: modbus_tcp, host: 192.168.1.20, timeout: 2s",
+        "type: serial, port: /dev/ttyUSB0, format: 8X1",
+        "9:52 '8X1' is no format of a serial line. Write data bits, parity and stop bits: 8N1, 7E1\n"
+        "11:55 acme_us10 is a profile for registers, and a bus of type serial carries binary frames and lines of text\n"
+        "11:81 a bus of type serial has one sensor. Leave unit_id out\n"
+        "12:51 sim_river_gauge is a profile for registers, and a bus of type serial carries binary frames and lines of "
+        "text\n"
+        "12:36 bus mast of type serial already has the sensor 'level'. Add a bus for this one",
     ),
     (
         "edge.yaml",

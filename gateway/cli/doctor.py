@@ -119,6 +119,9 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
     yield from look.disk(edge.spool.path, edge.spool.max_bytes)
     yield look.database("spool", edge.spool.path, spoolfile.VERSION)
     for name, bus in edge.buses.items():
+        if isinstance(bus, settings.ModbusRtu | settings.Serial):
+            yield look.port(f"bus {name}", bus.port)
+            continue
         yield look.reach(
             f"bus {name}", bus.host, bus.port, "Is the sensor powered, its address right, the cable whole?"
         )

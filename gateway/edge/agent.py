@@ -39,6 +39,8 @@ END_S = 30.0  # patience with a thread that was told to end
 # Where each type of bus is: a module is imported where such a bus is configured, for libraries take memory.
 BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.ModbusTcp: ("modbus_tcp", "ModbusTcp"),
+    settings.ModbusRtu: ("modbus_rtu", "ModbusRtu"),
+    settings.Serial: ("serial", "Serial"),
 }
 
 

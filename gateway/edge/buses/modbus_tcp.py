@@ -8,6 +8,7 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
 from gateway import settings
+from gateway.edge import modbus
 from gateway.errors import FaultCode
 from gateway.profiles import Profile, Words
 
@@ -28,20 +29,10 @@ class ModbusTcp:
 
     def read(self, sensor: settings.Sensor, profile: Profile) -> Words | FaultCode:
         """The registers that the profile needs, or why there are none."""
-        words: dict[int, int] = {}
         try:
             if not self._client.connected and not self._client.connect():  # type: ignore[no-untyped-call]
                 return FaultCode.BUS_ERROR
-            read = (
-                self._client.read_holding_registers
-                if profile.function == "holding"
-                else self._client.read_input_registers
-            )
-            for address, count in profile.blocks():
-                answer = read(address, count=count, device_id=sensor.unit_id)
-                if answer.isError():
-                    return FaultCode.REFUSED
-                words.update(zip(range(address, address + count), answer.registers, strict=False))
+            words = modbus.words(self._client, sensor.unit_id, profile)
         except ModbusException:
             # A late answer would be taken for the next one's: begin again on a new connection.
             self._client.close()  # type: ignore[no-untyped-call]
@@ -49,7 +40,7 @@ class ModbusTcp:
         except OSError:
             self._client.close()  # type: ignore[no-untyped-call]
             return FaultCode.BUS_ERROR
-        return words
+        return FaultCode.REFUSED if words is None else words
 
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
