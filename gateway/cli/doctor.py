@@ -113,7 +113,7 @@ def _broker(to: settings.Broker, client_id: str, topics: list[str], echo: bool) 
 
 def _edge(edge: settings.Edge) -> Iterator[Finding]:
     from gateway import doctor as look
-    from gateway import wire
+    from gateway import settings, wire
     from gateway.edge import spoolfile
 
     yield from look.disk(edge.spool.path, edge.spool.max_bytes)
