@@ -27,6 +27,7 @@ def examples(
     document: Document, encoding: EncodingName, values: tuple[Value, ...], with_fault: bool
 ) -> tuple[Example, ...]:
     stated = document.mapping(()).get("examples")
+    verified = document.mapping(()).get("source") != UNVERIFIED
     items = stated if isinstance(stated, list) else []
     found: list[Example] = []
     seen: set[object] = set()
@@ -37,8 +38,9 @@ def examples(
         if isinstance(name, str) and name in seen:
             document.add(("examples", i, "name"), f"a second example is named '{name}'. Choose another name")
         seen.add(name if isinstance(name, str) else None)
-        if isinstance(item, dict) and name in MANDATORY and item.get("derived") is True:
-            message = f"'{name}' is one that every profile must have from its sensor, not from our own encoder"
+        if isinstance(item, dict) and name in MANDATORY and item.get("derived") is True and verified:
+            message = f"'{name}' is one that every profile must have from its sensor, not from our own encoder. "
+            message += f"Put a real one in its place, or write 'source: {UNVERIFIED}'"
             document.add(("examples", i, "derived"), message, at_key=True)
     wanted = [name for name in MANDATORY if name != "fault" or with_fault]
     missing = [name for name in wanted if name not in seen]

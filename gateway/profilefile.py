@@ -36,8 +36,8 @@ def profile(document: Document, stem: str) -> Profile | None:
     return None if document.problems else result
 
 
-def compiled(document: Document, stem: str) -> Profile | None:
-    """The profile before its examples are executed."""
+def compiled(document: Document, stem: str, *, with_examples: bool = True) -> Profile | None:
+    """The profile before its examples are executed; or one of which they are not written yet."""
     head = validate(profileschema.Profile, document)
     if head is not None and head.id != stem:
         document.add(("id",), f"'{head.id}' is not the file's name. Did you mean '{stem}'?")
@@ -51,7 +51,8 @@ def compiled(document: Document, stem: str) -> Profile | None:
     values = tuple(value for value in found if value)
     status = tuple(x for x in (_status(document, i, encoding, names) for i in _listed(document, "status")) if x)
     _apart(document, encoding, values, frame)
-    examples = examplefile.examples(document, encoding, values, bool(status) or any(v.faults for v in values))
+    with_fault = bool(status) or any(v.faults for v in values)
+    examples = examplefile.examples(document, encoding, values, with_fault) if with_examples else ()
     if head is None or document.problems:
         return None
     return Profile(

@@ -66,16 +66,19 @@ def is_example(found: Readout) -> bool:
     return found.raw is not None and bool(found.values) and len(raw_form(found.profile, found.raw)) == 1
 
 
-def example(found: Readout, name: str, place: str) -> str:
-    """The read as a line of `examples:`. Its bytes came from a sensor, so it says where instead of `derived`."""
+def example(found: Readout, name: str, place: str = "", stated: str = "") -> str:
+    """The read as a line of `examples:`, with the place where its bytes came from a sensor or its documents."""
     assert found.raw is not None
     (key, raw), *_ = raw_form(found.profile, found.raw).items()
     expect = {
         name: f"{{fault: {value}}}" if isinstance(value, FaultCode) else f"{value:.9g} {_unit(found, name)}"
         for name, value in found.values.items()
     }
-    stated = ", ".join(f"{name}: {said}" for name, said in expect.items())
-    return f"- {{name: {name}, place: {_quoted(place)}, {key}: {_flow(raw)}, expect: {{{stated}}}}}"
+    means = ", ".join(f"{name}: {said}" for name, said in expect.items())
+    if found.values and set(found.values.values()) == {FaultCode.MALFORMED}:
+        means = "fault: malformed"
+    head = ", ".join(x for x in (f"name: {name}", f"place: {_quoted(place)}" if place else stated) if x)
+    return f"- {{{head}, {key}: {_flow(raw)}, expect: {{{means}}}}}"
 
 
 def raw_form(profile: Profile, raw: Raw) -> dict[str, Any]:

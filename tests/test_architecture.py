@@ -64,6 +64,7 @@ LAYERS = [
         "editorschema",
         "profilefacts",
         "readout",
+        "profiledraft",
         "onesensor",
         "examplefile",
         "processfile",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli import profilenew
 from gateway.cli.process import EXIT_CONFIG, ConfigOption
 from gateway.errors import Problem
 
@@ -106,6 +107,9 @@ def show(name: Annotated[str, typer.Argument(help="A model's name, or a file.")]
 
     for line in profilefacts.shown(load(name, folder)):
         print(line)
+
+
+profile_app.command("new")(profilenew.new)
 
 
 @profile_app.command("schema")

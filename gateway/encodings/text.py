@@ -122,7 +122,8 @@ def assembled(frame: Frame | None, found: Iterable[tuple[At, float | str]]) -> b
             keyed.append(at.key + (said + at.after if not isinstance(value, str) else "0" * bool(at.after) + said))
         else:
             place = at.field or 0
-            both = [said] if isinstance(value, str) or not at.type else list(_angle_said(at, value))
+            behind = "" if isinstance(value, str) else at.after
+            both = [said + behind] if isinstance(value, str) or not at.type else list(_angle_said(at, value))
             fields += [""] * (place + len(both) - len(fields))
             fields[place : place + len(both)] = both
     fields += keyed
