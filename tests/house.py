@@ -72,6 +72,9 @@ class House:
         process.send_signal(signal.SIGTERM)
         return process.wait(30)
 
+    def signal(self, name: str, which: str) -> None:
+        self._processes[name].send_signal(signal.Signals[which])
+
     def kill(self, name: str) -> None:
         process = self._processes.pop(name)
         process.kill()

@@ -91,6 +91,8 @@ PURE_IN_BRIDGE = [
             "longlost",
             "causewords",
             "capping",
+            "changeover",
+            "changes",
             "inforce",
             "standing",
             "telling",

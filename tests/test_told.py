@@ -21,7 +21,7 @@ class Log:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         self._caplog, self.memory, self.at = caplog, Memory("s"), 0.0
-        self._told = Told(world.registry(), lambda: self.at)
+        self._told = Told(lambda: self.at)
 
     def after(self, seconds: float, kind: str, payload: bytes) -> list[str]:
         """What is logged of one message."""
@@ -39,7 +39,7 @@ def test_a_common_cause_is_named_in_the_log(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.INFO)
     work = world.work(Memory("s"), world.bridge(Path("unused")))
     work.transitions.append(Transition(TENANT, "", "", "cause.area=south.1", Change.RESTORED, 0, 0, T0, None))
-    Told(world.registry()).committed(work)
+    Told().committed(work)
     assert caplog.records[0].getMessage().startswith("cause.area=south.1: restored, ")
 
 

@@ -111,7 +111,7 @@ class Deliverer:
         self._keep_s, self._failures = keep_s, 0
         self._done: set[int] = set()
         self._attempts: dict[int, int] = {}
-        self._readable, self._started = True, False
+        self._readable, self._started, self._retired, self._anew = True, False, False, False
         self._wake, self._stop, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -127,6 +127,20 @@ class Deliverer:
             if self._started and dead and not self._stop.is_set():
                 self._thread = threading.Thread(target=self._run, name=f"notify {self.name}", daemon=True)
                 self._thread.start()
+
+    def adopt(self, medium: Medium, quota: Quota | None, keep_s: float, via: str, anew: bool) -> None:
+        """Deliver by another medium from the next message on; one that is under way ends by the one that it began
+        with. `anew`: it differs, so what could not be delivered is tried again at once."""
+        self._medium, self._quota, self._keep_s, self._via = medium, quota, keep_s, via
+        self._retired = False
+        if anew:
+            self._anew = True
+            self.wake()
+
+    def retire(self) -> None:
+        """Its recipient is configured no longer: what it is still owed is given up."""
+        self._retired = True
+        self.wake()
 
     @property
     def running(self) -> bool:
@@ -146,7 +160,11 @@ class Deliverer:
         while not self._stop.is_set():
             self._wake.clear()
             rows = self._owed()
-            if rows:
+            if rows and self._retired:
+                for row in rows:
+                    reason = str(Refused(MediumReason.REFUSED_ADDRESS, "configured no longer"))
+                    self._finish(self._outcome(row, "given_up", self._attempts.get(row.id, row.attempts), reason))
+            elif rows:
                 self._send(rows)
             elif not self._wake.wait(self._idle_s if self._readable else UNREADABLE_S) and self._idle():
                 return
@@ -291,6 +309,9 @@ class Deliverer:
             if not self._wake.wait(left):
                 return
             self._wake.clear()
+            if self._retired or self._anew:
+                self._anew = False
+                return
             if any(row.urgent and row.id not in self._attempts for row in self._owed()):
                 return
 

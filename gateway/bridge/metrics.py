@@ -60,6 +60,9 @@ METRICS = (
     Metric("store_capacity_bytes", "gauge", (), "what they may fill: the ceiling, or less where the disk is smaller"),
     Metric("rows_pruned_total", "counter", (), "rows that left the store in their time or made room"),
     Metric("rows_thinned_total", "counter", (), "rows given up above 95 % before InfluxDB had them"),
+    Metric("configuration_info", "gauge", ("digest",), "1 for the digest of the configuration in force"),
+    Metric("configuration_timestamp_seconds", "gauge", (), "since when it is in force"),
+    Metric("configuration_reloads_total", "counter", ("result",), "configurations read while running, by result"),
 )
 
 
@@ -111,6 +114,9 @@ class Look:
     room: Usage
     pruned: int
     thinned: int
+    configuration: str = ""  # its digest
+    configured_s: float = 0.0
+    reloads: Mapping[str, int] = field(default_factory=dict)
 
 
 def values(totals: Totals, look: Look, memory: Memory) -> Iterator[tuple[Metric, list[Labelled]]]:
@@ -154,6 +160,9 @@ def _look(x: Look) -> dict[str, list[Labelled]]:
         "store_capacity_bytes": _one(x.room.capacity),
         "rows_pruned_total": _one(x.pruned),
         "rows_thinned_total": _one(x.thinned),
+        "configuration_info": [((x.configuration,), 1.0)],
+        "configuration_timestamp_seconds": _one(x.configured_s),
+        "configuration_reloads_total": _by(("applied", "refused"), x.reloads),
     }
 
 

@@ -118,6 +118,11 @@ def under_work(station: Station, x: Suspension, ended: bool, levels: LevelTable,
         "subject": {"ja": subject_ja, "en": subject_en},
         "text": {"ja": text_ja, "en": text_en},
     }
+    return on_topic(body, now_ms)
+
+
+def on_topic(body: Mapping[str, object], now_ms: int) -> Owed:
+    """What the alert topic of a station is owed; `body` names its tenant, station and key."""
     return Owed(f"{body['key']}/{ALERT_TOPIC}", "mqtt", ALERT_TOPIC, json.dumps(body, ensure_ascii=False), now_ms)
 
 

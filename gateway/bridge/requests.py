@@ -22,6 +22,7 @@ from gateway.bridge import acts, recording
 from gateway.bridge.act import Act, Refused
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import STORED
+from gateway.bridge.reloading import Reloader
 from gateway.bridge.store import REFUSALS, Store
 from gateway.bridge.work import Memory, Reply, Rules, Work
 from gateway.disk import DISK, Disk
@@ -34,6 +35,7 @@ from gateway.pipeline import Judgement, Processed
 
 log = logging.getLogger(__name__)
 
+RELOAD = "reload"
 AT_ONCE = 20  # requests looked at between two batches of messages
 Resend = Callable[[list[Letter]], None]
 
@@ -99,13 +101,16 @@ class Requests:
         resend: Resend | None = None,
         rewind: Callable[[int], None] | None = None,
         disk: Disk = DISK,
+        reloader: Reloader | None = None,
     ) -> None:
+        self._reloader = reloader
         self._path, self._resend, self._rewind, self._disk = path, resend, rewind, disk
         self._readable = True
         self._kinds: dict[str, Callable[[Batch], Reply]] = {
             "letters.replay": self._replay,
             "letters.drop": self._drop,
             "refill": self._refill,
+            RELOAD: self._reload,
             **{kind: functools.partial(self._act, act) for kind, act in acts.KINDS.items()},
             **{kind: functools.partial(self._record, act) for kind, act in recording.KINDS.items()},
         }
@@ -115,8 +120,9 @@ class Requests:
         a request says. `write` commits a batch and lets memory follow."""
         try:
             rows = storefile.rows(self._path, _ASKED, (AT_ONCE,), self._disk)
-            for row in rows:
-                self._one(Request(*row), memory, rules, write)
+            for request in (Request(*row) for row in rows):
+                if self._reloader is None or not self._reloader.waits(request.id):
+                    self._one(request, memory, rules, write)
         except (Unavailable, sqlite3.OperationalError) as e:
             if self._readable:
                 log.error("requests wait: %s", e)
@@ -268,6 +274,20 @@ class Requests:
 
     def _past_episodes(self, name: str) -> list[Episode]:
         return storefile.episodes(self._path, name, self._disk)
+
+    # --- the configuration -----------------------------------------------------------------------------------
+
+    def _reload(self, batch: Batch) -> Reply:
+        """Asked of the reloader, and answered once it has read and swapped, or refused. After a kill in between the
+        next process has the new files from its start, and says that nothing has changed."""
+        request, reloader = batch.request, self._reloader
+        if reloader is None or not reloader.can:
+            raise Refused("only a running bridge can take over another configuration; start it")
+        answer = reloader.answer(request.id)
+        if answer is None:
+            reloader.ask(request.id)
+            return Reply(request.id, "asked", '{"stage":"reading"}')
+        return Reply(request.id, *answer)
 
     # --- InfluxDB --------------------------------------------------------------------------------------------
 

@@ -163,6 +163,11 @@ class Room:
         if not self.reserve.hold():
             log.warning("no room for a reserve of %d MB beside %s", self.reserve.size / 1e6, self._path)
 
+    def adopt(self, bridge: settings.Bridge) -> None:
+        """Another ceiling, and another time to keep readings."""
+        self._bridge = bridge
+        self.reserve = Reserve(bridge.store, min(RESERVE_BYTES, bridge.store_max_bytes // RESERVE_SHARE))
+
     @property
     def backlog_waits(self) -> bool:
         """Whether the devices should keep their backlog."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import sqlite3
 import threading
 import time
@@ -18,15 +17,15 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gateway import pipeline, settings, wire
-from gateway.bridge import influx, notify, timekeeping
+from gateway.bridge import influx, timekeeping
 from gateway.bridge.capfeed import Feed
-from gateway.bridge.delivery import GIVE_UP_AFTER_S, KEEP_S, Deliverer, Spending, quotas
-from gateway.bridge.handing import Handing
-from gateway.bridge.media import AlertTopic, Keeper, Lamp, medium_of
-from gateway.bridge.notify import ALERT_TOPIC, Outcome
+from gateway.bridge.delivering import Deliverers
+from gateway.bridge.media import AlertTopic
+from gateway.bridge.notify import Outcome
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
+from gateway.bridge.reloading import InForce, Load, Reloader
 from gateway.bridge.requests import Requests
 from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
@@ -75,8 +74,10 @@ class Service:
         disk: Disk = DISK,
         supervisor: Supervisor | None = None,
         takeover: bool = False,
+        load: Load | None = None,
     ) -> None:
-        """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent."""
+        """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent, reading,
+        swapped. `load` reads the configuration again; without it there is no other while it runs."""
         self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
         self._store = Store(bridge.store, bridge.letter_bytes_per_device, disk)
         self._memory: Memory = self._store.load()
@@ -87,41 +88,38 @@ class Service:
         self._disk_failures = 0
         self._roomless = False
         self._ticked = 0.0
-        self._told = Told(registry)
+        self._told = Told()
         self._due: dict[Device, bool] = {}  # receipts for what was committed, to be sent after the acknowledgements
         presence = Presence(self._memory.store, clock.now_ms(), takeover)
         self._place = Place(bridge, presence, self._publish_status, lambda: self.receiver.wake(), self._yielded)
         self.receiver = Receiver(bridge, clock.now_ms, clock.uptime_ms, self._place.announce, self._place.heard)
         self._receipts = Receipts(self._memory, self._publish_receipt, self._beat)
-        self._spending = Spending(quotas(bridge, disk), clock.now_ms)
-        self._deliverers = self._make_deliverers(disk)
+        topic = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
+        self._deliverers = Deliverers(bridge.store, topic, self._report, clock.now_ms, disk)
+        self._deliverers.adopt(bridge, registry)
+        in_force = InForce(bridge, registry, clock.now_ms())
+        wake = self.receiver.wake
+        self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark)
         self._drain = self._make_drain(disk)
         self._feed = Feed(bridge.cap, bridge.store, lambda: self._rules().now_ms, disk) if bridge.cap else None
         resend = self._drain.resend if self._drain else None
-        self._requests = Requests(bridge.store, resend, self._rewind, disk)
+        self._requests = Requests(bridge.store, resend, self._rewind, disk, self._reloader)
         self._asked = 0.0
-        sight = Sight(registry, self._memory, self.receiver, self.room, self._position, self._believed)
+        sight = Sight(registry, self._memory, self.receiver, self.room, self._position, self._believed, self._reloader)
         self.vitals = Vitals(bridge, sight, supervisor or Supervisor(), disk)
 
-    def _make_deliverers(self, disk: Disk) -> list[Deliverer]:
-        bridge, now_ms, allowed = self._bridge, self._clock.now_ms, quotas(self._bridge, disk)
-        watched = {(s.tenant, s.id, c.name) for s, c in self._registry.watched}
-        media = [
-            (r.name, medium_of(r, bridge.store, disk, watched), allowed.get(r.via or r.name)) for r in bridge.recipients
-        ]
-        self._lamps = Keeper([m for _, m, _ in media if isinstance(m, Lamp)])
-        if bridge.alert_topic:
-            topic = AlertTopic(lambda topic, body: self.receiver.live.publish_and_wait(topic, body, retain=True))
-            media.append((ALERT_TOPIC, topic, None))
-        store, report = bridge.store, self._report
-        keep = {r.name: KEEP_S.get(r.medium, GIVE_UP_AFTER_S) for r in bridge.recipients}
-        keep[ALERT_TOPIC] = math.inf  # a state is never history
-        make = partial(Deliverer, disk=disk, handing=Handing.beside(store))
-        via = notify.media_of(bridge)
-        return [
-            make(name, m, store, report, now_ms, quota=quota, keep_s=keep[name], via=via[name])
-            for name, m, quota in media
-        ]
+    def _adopt(self, bridge: settings.Bridge, registry: Registry) -> None:
+        """Another configuration is in force from the next batch on. What can fail comes first."""
+        self._deliverers.adopt(bridge, registry)
+        self.room.adopt(bridge)
+        self._store.letter_bytes = bridge.letter_bytes_per_device
+        self.vitals.adopt(bridge, registry)
+        self._bridge, self._registry = bridge, registry
+        log.info("%s", room_in_days(bridge, registry))
+
+    def reload(self) -> None:
+        """Read the configuration again, and take it over where it is in order."""
+        self._reloader.signalled()
 
     def _make_drain(self, disk: Disk) -> influx.Drain | None:
         to = self._bridge.influx
@@ -181,9 +179,7 @@ class Service:
         self._receipts.stop()
         self._place.stop()
         self.receiver.stop(None if self._place.lost_to else self._place.word("offline"))
-        for deliverer in self._deliverers:
-            deliverer.stop()
-        self._lamps.stop()
+        self._deliverers.stop()
         for fed in (self._feed, self._drain):
             if fed:
                 fed.stop()
@@ -202,18 +198,13 @@ class Service:
                 self.receiver.start(self._place.word("offline"))
 
     def _start_delivering(self) -> None:
-        for deliverer in self._deliverers:
-            deliverer.start()
-            deliverer.wake()
-        self._lamps.start()
+        self._deliverers.start()
         if self._feed:
             self._feed.start()
 
     def _yielded(self) -> None:
         """Another bridge has the place: stop notifying at once, and end."""
-        for deliverer in self._deliverers:
-            deliverer.halt()
-        self._lamps.halt()
+        self._deliverers.halt()
         self.stop()
 
     def pause_backlog(self, on: bool) -> None:
@@ -232,7 +223,8 @@ class Service:
         self._roomless = self._make_room()
         if not settled and not self._roomless:
             self._stopping.wait(RETRY_S)
-        elif settled and time.monotonic() - self._asked >= TICK_S:
+        self._reloader.step()
+        if settled and time.monotonic() - self._asked >= TICK_S:
             self._requests.serve(self._memory, self._rules, self._write)
             self._asked = time.monotonic()
 
@@ -328,7 +320,9 @@ class Service:
             work.notice(NoticeCode.INFLUX_WAITS, why is not None, detail=why or "")
         if self._feed:
             work.notice(NoticeCode.CAP_WAITS, self._feed.failing is not None, detail=self._feed.failing or "")
-        for code, media in zip((NoticeCode.QUOTA_LOW, NoticeCode.QUOTA_SPENT), self._spending.look(), strict=True):
+        for code, media in zip(
+            (NoticeCode.QUOTA_LOW, NoticeCode.QUOTA_SPENT), self._deliverers.spending.look(), strict=True
+        ):
             work.notice(code, bool(media), detail=media)
         if connected_s is None or not self._memory.ledgers:
             return
@@ -367,10 +361,7 @@ class Service:
         self._told.committed(work)
         if self._memory.notices.get(NO_DATA) in work.notices.values():
             self.receiver.reconnect()  # it begins: a lost subscription looks like this
-        owed = {x.recipient for x in work.owed}
-        for deliverer in self._deliverers:
-            if deliverer.name in owed:
-                deliverer.wake()
+        self._deliverers.wake({x.recipient for x in work.owed})
         if work.cap.chains and self._feed:
             self._feed.wake()
         if work.observations and self._drain:

@@ -61,7 +61,7 @@ class Store:
 
     def __init__(self, path: Path, letter_bytes: int = 10_000_000, disk: Disk = DISK) -> None:
         self.path = path
-        self._letter_bytes = letter_bytes
+        self.letter_bytes = letter_bytes
         self._lock = storefile.lock(path, "bridge")
         try:
             self._db = _open(path, disk)
@@ -144,7 +144,7 @@ class Store:
             letterfile.write(db, work.verdicts)
             self._write_ledgers(work, logs)
             self._write_observations(work, channels, logs)
-            letterbox.write(db, work.letters, self._letter_bytes)
+            letterbox.write(db, work.letters, self.letter_bytes)
             qualityrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
             derivedrows.write(db, work, lambda s: self._channel_id(s, channels, work.rules.registry))
             journalrows.write(db, work)
@@ -238,7 +238,7 @@ class Store:
         payload = msgspec.json.encode(o)
         code, kept = RejectCode.TIME_TAKEN, (o.log, o.seq, o.record)
         taken = DeadLetter(o.tenant, o.device, "", code, detail, payload, o.received_ms, *kept)
-        letterbox.write(self._db, [taken], self._letter_bytes)
+        letterbox.write(self._db, [taken], self.letter_bytes)
 
     def _write_alerts(self, work: Work, channels: dict[Series, int]) -> None:
         registry, now = work.rules.registry, work.rules.now_ms

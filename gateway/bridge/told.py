@@ -12,7 +12,6 @@ from gateway import wire
 from gateway.bridge import notices, noticewords
 from gateway.bridge.metrics import held
 from gateway.bridge.work import Device, Work
-from gateway.stations import Registry
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +23,8 @@ AGAIN_S = 60.0
 class Told:
     """Follows the commits of one bridge."""
 
-    def __init__(self, registry: Registry, now: Callable[[], float] = time.monotonic) -> None:
-        self._registry, self._now = registry, now
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._kinds: set[tuple[str, str, str]] = set()
         self._states: dict[Device, str] = {}
         self._waiting: dict[Device, int] = {}  # the most that a device's backlog was, while it comes in
@@ -40,7 +39,7 @@ class Told:
             where = f"{t.station}/{t.channel}" if t.station else t.episode
             log.info("%s: %s%s, %s at %s (%s)", where, drill, t.change, ranks, value, t.key)
         for notice in work.notices.values():
-            subject, _ = noticewords.english(notices.said(notice, self._registry))
+            subject, _ = noticewords.english(notices.said(notice, work.rules.registry))
             log.log(logging.INFO if notice.ended_ms else logging.WARNING, "%s (%s)", subject, notice.key)
         for x in work.letters:
             kind = (x.tenant, x.device, x.code)

@@ -8,13 +8,14 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway import settings, storefile
 from gateway.bridge.heartbeat import Heartbeat
 from gateway.bridge.metrics import Look, Totals, text
 from gateway.bridge.notify import media_of
 from gateway.bridge.receiver import Receiver
+from gateway.bridge.reloading import Reloader
 from gateway.bridge.room import Room
 from gateway.bridge.watch import Health, Watch
 from gateway.bridge.work import Memory, Work
@@ -34,7 +35,7 @@ WAITING = "SELECT coalesce(max(id), 0) FROM observations"
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What the vitals look at. `position` is the row that InfluxDB has, None without InfluxDB; `believed` whether the
-    bridge's clock is."""
+    bridge's clock is, `reloader` knows the configuration in force."""
 
     registry: Registry
     memory: Memory
@@ -42,6 +43,7 @@ class Sight:
     room: Room
     position: Callable[[], int | None]
     believed: Callable[[], bool]
+    reloader: Reloader
 
 
 class Vitals:
@@ -100,6 +102,10 @@ class Vitals:
         self._refusals += 1
         self._refused = True
 
+    def adopt(self, bridge: settings.Bridge, registry: Registry) -> None:
+        """Another configuration is in force; where it is watched at stays as it is."""
+        self._bridge, self._sight = bridge, replace(self._sight, registry=registry)
+
     # --- looks, on other threads -----------------------------------------------------------------------------
 
     def alive(self) -> Health:
@@ -150,6 +156,9 @@ class Vitals:
             room=sight.room.usage,
             pruned=sight.room.pruned,
             thinned=sight.room.thinned,
+            configuration=sight.reloader.digest,
+            configured_s=sight.reloader.in_force.since_ms / 1000,
+            reloads=dict(sight.reloader.counts),
         )
 
     def _devices(self) -> Counter[str]:

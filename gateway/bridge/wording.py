@@ -150,6 +150,28 @@ def under_work(station: Station, x: Suspension, ended_ms: int | None) -> tuple[t
     )
 
 
+def removed(names: tuple[str, str], at_ms: int, drill: bool) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(subject, text) in Japanese and English: a station was taken out of the configuration, and its alert ended."""
+    what_ja, what_en = f"{names[0]} 監視対象から除外", f"{names[1]}: no longer watched"
+    lines_ja = [
+        f"{names[0]}：設定の変更により監視の対象から外されました（{time_ja(at_ms)}）",
+        "この観測所の通報は終了します。水位が下がったという意味ではありません。現在の状況は不明です。",
+        DISCLAIMER_JA,
+    ]
+    lines_en = [
+        f"{names[1]}: taken out of the configuration ({time_en(at_ms)})",
+        "Its alert ends with that. It does not mean that the water has fallen: the present state is unknown.",
+        DISCLAIMER_EN,
+    ]
+    if drill:
+        what_ja, lines_ja = f"{DRILL_JA}{what_ja}{DRILL_JA}", [DRILL_JA, *lines_ja, DRILL_JA]
+        what_en, lines_en = f"{DRILL_EN}{what_en}{DRILL_EN}", [DRILL_EN, *lines_en, DRILL_EN]
+    return (
+        (f"【{SENDER_JA}】{what_ja}", "\n".join(lines_ja)),
+        (f"[{SENDER_EN}] {what_en}", "\n".join(lines_en)),
+    )
+
+
 def delayed(minutes: int) -> tuple[str, str]:
     """What a notification says that is delivered long after it was owed."""
     hours, rest = divmod(minutes, 60)

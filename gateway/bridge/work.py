@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway import births, journal, pipeline, rain, settings, wire
-from gateway.bridge import capping, inforce, notices, notify
+from gateway.bridge import capping, changeover, inforce, notices, notify
 from gateway.bridge.alerts import Alerts
 from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
@@ -47,8 +47,8 @@ class Memory:
     `in_force` what the journal says of thresholds, `chains` the CAP messages that have not ended.
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
-    time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, and `easing`, since
-    when a common cause is nearly over. No disk holds them."""
+    time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, `easing`, since
+    when a common cause is nearly over, and `judged_by`, the registry that all this agrees with. No disk holds them."""
 
     store: str
     last_commit_ms: int = 0
@@ -69,6 +69,7 @@ class Memory:
     phones: dict[str, Phone] = field(default_factory=dict)
     in_force: InForce = field(default_factory=InForce)
     chains: dict[Chain, Open] = field(default_factory=dict)
+    judged_by: Registry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class Work:
         self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
         self.cap = Capped()
         self.in_force: dict[Place, str] = {}  # what the journal says of thresholds from now on
+        self.judged_by = memory.judged_by
         self.phones = Phones(memory.phones)
         self.assessing = Assessing(self)
         self.alerts = Alerts(self)
@@ -169,9 +171,8 @@ class Work:
         self.cursors: dict[str, int] = {}
         self.messages = 0
         self.due: dict[Device, bool] = {}  # receipts; True where a live message is waiting for it
-        self.counts: Counter[str] = (
-            Counter()
-        )  # samples: accepted, rejected, duplicate, replayed; messages: refused; unknown_notices
+        # samples: accepted, rejected, duplicate, replayed; messages: refused; unknown_notices
+        self.counts: Counter[str] = Counter()
 
     # --- views over memory -----------------------------------------------------------------------------------
 
@@ -359,6 +360,7 @@ class Work:
     def tick(self) -> None:
         """Let time pass for every watched channel, and for the conditions of the house."""
         self._settle_notices()
+        changeover.tick(self)
         self.deriving.tick()
         self.alerts.tick()
         inforce.tick(self, self.memory.in_force)
@@ -424,11 +426,10 @@ class Work:
         self.memory.quality.update(self.quality)
         self.memory.rains.update(self.rains)
         self.memory.newest.update(self.newest)
-        for slot, episode in self.episodes.items():
-            if episode.closed_ms is None:
-                self.memory.episodes[slot] = episode
-            else:
-                self.memory.episodes.pop(slot, None)
+        self.memory.episodes.update(self.episodes)
+        for slot in [slot for slot, e in self.episodes.items() if e.closed_ms is not None]:
+            del self.memory.episodes[slot]
+        self.memory.judged_by = self.judged_by
         self.memory.phones.update(self.phones.changed)
         self.memory.in_force.recorded.update(self.in_force)
         self.cap.swap_into(self.memory.chains)

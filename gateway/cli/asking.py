@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from gateway.errors import Unavailable
 from gateway.model import ClockState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway import settings
     from gateway.bridge.work import Memory, Rules
     from gateway.stations import Registry
@@ -34,7 +37,7 @@ def ask(bridge: settings.Bridge, registry: Registry, kind: str, body: msgspec.St
         requests.alone(bridge, lambda memory: _rules(bridge, registry, memory), request)
         typer.echo("no bridge runs on this store; it was done here", err=True)
     except storefile.InUse:
-        _wait(bridge, request)
+        _wait(bridge.store, request)
     except Unavailable:
         storefile.withdraw(bridge.store, request)
         raise
@@ -45,18 +48,33 @@ def ask(bridge: settings.Bridge, registry: Registry, kind: str, body: msgspec.St
     return found
 
 
-def _wait(bridge: settings.Bridge, request: int) -> None:
+def ask_running(store: Path, kind: str) -> tuple[str, dict[str, Any]]:
+    """(state, answer) of what only a running bridge can do. Raises Unavailable where none runs on this store, or where
+    it does not answer."""
+    request = storefile.ask(store, kind, "{}", getpass.getuser(), SystemClock().now_ms())
+    try:
+        os.close(storefile.lock(store, "process"))
+    except storefile.InUse:
+        _wait(store, request)
+    else:
+        storefile.withdraw(store, request)
+        raise Unavailable(f"no bridge runs on {store}: start it. Where 'store' has changed, restart it")
+    state, answer = storefile.answer(store, request)
+    return state, msgspec.json.decode(answer or "{}")
+
+
+def _wait(store: Path, request: int) -> None:
     """Until the bridge has answered. A long request tells how far it is."""
     last: tuple[str, str | None] = ("asked", None)
     since = time.monotonic()
     while True:
-        said = storefile.answer(bridge.store, request)
+        said = storefile.answer(store, request)
         if said[0] != "asked":
             return
         if said != last:
             last, since = said, time.monotonic()
         if time.monotonic() - since > PATIENCE_S:
-            if storefile.withdraw(bridge.store, request):
+            if storefile.withdraw(store, request):
                 raise Unavailable(f"the bridge does not answer within {PATIENCE_S:g} s; the request was taken back")
             raise Unavailable(f"the bridge began request {request} and does not go on; it will when it can write")
         time.sleep(LOOK_S)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,16 +47,54 @@ def run(
         disk = process.disk_of(journal, bridge.simulation)
         try:
             mark, supervisor = process.crash_at(crash, bridge.simulation), Supervisor.of(os.environ)
-            service = Service(bridge, registry, clock, mark, disk, supervisor, takeover)
+            load = functools.partial(config.load_bridge, folder)
+            service = Service(bridge, registry, clock, mark, disk, supervisor, takeover, load)
         except ModuleNotFoundError as e:
             raise Unavailable(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'") from e
     process.stop_on_signals(service.stop)
+    process.reload_on_signal(service.reload)
     try:
         service.run()
     except Displaced as e:
         logging.error("stopped: %s", e)
         raise typer.Exit(process.EXIT_DISPLACED) from e
     logging.info("stopped; samples: %s", service.summary())
+
+
+@bridge_app.command("reload")
+def reload(
+    folder: Path = process.ConfigOption,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Have the running bridge take over the configuration as it stands now, between two batches, or say everything
+    that is wrong with it: then nothing changes. Nothing is lost and nobody is told anything twice."""
+    from gateway import config
+    from gateway.cli import asking, times
+    from gateway.errors import ConfigError
+
+    with process.told():
+        try:
+            bridge, _ = config.load_bridge(folder)
+        except ConfigError as e:
+            _not_reloaded([str(x) for x in e.problems], as_json)
+        state, answer = asking.ask_running(bridge.store, "reload")
+    if state == "refused":
+        _not_reloaded(answer.get("problems") or [str(answer.get("reason"))], as_json)
+    if as_json:
+        typer.echo(json.dumps({"state": "in_force", "problems": [], **answer}, ensure_ascii=False))
+        return
+    typer.echo(f"configuration {answer['configuration']} is in force since {times.local(answer['since_ms'])}")
+    typer.echo("\n".join(answer["changed"]) or "nothing had changed")
+
+
+def _not_reloaded(problems: list[str], as_json: bool) -> NoReturn:
+    """Every problem, and the exit code of a bad configuration."""
+    if as_json:
+        typer.echo(json.dumps({"state": "refused", "problems": problems}, ensure_ascii=False))
+    else:
+        count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
+        typer.echo("\n".join([*problems, f"{count}. The bridge goes on with the configuration that it has."]), err=True)
+    raise typer.Exit(process.EXIT_CONFIG)
 
 
 @bridge_app.command("backup")

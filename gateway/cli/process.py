@@ -134,6 +134,15 @@ def told() -> Iterator[None]:
         raise unavailable(e) from e
 
 
+def reload_on_signal(reload: Callable[[], None]) -> None:
+    """SIGHUP has the configuration read again."""
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        reload()
+
+    signal.signal(signal.SIGHUP, handler)
+
+
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """SIGTERM and SIGINT end the process in order."""
 
