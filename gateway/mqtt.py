@@ -84,6 +84,7 @@ class Session:
         self._connection, self._dropped = 0, -1
         self.attempts = 0  # failed ones since the last connection
         self._complained, self._refused, self._down_since = False, False, time.monotonic()
+        self._told_refusal = False
         self.connected = threading.Event()
         self.subscribed = threading.Event()
         self._client = client = paho.Client(
@@ -154,6 +155,8 @@ class Session:
     def _connected(self, client: paho.Client, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
         if reason.is_failure:
             self._refused = True
+            self._complained &= self._told_refusal  # after a loss it is another failure than the one that was told
+            self._told_refusal = True
             self._complain(f"it refuses us: {reason}; check username and password_file")
             return
         if self._complained:
@@ -168,7 +171,7 @@ class Session:
             )
         else:
             self._say(logging.INFO, "connected to MQTT broker %s")
-        self.attempts, self._complained = 0, False
+        self.attempts, self._complained, self._told_refusal = 0, False, False
         self._connection += 1
         if not self._resend:
             client.drop_out_messages()  # before anybody may publish, and before the library resends

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import busfile, capfile, recipientfile, schema, settings, units
+from gateway import busfile, capfile, enrolfile, recipientfile, schema, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.secretfile import content, secret
@@ -201,6 +201,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     media = recipientfile.media(document, folder)
     recipients = recipientfile.recipients(document, folder, media)
     cap = capfile.cap_of(document, folder)
+    enrolment = enrolfile.enrolment_of(document, folder)
     judged = row or loosely(schema.Bridge, document, ())
     broker = _broker(document, folder)
     influx = _influx(document, ("influx",), folder) if document.mapping(()).get("influx") is not None else None
@@ -236,6 +237,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         watch=(row.watch.host, row.watch.port) if row.watch else None,
         heartbeat=settings.Heartbeat(row.heartbeat.url, row.heartbeat.every) if row.heartbeat else None,
         cap=cap,
+        enrolment=enrolment,
         simulation=row.simulation,
     )
 

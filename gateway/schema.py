@@ -277,6 +277,7 @@ class Bridge(Row):
     watch: Watch | None = None
     heartbeat: Heartbeat | None = None
     cap: Any = None
+    enrolment: Any = None
     simulation: bool = False
 
 

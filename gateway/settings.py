@@ -223,6 +223,21 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The broker's files that `suimon device` writes; host, port and TLS as devices reach the broker (`ca_file` None:
+    the system's store); how the broker is told: by its `pid_file` here, else by a person with `reload`."""
+
+    passwords: Path
+    acl: Path
+    host: str
+    port: int = 8883
+    tls: bool = True
+    ca_file: Path | None = None
+    pid_file: Path | None = None
+    reload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
     """bridge.yaml. `trust_clock` always: the future is judged even where the system cannot say that its clock is
     synchronised. The store stays below `store_max_bytes`; readings are kept for `store_keep_s`, where there is room."""
@@ -247,4 +262,5 @@ class Bridge:
     watch: tuple[str, int] | None = None  # where /healthz, /readyz and /metrics are served
     heartbeat: Heartbeat | None = None
     cap: Cap | None = None
+    enrolment: Enrolment | None = None
     simulation: bool = False

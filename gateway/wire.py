@@ -38,6 +38,7 @@ ROOT = "suimon/v1"
 BRIDGE_STATUS = f"{ROOT}/_bridge/status"
 BRIDGE_WHO = f"{ROOT}/_bridge/who"  # a newcomer asks; a bridge that is there announces itself
 FROM_DEVICE = ("data", "backlog", "spool", "birth", "status", "reply")
+TO_DEVICE = ("receipt", "cmd")
 RECEIPT_RANGES = 64
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
     {"model", "errors", "qualitylimits", "raingauge", "templates", "encodings"},
-    {"units", "ranges", "stations", "profiles", "senml", "wire", "codecs", "pipeline", "letters", "gaps"}
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "brokerfiles", "codecs", "pipeline", "letters", "gaps"}
     | {"qc", "quality"}
     | {"rain", "rainpast", "tide", "contacts"}
     | {
@@ -71,6 +71,11 @@ LAYERS = [
         "busfile",
         "recipientfile",
         "secretfile",
+        "wholefile",
+        "devicefile",
+        "enrolfile",
+        "bundle",
+        "enrolling",
         "templatefile",
         "config",
     },

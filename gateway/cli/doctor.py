@@ -34,7 +34,7 @@ def doctor(
     for finding in examine(folder):
         findings.append(finding)
         if not json_output:
-            typer.echo(_line(finding))
+            typer.echo(line(finding))
     ill = [f for f in findings if f.state == "fail"]
     doubtful = [f for f in findings if f.state == "warn"]
     if json_output:
@@ -46,7 +46,7 @@ def doctor(
         raise typer.Exit(EXIT_ILL)
 
 
-def _line(f: Finding) -> str:
+def line(f: Finding) -> str:
     remedy = f"\n       {f.remedy}" if f.remedy else ""
     return f"{_SIGNS[f.state]} {f.name:11} {f.place}: {f.message}{remedy}"
 

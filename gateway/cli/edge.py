@@ -14,9 +14,11 @@ import typer
 
 from gateway import units
 from gateway.cli import process, reading
+from gateway.cli.join import join
 from gateway.errors import GoneReason, NoticeCode
 
 edge_app = typer.Typer(help="The agent on the device.", no_args_is_help=True)
+edge_app.command("join")(join)
 
 
 @edge_app.callback()

@@ -10,6 +10,7 @@ from gateway.cli.bridge import bridge_app
 from gateway.cli.cap import cap_app
 from gateway.cli.check import check
 from gateway.cli.demo import demo
+from gateway.cli.device import device_app
 from gateway.cli.doctor import doctor
 from gateway.cli.edge import edge_app
 from gateway.cli.gaps import gaps
@@ -39,6 +40,7 @@ app.add_typer(letters_app, name="letters")
 app.add_typer(journal_app, name="journal")
 app.add_typer(cap_app, name="cap")
 app.add_typer(sim_app, name="sim")
+app.add_typer(device_app, name="device")
 app.add_typer(station_app, name="station")
 app.add_typer(profile_app, name="profile")
 
