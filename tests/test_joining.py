@@ -17,7 +17,7 @@ from gateway.bundle import Bundle, Password
 from gateway.edge import joining
 from gateway.errors import ConfigError, Unavailable
 from gateway.wholefile import Files
-from tests import enrolment
+from tests import enrolment, readme
 from tests.enrolment import suimon
 from tests.test_enrolling import Interrupted, Killed
 
@@ -95,7 +95,7 @@ def test_the_bundle_of_a_given_edge_yaml_runs_as_it_is(tmp_path: Path) -> None:
     names, and the operator's comments are in it."""
     folder, file, card, edge = enrolment.gateway(tmp_path / "g"), tmp_path / "b", tmp_path / "card", tmp_path / "e.yaml"
     (folder / "device_profiles").mkdir()
-    bundled = config._profile_files(tmp_path)["sim_river_gauge"][0].read_text(encoding="utf-8")
+    bundled = (readme.ROOT / "device_profiles/sim_river_gauge.yaml").read_text(encoding="utf-8")
     (folder / "device_profiles/own_gauge.yaml").write_text(
         bundled.replace("sim_river_gauge", "own_gauge"), encoding="utf-8"
     )
