@@ -16,8 +16,13 @@ class Block:
     text: str
 
 
-def blocks(path: Path = ROOT / "README.md") -> list[Block]:
-    return [Block(language, text) for language, text in _BLOCK.findall(path.read_text(encoding="utf-8"))]
+def blocks(path: Path = ROOT / "README.md", chapter: str = "") -> list[Block]:
+    """Those of the document, or of one chapter of it."""
+    text = path.read_text(encoding="utf-8")
+    if chapter:
+        text = text.partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
+        assert text, f"{path} has no chapter '{chapter}'"
+    return [Block(language, text) for language, text in _BLOCK.findall(text)]
 
 
 def commands() -> list[str]:
@@ -38,6 +43,22 @@ def write_configuration(folder: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
     return folder / "config"
+
+
+DATASHEET = ROOT / "device_profiles" / "README.md", "From a datasheet to a running station"
+
+
+def added() -> list[str]:
+    """The lines that the station of that chapter adds to files that are there: what stands below `stations:`, `buses:`,
+    `sensors:`."""
+    texts = [block.text for block in blocks(*DATASHEET) if block.language == "yaml"]
+    found: list[str] = []
+    for text in texts:
+        part = ""
+        for line in text.splitlines():
+            part = line if not line.startswith(" ") else part
+            found += [line] if line.startswith(" ") and part in ("stations:", "buses:", "sensors:") else []
+    return found
 
 
 # Mistakes as people make them: (file, right, wrong).

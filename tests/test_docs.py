@@ -35,7 +35,15 @@ def test_the_mistakes_shown_in_the_readme_are_what_check_prints(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "gateway/README.md", "gateway/ALARM.md", "simulators/README.md", "deploy/README.md"]
+    "document",
+    [
+        "README.md",
+        "gateway/README.md",
+        "gateway/ALARM.md",
+        "simulators/README.md",
+        "deploy/README.md",
+        "device_profiles/README.md",
+    ],
 )
 def test_every_link_of_a_document_leads_somewhere(document: str) -> None:
     """Relative links name files that are there."""
@@ -59,3 +67,8 @@ def test_the_version_is_said_once() -> None:
     project = tomllib.loads((readme.ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == __version__
     assert f"## {__version__}" in (readme.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_a_station_takes_twelve_lines() -> None:
+    """What the station of device_profiles/README.md adds to stations.yaml and to its device's edge.yaml."""
+    assert 0 < len(readme.added()) <= 12

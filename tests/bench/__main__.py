@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import alarm, backlog, card, crowd, outage, rings, storms, throughput
+from tests.bench import alarm, backlog, card, checking, crowd, outage, rings, storms, throughput
 from tests.test_recordings import DON
 
 RESULTS = Path("bench-results")
@@ -204,9 +204,27 @@ def the_don(_: int = 0) -> list[Figure]:
     ]
 
 
+def check(stations: int = 1000) -> list[Figure]:
+    """Issue of the profiles: `suimon check` on a large folder, and how much a station and a model are to write."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = checking.measure(Path(folder), stations, 100)
+    models = checking.modbus_lines()
+    return [
+        Figure("check.stations", found.stations, stations),
+        Figure("check.profiles", found.profiles, 100),
+        Figure("check.best_s", round(found.best_s, 2), 2.0, at_least=False),
+        Figure("check.worst_s", round(found.worst_s, 2)),
+        Figure("check.cpu_s", round(found.cpu_s, 2), 2.0, at_least=False),
+        Figure("check.lines_of_a_station", checking.station_lines(), 12, at_least=False),
+        Figure("check.lines_of_a_modbus_model", max(models.values()), 30, at_least=False),
+        Figure("check.modbus_models", len(models), 1),
+    ]
+
+
 NARROW = 20_000  # bytes a second upwards: a poor mobile link
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "spine": spine,
+    "check": check,
     "backlog": nothing_is_lost,
     "influx_absent": influx_absent,
     "edge": edge,
