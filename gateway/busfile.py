@@ -6,18 +6,21 @@ addressed. `edge.buses` has one file for each, named like the type.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from gateway import brokerfile, schema, settings
 from gateway import fields as f
-from gateway import schema, settings
 from gateway.fields import instead, show
 from gateway.profiles import EncodingName, Profile
 from gateway.schema import Port, Row, need
-from gateway.validation import validate
+from gateway.secretfile import secret
+from gateway.validation import loosely, validate
 from gateway.yamlfile import Document, Path
 
 
@@ -44,6 +47,18 @@ class Serial(Row):
     timeout: f.Duration = 2.0
 
 
+class Http(Row):
+    type: Literal["http"] = need("http")
+    host: f.Host = need("192.168.1.30")
+    port: Port | None = None
+    tls: Annotated[schema.Tls | None, BeforeValidator(f.switch)] = None
+    username: f.Text | None = None
+    password_file: f.Text | None = None
+    header: f.Header | None = None
+    token_file: f.Text | None = None
+    timeout: f.Duration = 5.0
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
 
@@ -54,6 +69,33 @@ def _modbus_rtu(row: Any) -> settings.Bus:
 
 def _serial(row: Any) -> settings.Bus:
     return settings.Serial(row.port, row.baud, row.format, row.timeout)
+
+
+def _http(row: Any) -> settings.Bus:
+    return settings.Http(row.host, row.port or (80 if row.tls is None else 443), timeout_s=row.timeout)
+
+
+def _http_files(document: Document, path: Path, row: Any, folder: FilePath) -> dict[str, Any]:
+    """Whom we believe, and the header that says who we are."""
+    tls = brokerfile.tls(document, (*path, "tls"), row.tls, folder) if row.tls else None
+    password = brokerfile.password_of(document, path, row.password_file, folder)
+    token = secret(document, (*path, "token_file"), row.token_file, folder)
+    if row.token_file and row.username:
+        document.add((*path, "token_file"), "'username' already says who we are. Keep one of them", at_key=True)
+    if row.header and not row.token_file:
+        message = "'token_file' is missing: the file that holds what the header says"
+        document.add((*path, "header"), message, at_key=True)
+    if row.username and ":" in row.username:
+        document.add((*path, "username"), "a user name of HTTP holds no colon")
+    if token is not None and not (token.isascii() and token.isprintable()):
+        document.add((*path, "token_file"), "what the file holds cannot be sent in a header. It is printable ASCII")
+    header = None
+    if row.username:
+        both = f"{row.username}:{password or ''}".encode()
+        header = ("Authorization", f"Basic {base64.b64encode(both).decode()}")
+    elif token:
+        header = (row.header, token) if row.header else ("Authorization", f"Bearer {token}")
+    return {"tls": tls, "header": header}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +111,25 @@ class Kind:
     example: str = ""  # of an address
     framed: bool = False  # what arrives is a stream, from which the profile's frame is cut
     shared: bool = True  # several sensors may be on one bus
+    stated: Callable[[Profile], str] | None = None  # the address that the profile says, where the sensor has none
+    # What stands in files beside the configuration, as settings of the bus; what is wrong with it are problems.
+    files: Callable[[Document, Path, Any, FilePath], dict[str, Any]] | None = None
 
 
 KINDS: dict[str, Kind] = {
     "modbus_tcp": Kind(ModbusTcp, _modbus_tcp, ("registers",), "unit_id"),
     "modbus_rtu": Kind(ModbusRtu, _modbus_rtu, ("registers",), "unit_id"),
     "serial": Kind(Serial, _serial, ("binary", "text"), framed=True, shared=False),
+    "http": Kind(
+        Http,
+        _http,
+        ("json",),
+        "address",
+        address=f.url_path,
+        example="/api/level",
+        stated=lambda profile: profile.asked.path,
+        files=_http_files,
+    ),
 }
 _ENCODED = {
     "registers": "registers",
@@ -85,20 +140,25 @@ _ENCODED = {
 }
 
 
-def buses(document: Document) -> dict[str, tuple[str, settings.Bus | None]]:
+def buses(document: Document, folder: FilePath) -> dict[str, tuple[str, settings.Bus | None]]:
     """The type and the settings of each bus; None after noting what is wrong with it."""
-    return {str(name): _bus(document, ("buses", name)) for name in document.mapping(("buses",))}
+    return {str(name): _bus(document, ("buses", name), folder) for name in document.mapping(("buses",))}
 
 
-def _bus(document: Document, path: Path) -> tuple[str, settings.Bus | None]:
+def _bus(document: Document, path: Path, folder: FilePath) -> tuple[str, settings.Bus | None]:
     section = document.mapping(path)
     stated = section.get("type")
     kind = KINDS.get(stated) if isinstance(stated, str) else None
     if kind is None and "type" in section:
         document.add((*path, "type"), f"{show(stated)} is not known{instead(stated, KINDS)}")
         return "", None
-    row = validate(kind.row if kind else ModbusTcp, document, path)
-    return (stated if kind and isinstance(stated, str) else ""), (kind.settings(row) if row and kind else None)
+    model = kind.row if kind else ModbusTcp
+    row = validate(model, document, path)
+    judged = row or loosely(model, document, path)
+    found = kind.files(document, path, judged, folder) if kind and kind.files and judged else {}
+    if kind is None or row is None:
+        return (stated if kind and isinstance(stated, str) else ""), None
+    return str(stated), replace(kind.settings(row), **found)
 
 
 def carriers(profile: Profile) -> list[str]:
@@ -125,6 +185,8 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
     if kind.addressed != "address":
         return ""
     if row.address is None:
+        if kind.stated is not None and kind.stated(profile):
+            return ""
         document.add(path, f"'address' is missing. Add for example 'address: {kind.example}'", at_key=True)
         return ""
     try:

@@ -270,6 +270,23 @@ def _serial_format(value: Any) -> str:
     return word
 
 
+def url_path(value: Any) -> str:
+    """What stands behind the host of a URL."""
+    word = text(value)
+    if not word.startswith("/") or not word.isascii() or set(word) & set(' "<>\\^`{|}#'):
+        hint = f". Did you mean '/{word}'?" if re.fullmatch(r"[A-Za-z0-9._~/?=&%-]+", word) else ""
+        raise ValueError(f"{show(word)} is not a path of a URL{hint or '. Write it like /api/level'}")
+    return word
+
+
+def header(value: Any) -> str:
+    """The name of a header of HTTP (RFC 9110, section 5.6.2)."""
+    word = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", word):
+        raise ValueError(f"{show(word)} is not the name of a header. Write it like X-Api-Key")
+    return word
+
+
 def hexadecimal(value: Any) -> bytes:
     """'FF 07 A1' -> three bytes."""
     word = text(value)
@@ -364,5 +381,7 @@ Checksum = Annotated[
 ]
 Line = Annotated[str, PlainValidator(line), _form(type="string")]
 SerialFormat = Annotated[str, PlainValidator(_serial_format), _form(type="string", pattern="^[5-8][NEO][12]$")]
+UrlPath = Annotated[str, PlainValidator(url_path), _form(type="string", pattern="^/")]
+Header = Annotated[str, PlainValidator(header)]
 Hex = Annotated[bytes, PlainValidator(hexadecimal), _form(type="string", pattern=r"^([0-9A-Fa-f]{2}\s*)*$")]
 JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path), _form(type=["string", "integer"])]

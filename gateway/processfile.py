@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import busfile, capfile, enrolfile, recipientfile, schema, settings, units
+from gateway import brokerfile, busfile, capfile, enrolfile, recipientfile, schema, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
-from gateway.secretfile import content, secret
+from gateway.secretfile import secret
 from gateway.validation import loosely, validate
 from gateway.yamlfile import Document, Path
 
@@ -32,26 +32,8 @@ def _broker(document: Document, folder: FilePath, user: str = "") -> settings.Br
     judged = row or loosely(schema.Broker, document, path)
     if judged is None:
         return None
-    tls = _tls(document, (*path, "tls"), judged.tls, folder) if judged.tls else None
-    if judged.password_file and "username" not in document.mapping(path):
-        example = f". Add for example 'username: {user}'" if user else ""
-        document.add((*path, "password_file"), f"a password needs 'username' beside it{example}", at_key=True)
-    password = secret(document, (*path, "password_file"), judged.password_file, folder)
-    port = judged.port or (8883 if tls else 1883)
-    return settings.Broker(row.host, port, row.username, password, row.keepalive, tls) if row else None
-
-
-def _tls(document: Document, path: Path, row: schema.Tls, folder: FilePath) -> settings.Tls:
-    if (row.cert_file is None) != (row.key_file is None):
-        there, absent = ("cert_file", "key_file") if row.cert_file else ("key_file", "cert_file")
-        document.add((*path, there), f"'{absent}' is missing. A certificate and its key come together", at_key=True)
-    files: dict[str, FilePath | None] = {}
-    for key in ("ca_file", "cert_file", "key_file"):
-        name = getattr(row, key)
-        files[key] = None if name is None else folder / name
-        if name is not None and content(document, (*path, key), folder / name, f"{name} ") == b"":
-            document.add((*path, key), f"{name} is empty")
-    return settings.Tls(**files)
+    found = brokerfile.broker(document, path, judged, folder, user)
+    return found if row else None
 
 
 # --- edge.yaml
@@ -63,7 +45,7 @@ def edge(
     """The edge's settings as far as they stand; what is wrong are problems of the document. `profile_names` are
     those that have a file, in order or not."""
     row = validate(schema.Edge, document)
-    buses = busfile.buses(document)
+    buses = busfile.buses(document, folder)
     types = {name: type_ for name, (type_, _) in buses.items()}
     known = {**dict.fromkeys(profile_names), **profiles}
     sensors = tuple(_sensor(document, ("sensors", name), types, known) for name in document.mapping(("sensors",)))
@@ -95,8 +77,9 @@ def edge(
 
 
 def single(document: Document, profile: Profile) -> tuple[settings.Bus | None, settings.Sensor | None]:
-    """The one bus and the one sensor of a document that has nothing else of edge.yaml."""
-    ((name, (type_, bus)),) = busfile.buses(document).items()
+    """The one bus and the one sensor of a document that has nothing else of edge.yaml; its files are looked for where
+    this process stands."""
+    ((name, (type_, bus)),) = busfile.buses(document, FilePath()).items()
     ((sensor),) = (
         _sensor(document, ("sensors", x), {name: type_}, {profile.id: profile}) for x in document.mapping(("sensors",))
     )

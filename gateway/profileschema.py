@@ -23,6 +23,7 @@ class Asked(Row):
     format: f.SerialFormat = may("Data bits, parity and stop bits: 8N1, 7E1", "8N1")
     send: f.Line | None = may("Sent before each reading; one that is sent nothing speaks by itself")
     send_hex: f.Hex | None = may("The same in hexadecimal: '01 04'")
+    path: f.UrlPath | None = may("What an HTTP device is asked for: /api/level")
 
 
 class Profile(Row):
@@ -35,7 +36,7 @@ class Profile(Row):
     function: Literal["holding", "input"] | None = may("Which registers are read: holding (function 3) or input (4)")
     frame: Any = may("What is around the numbers: start, end, length, checksum")
     sampled: Sampled | None = may("How it is read for one sample")
-    asked: Asked | None = may("How the model is set and asked on a serial line")
+    asked: Asked | None = may("How the model is set and asked on its bus")
     values: Annotated[dict[f.ChannelName, Any], Field(min_length=1)] = need(
         "", "What it measures, by name; a name that is a quantity says so: water_level"
     )

@@ -62,7 +62,19 @@ class Serial:
     timeout_s: float = 2.0
 
 
-Bus = ModbusTcp | ModbusRtu | Serial
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A bus of type `http`: one device that says JSON. `header` and its value are sent with each request;
+    `tls` None means plain HTTP; `timeout_s` is how long a whole reading may take."""
+
+    host: str
+    port: int = 80
+    tls: Tls | None = None
+    header: tuple[str, str] | None = field(default=None, repr=False)  # a secret
+    timeout_s: float = 5.0
+
+
+Bus = ModbusTcp | ModbusRtu | Serial | Http
 
 
 @dataclass(frozen=True, slots=True)

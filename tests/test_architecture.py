@@ -68,6 +68,7 @@ LAYERS = [
         "onesensor",
         "examplefile",
         "processfile",
+        "brokerfile",
         "busfile",
         "recipientfile",
         "secretfile",

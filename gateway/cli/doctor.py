@@ -121,10 +121,9 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
     for name, bus in edge.buses.items():
         if isinstance(bus, settings.ModbusRtu | settings.Serial):
             yield look.port(f"bus {name}", bus.port)
-            continue
-        yield look.reach(
-            f"bus {name}", bus.host, bus.port, "Is the sensor powered, its address right, the cable whole?"
-        )
+        else:
+            remedy = "Is the sensor powered, its address right, the cable whole?"
+            yield look.reach(f"bus {name}", bus.host, bus.port, remedy)
     to = edge.broker
     if look.is_running(edge.spool.path):
         # The same login would take the running agent's place for a moment wherever a broker goes by user names.

@@ -41,6 +41,7 @@ BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.ModbusTcp: ("modbus_tcp", "ModbusTcp"),
     settings.ModbusRtu: ("modbus_rtu", "ModbusRtu"),
     settings.Serial: ("serial", "Serial"),
+    settings.Http: ("http", "Http"),
 }
 
 
