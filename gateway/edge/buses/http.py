@@ -30,7 +30,7 @@ class _Dripping(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         self._line.settimeout(_left(self._deadline))
         count = self._line.recv_into(buffer, min(len(buffer), PIECE))
         self._left -= count
@@ -45,7 +45,7 @@ class _Line:
     def __init__(self, line: socket.socket, deadline: float) -> None:
         self._file = io.BufferedReader(_Dripping(line, deadline))
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
+    def makefile(self, _mode: str) -> io.BufferedReader[_Dripping]:
         return self._file
 
 
