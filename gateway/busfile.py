@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gateway import brokerfile, schema, settings
 from gateway import fields as f
+from gateway import schema, serverfile, settings
 from gateway.fields import instead, show
 from gateway.profiles import EncodingName, Profile
 from gateway.schema import Port, Row, need
@@ -77,8 +77,8 @@ def _http(row: Any) -> settings.Bus:
 
 def _http_files(document: Document, path: Path, row: Any, folder: FilePath) -> dict[str, Any]:
     """Whom we believe, and the header that says who we are."""
-    tls = brokerfile.tls(document, (*path, "tls"), row.tls, folder) if row.tls else None
-    password = brokerfile.password_of(document, path, row.password_file, folder)
+    tls = serverfile.tls(document, (*path, "tls"), row.tls, folder) if row.tls else None
+    password = serverfile.password_of(document, path, row.password_file, folder)
     token = secret(document, (*path, "token_file"), row.token_file, folder)
     if row.token_file and row.username:
         document.add((*path, "token_file"), "'username' already says who we are. Keep one of them", at_key=True)

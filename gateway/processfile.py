@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import brokerfile, busfile, capfile, enrolfile, recipientfile, schema, settings, units
+from gateway import busfile, capfile, enrolfile, recipientfile, schema, serverfile, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.secretfile import secret
@@ -32,7 +32,7 @@ def _broker(document: Document, folder: FilePath, user: str = "") -> settings.Br
     judged = row or loosely(schema.Broker, document, path)
     if judged is None:
         return None
-    found = brokerfile.broker(document, path, judged, folder, user)
+    found = serverfile.broker(document, path, judged, folder, user)
     return found if row else None
 
 

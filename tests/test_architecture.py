@@ -68,7 +68,7 @@ LAYERS = [
         "onesensor",
         "examplefile",
         "processfile",
-        "brokerfile",
+        "serverfile",
         "busfile",
         "recipientfile",
         "secretfile",
