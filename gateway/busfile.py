@@ -163,7 +163,8 @@ def _bus(document: Document, path: Path, folder: FilePath) -> tuple[str, setting
 
 def carriers(profile: Profile) -> list[str]:
     """The types of bus that such a sensor can stand on."""
-    return [name for name, kind in KINDS.items() if profile.encoding in kind.encodings]
+    ends = profile.frame is not None and profile.frame.ends
+    return [name for name, kind in KINDS.items() if profile.encoding in kind.encodings and (ends or not kind.framed)]
 
 
 def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile: Profile) -> str:

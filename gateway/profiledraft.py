@@ -105,6 +105,9 @@ def _values(draft: Draft) -> Iterator[str]:
     said: set[str] = set()
     yield "values:"
     for name, value in draft.values.items():
+        if not isinstance(value, Mapping) or not value:
+            yield f"  {_scalar(name)}: {_flow(value)}"
+            continue
         yield f"  {_scalar(name)}:"
         for key, part in value.items():
             known = row.model_fields.get(str(key)) if row and key not in said else None

@@ -19,6 +19,7 @@ _READ = {
     "json": "JSON texts",
     "named": "numbers by name",
 }
+_LINES = {"serial", "modbus_rtu"}
 
 
 def row(profile: Profile) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def shown(profile: Profile) -> Iterator[str]:
             ("source", profile.source),
             ("read as", _read(profile)),
             ("bus", ", ".join(busfile.carriers(profile)) or _no_bus(profile)),
+            ("asked", _asked(profile)),
             ("sampled", _sampled(profile)),
             ("digest", profile.digest),
         ]
@@ -116,6 +118,14 @@ def _bits(bits: tuple[int, int] | None) -> str:
 def _no_bus(profile: Profile) -> str:
     radio = profile.encoding == "binary" and profile.frame is not None and not profile.frame.ends
     return "none: the payload of a radio, which the bridge decodes" if radio else "none of this version"
+
+
+def _asked(profile: Profile) -> str:
+    """How its serial line is set, and what it is sent."""
+    asked = profile.asked
+    sent = f", sent {_bytes(profile, asked.send)} before each reading" if asked.send else ""
+    alone = ", speaks by itself" if not asked.send and profile.encoding in ("text", "binary") else ""
+    return f"{asked.baud} baud {asked.format}{sent or alone}" if _LINES & {*busfile.carriers(profile)} else ""
 
 
 def _read(profile: Profile) -> str:
@@ -196,7 +206,7 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    yield from (line for line in table(pairs) if line)
+    yield from table([pair for pair in pairs if pair[1]])
 
 
 def _indented(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from typer.testing import CliRunner, Result
 
-from gateway import editorschema, profilefile, yamlfile
+from gateway import editorschema, profiledraft, profilefile, yamlfile
 from gateway.cli.main import app
+from gateway.errors import ConfigError, Problem
+from gateway.profiledraft import Draft
 from gateway.profiles import Profile
 
 LEVEL = "water_level: {unit: mm, address: 2, type: int16, span: [0 m, 10 m], faults: {-32768: no_echo}, source: p. 12}"
@@ -49,17 +53,17 @@ OPTIONS = {
 # what is typed after vendor and model: name of the file, source, encoding, what belongs to it, values, answers
 ASKED = {
     "registers": [
-        *("", "", "registers", "x", "input"),
+        *("", "", "registers", "x", "input", "x", "8N1", "19200", "8E1"),
         *("water_level", "mm", "2", "int16", "", "0 m", "10 m", "5 mm", "-32768", "no_echo", "p. 12"),
         *("flow", "l/s", "4", "uint32", "little", "0.1", "", "", "", ""),
         *("", ""),
     ],
     "binary": [
-        *("", "", "binary", "XX", "", "4", "sum8", "FF", "", "4", "sum8"),
+        *("", "", "binary", "XX", "", "4", "sum8", "FF", "", "4", "sum8", ""),
         *("distance", "mm", "1", "", "", "", "30 mm", "4500 mm", "", "<30", "above_span", "", "", ""),
     ],
     "text": [
-        *("", "", "text", "R", "\\r", "", ""),
+        *("", "", "text", "R", "\\r", "", "", "9600", "", "R?\\n"),
         *("distance", "mm", "", "", "", "300 mm", "5000 mm", "", "5000", "no_echo", ""),
         *("mm", "", "", "", "300 mm", "4999 mm", "", "5000", "no_echo", "", "", ""),
     ],
@@ -132,6 +136,9 @@ def test_what_was_asked_is_what_is_written(tmp_path: Path) -> None:
     assert (level.span, level.scale, level.at.address) == ((0.0, 10.0), 0.001, 2)  # type: ignore[union-attr]
     assert (flow.at.type, flow.at.word_order) == ("uint32", "little")  # type: ignore[union-attr]
     assert flow.scale == pytest.approx(0.0001)
+    assert (profile.asked.baud, profile.asked.format) == (19200, "8E1")
+    new(tmp_path / "text", typed=ASKED["text"])
+    assert written(tmp_path / "text").asked.send == b"R?\n"
     new(tmp_path / "json", typed=ASKED["json"])
     (normal,) = (x for x in written(tmp_path / "json").examples if x.name == "normal")
     assert (normal.derived, normal.place, normal.expect) == (False, "manual, p. 3", {"water_level": 1.23})
@@ -189,3 +196,25 @@ def test_words_and_columns(tmp_path: Path) -> None:
     words = ["--encoding", "text", "--source", "unverified", "--key", 'frame: {end: "\\n"}']
     new(tmp_path, *words, "--value", "contact: {unit: /, columns: [0, 0], words: {a: 1}}")
     assert [x.name for x in written(tmp_path).examples] == ["normal", "lowest", "highest", "malformed"]
+
+
+@given(st.sampled_from(list(OPTIONS)), st.data())
+def test_no_answer_crashes_it(form: str, data: st.DataObject) -> None:
+    """Whatever is typed becomes a file that checks, or problems."""
+    keys, values = OPTIONS[form]
+    texts = [*keys, *values]
+    which = data.draw(st.integers(0, len(texts) - 1))
+    a, b = sorted(data.draw(st.tuples(*[st.integers(0, len(texts[which]))] * 2)))
+    texts[which] = texts[which][:a] + data.draw(st.text("{}[]:,'\"#&*-0x1.m \n", max_size=4)) + texts[which][b:]
+    problems, out = list[Problem](), ""
+    try:
+        found = [profiledraft.parsed(text, "") for text in texts]
+        if not all(isinstance(x, dict) for x in found):
+            return
+        more = {name: part for one in found[: len(keys)] for name, part in one.items()}
+        stated = {str(name): part for one in found[len(keys) :] for name, part in one.items()}
+        encoding = "binary" if form == "radio" else form
+        out = profiledraft.text(Draft("acme", "Acme", "X", "manual", encoding, more, stated))
+    except ConfigError as e:
+        problems = e.problems
+    assert bool(out) != bool(problems)

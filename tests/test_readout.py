@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.errors import ConfigError, FaultCode, Problem
 from gateway.profiles import Example, Profile
 from simulators import run
 from simulators.sensor import Sensor
+from simulators.serialsensors import ModbusLine, Speaker, Unit
 from tests import readme, servers
 
 FOLDER = Path(__file__).parent.parent / "device_profiles"
@@ -119,6 +121,25 @@ def test_a_sensor_of_the_configuration(sensor: Sensor, tmp_path: Path) -> None:
     assert read("--config", folder, "--sensor", "levle", expect=3).stderr.startswith(
         "edge.yaml has no sensor 'levle'. Did you mean 'level'?"
     )
+
+
+def test_over_a_serial_line() -> None:
+    """A sensor that speaks by itself on a line: its bytes, and what they mean."""
+    with closing(Speaker(b"R1234\r")) as line:
+        words = ["--profile", "maxbotix_mb7389", "--bus", "serial", "--set", f"port={line.port}"]
+        assert '  text: "R1234\\r"' in read(*words).stdout.splitlines()
+        told = json.loads(read(*words, "--json").stdout)
+    assert told["raw"] == {"text": "R1234\r"}
+    assert told["values"] == {"distance": {"value": 1.234, "unit": "m"}}
+
+
+def test_over_a_modbus_line() -> None:
+    """One of several sensors on a Modbus RTU line, by its unit id."""
+    with closing(ModbusLine({7: Unit(dict(GAUGE.examples[0].raw))})) as line:  # type: ignore[arg-type]
+        words = ["--profile", GAUGE.id, "--bus", "modbus_rtu", "--set", f"port={line.port}"]
+        words += ["--set", "baud=9600", "--set", "format=8N1", "--set", "timeout=300ms"]
+        assert "  water_level      1234   1.234 m" in read(*words, "--unit-id", 7).stdout.splitlines()
+        assert "no_answer" in read(*words, "--unit-id", 8, expect=4).stdout
 
 
 # --- what is said of wrong words

@@ -126,6 +126,8 @@ def _asked(draft: Draft) -> Draft:
         draft = replace(draft, more={**draft.more, "function": function})
     if draft.encoding in ("binary", "text") and "frame" not in draft.more:
         draft = _right(lambda: replace(draft, more={**draft.more, "frame": dict(_frame(draft.encoding))}), "frame")
+    if draft.encoding in ("registers", "binary", "text") and "asked" not in draft.more:
+        draft = _right(lambda: replace(draft, more={**draft.more, **dict(_line(draft.encoding))}), "asked")
     name = _ask("Its first value: water_level, distance, rain, …")
     while name:
         draft = _right(lambda d=draft, n=name: replace(d, values={**d.values, n: dict(_value(d.encoding, n))}))  # type: ignore[misc]
@@ -147,6 +149,17 @@ def _right(ask: Callable[[], Draft], under: str = "") -> Draft:
             return draft
         _tell(wrong)
         typer.echo("Once more:", err=True)
+
+
+def _line(encoding: str) -> Iterator[tuple[str, Any]]:
+    """How its serial line is set, and what it is sent."""
+    baud = _ask("Baud of its serial line (Enter: it is on a network)", "")
+    if not baud:
+        return
+    asked: Answer = {"baud": _number(baud), "format": _ask("Data bits, parity, stop bits", "8N1")}
+    if encoding != "registers" and (send := _ask("What it is sent before a reading, as R\\n (Enter: nothing)", "")):
+        asked["send"] = send.replace("\\r", "\r").replace("\\n", "\n")
+    yield "asked", asked
 
 
 def _frame(encoding: str) -> Iterator[tuple[str, Any]]:
