@@ -99,13 +99,15 @@ class Enrolling:
         """The broker is to refuse the device. Again, or where its lines were taken out by hand: what is left is done.
         Raises ConfigError, Unavailable."""
         with self._alone():
-            passwords, acl = self._text(self._at.passwords, "passwords"), self._text(self._at.acl, "acl")
+            passwords = self._text(self._at.passwords, "passwords")
             record = self._records().get((asked.tenant, asked.device))
             if record is None and asked.user not in brokerfiles.users(passwords):
                 raise Unavailable(f"{asked.user} is not enrolled; 'suimon device list' shows all{self._near(asked)}")
             self._put(self._at.passwords, passwords, brokerfiles.without_password(passwords, asked.user))
-            self._put(self._at.acl, acl, brokerfiles.withdrawn(acl, asked.tenant, asked.device))
-            told = self._reload()
+            told = self._reload()  # at once: nothing that may yet fail keeps the device in
+            acl = self._text(self._at.acl, "acl")
+            if self._put(self._at.acl, acl, brokerfiles.withdrawn(acl, asked.tenant, asked.device)):
+                told = self._reload()
             if record is not None and record.state == "revoked":
                 return Done(changed=False, told=told)
             self._note(Act.REVOKED, asked)
@@ -212,9 +214,11 @@ class Enrolling:
         except OSError as e:
             raise Unavailable(f"{path} cannot be read ({_reason(e)}). Run it with sudo") from e
 
-    def _put(self, path: Path, old: str, new: str) -> None:
+    def _put(self, path: Path, old: str, new: str) -> bool:
+        """Whether anything differed."""
         if new != old:
             self._write(path, new.encode("utf-8", "surrogateescape"))
+        return new != old
 
     def _write(self, path: Path, data: bytes, mode: int | None = None, new_mode: int | None = None) -> None:
         if new_mode is not None and not path.exists():
@@ -253,6 +257,8 @@ def _bundle_at(path: Path) -> Bundle | None:
 
 def _free(to: Path, asked: Asked) -> None:
     """A bundle may stand where one of this device stood that was replaced, or never came into force; nowhere else."""
+    if to.is_symlink():
+        raise Unavailable(f"{to} is a link. Name the file itself with --bundle")
     if not to.exists():
         return
     there = _bundle_at(to)

@@ -67,5 +67,5 @@ def gateway(folder: Path, bridge: str = BRIDGE, acl: str = ACL) -> Path:
     return folder
 
 
-def suimon(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(x) for x in arguments], catch_exceptions=False)
+def suimon(*arguments: object, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, [str(x) for x in arguments], env=env, catch_exceptions=False)

@@ -245,6 +245,37 @@ def test_a_bundle_overwrites_nothing_else(house: House) -> None:
     assert (house.bundle.read_text(), house.passwd) == ("a diary", enrolment.PASSWD)
 
 
+def test_a_bundle_follows_no_link(house: House) -> None:
+    """A link at the bundle's place, which somebody else may have laid there, is not written through."""
+    house.bundle.symlink_to(house.folder / "elsewhere")
+    with pytest.raises(Unavailable, match="is a link"):
+        add(house)
+    assert (house.passwd, (house.folder / "elsewhere").exists()) == (enrolment.PASSWD, False)
+
+
+def test_revoking_does_not_wait_for_the_acl(house: House) -> None:
+    """Where the ACL is gone the password is taken away all the same, and the command says what is left to do."""
+    add(house)
+    (house.folder / "broker/acl").rename(house.folder / "broker/away")
+    with pytest.raises(ConfigError, match=r"enrolment.acl: there is no file"):
+        revoke(house)
+    assert house.passwd == enrolment.PASSWD
+    (house.folder / "broker/away").rename(house.folder / "broker/acl")
+    revoke(house)
+    assert house.record
+    assert house.record.state == "revoked"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a file to give away")
+def test_under_sudo_the_bundle_is_who_typed_it(tmp_path: Path) -> None:
+    """The bundle belongs to the person behind sudo, who is also the one on record."""
+    folder, out = enrolment.gateway(tmp_path / "gateway"), tmp_path / "b"
+    sudo = {"SUDO_USER": "sato", "SUDO_UID": "12345", "SUDO_GID": "23456"}
+    assert suimon("device", "add", USER, "--bundle", out, "--config", folder, env=sudo).exit_code == 0
+    assert (out.stat().st_uid, out.stat().st_gid, out.stat().st_mode & 0o777) == (12345, 23456, 0o600)
+    assert b'"by":"sato"' in (folder / devicefile.DEVICES).read_bytes()
+
+
 # --- devices.jsonl
 
 

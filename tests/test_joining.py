@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,18 @@ def test_a_new_device_has_all_it_needs(tmp_path: Path) -> None:
     before = everything(tmp_path)
     assert join(taken, tmp_path).written == ()
     assert everything(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root joins for another user")
+def test_the_agents_group_reads_the_password(tmp_path: Path) -> None:
+    """Joined by root the password is the agent's group's to read, and nobody else's; again sets it right."""
+    group = grp.getgrgid(1)
+    for _ in range(2):
+        assert not joining.join(made(), tmp_path, NOW, replace=False, group=group.gr_name).private
+        found = (tmp_path / "mqtt.password").stat()
+        assert (found.st_mode & 0o777, found.st_gid) == (0o640, group.gr_gid)
+        (tmp_path / "mqtt.password").chmod(0o644)
+    assert join(made(), tmp_path).private
 
 
 def test_a_bundle_without_an_edge_yaml_tells_what_is_missing(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def replace(
         contents = _contents(asked, at, registry, edge, valid, folder)
         to = bundle or Path(f"{asked.device}.bundle")
         done = desk.replace(asked, contents, to)
+        _journal(folder, asked, "機器を交換 / device replaced")
     typer.echo(f"{asked.user} has new credentials; stations and series keep their names")
     _given(asked, to, done, at, "is let in, and the former one refused")
 
@@ -105,6 +106,8 @@ def revoke(
         desk, at, registry = _desk(folder)
         asked = _asked(name, by, why, registry, no_station=True)
         done = desk.revoke(asked)
+        if done.changed:
+            _journal(folder, asked, "機器の登録を抹消 / device revoked")
     typer.echo(f"{asked.user} is revoked" if done.changed else f"{asked.user} was revoked before")
     typer.echo(_reload(done, at, "is refused"))
     if asked.stations:
@@ -173,8 +176,32 @@ def _asked(name: str, by: str, why: str, registry: Registry, no_station: bool) -
             f"station, or say --no-station{did_you_mean(name, names)}"
         )
         raise ConfigError([Problem("stations.yaml", 1, 1, "stations", message)])
+    if not (by + why).isprintable():
+        raise typer.BadParameter("--by and --why hold control characters. Write them on one line")
     who = by or os.environ.get("SUDO_USER") or getpass.getuser()
     return Asked(tenant, device, who, SystemClock().now_ms(), why, stations)
+
+
+def _journal(folder: Path, asked: Asked, what: str) -> None:
+    """A row at each station, by the bridge that runs; the record in devices.jsonl stands in any case."""
+    from gateway import config
+    from gateway.bridge.recording import Add
+    from gateway.cli import asking
+    from gateway.cli.status import running
+    from gateway.journal import Manual
+
+    bridge, registry = config.load_bridge(folder)
+    if not running(bridge.store):
+        typer.echo("no bridge runs on this machine, so the journal has no row of it; devices.jsonl has", err=True)
+        return
+    text = f"{what}: {asked.user} ({asked.why})"
+    for station in asked.stations or ("",):
+        body = Add(kind=Manual.OTHER, text=text, by=asked.by, station=station, tenant=asked.tenant)
+        try:
+            asking.ask(bridge, registry, "journal.add", body)
+        except Unavailable as e:
+            typer.echo(f"the journal has no row of it ({e}); devices.jsonl has", err=True)
+            return
 
 
 def _served(registry: Registry, tenant: str, device: str) -> list[Station]:
@@ -250,6 +277,7 @@ def _tried(text: str, name: str, ca: str | None, folder: Path) -> dict[str, str]
 def _given(asked: Asked, to: Path, done: Done, at: settings.Enrolment, then: str) -> None:
     from gateway.cli import times
 
+    _hand_over(to)
     until = f"'edge join' takes it until {times.local(done.expires_ms)}" if done.expires_ms else "it never runs out"
     typer.echo(f"bundle: {to} (only you can read it; {until})")
     typer.echo(
@@ -257,6 +285,13 @@ def _given(asked: Asked, to: Path, done: Done, at: settings.Enrolment, then: str
     )
     typer.echo(_reload(done, at, then))
     typer.echo(f"on the device: suimon edge join {to.name} --config /etc/suimon")
+
+
+def _hand_over(to: Path) -> None:
+    """Under sudo the bundle belongs to who typed it, and has to carry it."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdecimal() and gid.isdecimal():
+        os.chown(to, int(uid), int(gid), follow_symlinks=False)
 
 
 def _reload(done: Done, at: settings.Enrolment, then: str) -> str:

@@ -255,6 +255,10 @@ def test_a_new_card_takes_the_place_and_the_series_goes_on(site: Site, tmp_path:
     row = next(d for d in listed["devices"] if d["device"] == "harbour-01")
     assert (row["state"], row["why"], row["replaced"], row["stations"]) == ("enrolled", "card broken", 1, ["harbour"])
     assert row["last_seen"]
+    sql = "SELECT station, body FROM journal WHERE kind = 'manual'"
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+        ((station, body),) = db.execute(sql).fetchall()
+    assert (station, "takamatsu/harbour-01 (card broken)" in body) == ("harbour", True)
     assert row["remarks"] == []
 
 
