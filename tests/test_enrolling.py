@@ -194,15 +194,16 @@ def test_an_interruption_leaves_no_half(
     house: House, act: Callable[..., object], before: Callable[..., object] | None, at: int
 ) -> None:
     """Cut at any write, password file and ACL hold the foreign lines and a whole line or none; whom the broker newly
-    lets in has its bundle; and the same command again ends as if it had never been cut."""
+    lets in has its bundle; nothing is on record that did not happen; the same command again ends as if never cut."""
     if before:
         before(house)
-    former = house.line
+    former, on_record = house.line, house.record
     with contextlib.suppress(Killed):
         act(house, Interrupted(at))
     assert house.passwd.startswith(enrolment.PASSWD)
     assert house.acl.startswith(enrolment.ACL)
     assert house.line in ("", former) or house.opens()
+    assert house.record == on_record or house.line != former  # what is on record has happened
     if act is add:
         with contextlib.suppress(Unavailable):  # it was cut behind its last write
             act(house)
