@@ -28,6 +28,7 @@ from gateway import (
     profilefile,
     recipientfile,
     settings,
+    sourcefile,
     stationfile,
     templatefile,
     yamlfile,
@@ -200,6 +201,7 @@ class _Reader:
             if found.bridge:
                 own = templatefile.read(found.path, found.bridge, found.problems)
                 found.bridge = replace(found.bridge, templates=own)
+                self._sources(document)
         if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
             found.bridge = peoplefile.people(document, found.path, found.bridge, found.registry, self._now_ms)
         if {EDGE, PROFILES} & self._names and not found.profiles:
@@ -212,6 +214,16 @@ class _Reader:
             found.problems += self._documents[name].problems
         found.problems.sort()
         return found
+
+    def _sources(self, document: Document) -> None:
+        """What devices of others send; their profiles are read where there are any."""
+        found = self._found
+        if not document.mapping(("sources",)) or found.registry is None or found.bridge is None:
+            return
+        found.profiles = found.profiles or load_profiles(found.path, found.problems)
+        sources = sourcefile.sources(document, found.profiles, found.registry)
+        sourcefile.overlapping(document, sources)
+        found.bridge = replace(found.bridge, sources=sources)
 
     def _readable(self, name: str) -> Document | None:
         if name not in self._documents:

@@ -40,6 +40,7 @@ class RejectCode(_Described):
     TIME_FUTURE = "time_future", "the time lies in the future"
     UNDATED = "undated", "the device's clock was never set and the sample cannot be dated"
     TIME_TAKEN = "time_taken", "two other samples already stand at this millisecond"
+    BAD_UPLINK = "bad_uplink", "the message of a device of others does not have the form of its codec"
     BAD_STATEMENT = "bad_statement", "the spool statement or birth cannot be read"
     UNSTORABLE = "unstorable", "the database refuses this message alone"
     UNWRITABLE = "unwritable", "InfluxDB refuses this point alone"

@@ -276,6 +276,7 @@ _REMEDIES: dict[RejectCode, Callable[[Letter, Registry], str]] = {
     RejectCode.TIME_FUTURE: _time_future,
     RejectCode.UNDATED: _undated,
     RejectCode.TIME_TAKEN: _time_taken,
+    RejectCode.BAD_UPLINK: _sender("not as the source's codec has it (bridge.yaml, sources)"),
     RejectCode.BAD_STATEMENT: _sender("not as the wire contract has it"),
     RejectCode.UNSTORABLE: lambda x, _: (
         "the database refused this message alone. A newer suimon may take it: update, replay, and show it to the makers"

@@ -72,7 +72,12 @@ def process(message: Message, tenant: str, device: str, j: Judgement) -> Process
     if not j.registry.knows_device(tenant, device):
         out.letters.append(letter(message, tenant, device, RejectCode.UNKNOWN_DEVICE, f"{tenant}/{device}"))
         return out
-    pack = wire.decode_pack(message.payload)
+    return judged(message, tenant, device, wire.decode_pack(message.payload), j)
+
+
+def judged(message: Message, tenant: str, device: str, pack: wire.Pack, j: Judgement) -> Processed:
+    """As `process`, of a pack that is read: check identity and clock, normalise, flag."""
+    out = Processed()
     out.span, out.span_log = pack.span, pack.span_log
     whole = {(s.log, s.seq) for s in pack.samples}
     broken = {(r.log, r.seq) for r in pack.rejects if r.log is not None and r.seq is not None} - whole
@@ -148,7 +153,7 @@ def _sample(
                 DeadLetter(tenant, device, message.topic, reason, detail, text, message.received_ms, *place)
             )
             bad.setdefault(key, reason)
-    if good:
+    if good or not sample.records:  # a radio's own affairs: counted by it, and nothing to keep
         out.stored.append(key)
     else:
         out.rejected.append((*key, bad.get(key, RejectCode.NOT_SENML)))

@@ -278,6 +278,7 @@ class Bridge(Row):
     heartbeat: Heartbeat | None = None
     cap: Any = None
     enrolment: Any = None
+    sources: Any = None
     simulation: bool = False
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from gateway.foreign import Source
 from gateway.people import People
 from gateway.templates import Language, Template
 
@@ -275,4 +276,5 @@ class Bridge:
     heartbeat: Heartbeat | None = None
     cap: Cap | None = None
     enrolment: Enrolment | None = None
+    sources: tuple[Source, ...] = ()  # of messages of devices that are not ours
     simulation: bool = False

@@ -20,7 +20,8 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
     {"model", "errors", "qualitylimits", "raingauge", "templates", "encodings"},
-    {"units", "ranges", "stations", "profiles", "senml", "wire", "brokerfiles", "codecs", "pipeline", "letters", "gaps"}
+    {"units", "ranges", "stations", "profiles", "senml", "wire", "brokerfiles", "codecs", "foreign", "pipeline"}
+    | {"letters", "gaps"}
     | {"qc", "quality"}
     | {"rain", "rainpast", "tide", "contacts"}
     | {
@@ -59,6 +60,7 @@ LAYERS = [
         "thresholdcsv",
         "thresholdedit",
         "capfile",
+        "sourcefile",
         "profilefile",
         "profileschema",
         "editorschema",
@@ -89,6 +91,7 @@ PURE_IN_BRIDGE = [
     f"gateway/bridge/{x}.py"
     for x in (
         *(
+            "abroad",
             "act",
             "acts",
             "alerts",

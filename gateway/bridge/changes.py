@@ -70,7 +70,9 @@ def between(old: settings.Bridge, old_registry: Registry, new: settings.Bridge, 
 
 def needing_restart(old: settings.Bridge, new: settings.Bridge) -> list[tuple[str, ...]]:
     """The settings that differ and are fixed while the bridge runs, as paths in bridge.yaml."""
-    return [path for name, path in FIXED.items() if getattr(old, name) != getattr(new, name)]
+    differ = [path for name, path in FIXED.items() if getattr(old, name) != getattr(new, name)]
+    topics = [{source.filter for source in bridge.sources} for bridge in (old, new)]
+    return [*differ, *([("sources",)] if topics[0] != topics[1] else [])]  # what is subscribed to
 
 
 def digest(bridge: settings.Bridge, registry: Registry) -> str:

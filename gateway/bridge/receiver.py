@@ -76,7 +76,7 @@ class Receiver:
             bridge.broker,
             f"{bridge.client_id}-live",
             persistent=True,
-            subscribe=[f"{root}/{kind}" for kind in LIVE_KINDS],
+            subscribe=[*(f"{root}/{kind}" for kind in LIVE_KINDS), *(source.filter for source in bridge.sources)],
             listen=[wire.BRIDGE_STATUS, wire.BRIDGE_WHO],
             inflight=200,
             on_up=self._up,

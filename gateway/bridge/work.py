@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway import births, journal, pipeline, rain, settings, wire
-from gateway.bridge import capping, changeover, inforce, notices, notify
+from gateway.bridge import abroad, capping, changeover, inforce, notices, notify
 from gateway.bridge.alerts import Alerts
 from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
@@ -250,11 +250,7 @@ class Work:
         self.messages += 1
         address = wire.parse_topic(message.topic)
         if address is None:
-            head = message.payload[: self.rules.bridge.max_payload]
-            cut = Message(message.topic, head, message.received_ms)
-            self.letters.append(pipeline.letter(cut, "", "", RejectCode.FOREIGN_TOPIC, message.topic[:200]))
-            self.counts["received"] += 1
-            self.counts["rejected"] += 1
+            abroad.take(self, message)
             return
         tenant, device, kind = address
         if kind in ("data", "backlog") or (kind == "spool" and not message.retained):
@@ -266,19 +262,24 @@ class Work:
         else:
             self._note(message, (tenant, device), kind)
 
-    def _data(self, message: Message, device: Device, live: bool) -> None:
-        ledger = self.ledger(device)
-        judgement = pipeline.Judgement(
+    def judgement(self, device: Device) -> pipeline.Judgement:
+        return pipeline.Judgement(
             self.rules.registry,
             self.rules.future_ms,
-            ledger.arrived,
+            self.ledger(device).arrived,
             self.previous,
             self.rules.bridge.max_payload,
             0 if self.rules.own_ms is None else self.rules.now_ms - self.rules.own_ms,
             self.agents.get(device, self.memory.agents.get(device, "")).startswith("0.1."),
             lambda *series: self.state(series).value,
         )
-        out = pipeline.process(message, *device, judgement)
+
+    def _data(self, message: Message, device: Device, live: bool) -> None:
+        self.settle(device, message, pipeline.process(message, *device, self.judgement(device)), live)
+
+    def settle(self, device: Device, message: Message, out: pipeline.Processed, live: bool) -> None:
+        """Enter what became of a message's samples."""
+        ledger = self.ledger(device)
         for log, seq in out.stored:
             ledger.log(log).settle(seq, STORED)
         for log, seq, code in out.rejected:

@@ -1,0 +1,118 @@
+"""Messages on topics that are not ours: those of a source become samples, any other is a dead letter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway import foreign, pipeline, settings
+from gateway.bridge.ledger import DeviceLedger
+from gateway.codecs import Unreadable
+from gateway.errors import RejectCode
+from gateway.foreign import Source
+from gateway.model import DeadLetter, Message
+from gateway.pipeline import Judgement, Processed
+from gateway.stations import Registry
+
+Device = tuple[str, str]  # tenant, device
+
+
+class Rules(Protocol):
+    """What such a message is judged by, as in `work.Rules`."""
+
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def bridge(self) -> settings.Bridge: ...
+
+
+class Hearing(Protocol):
+    def hear(self, tenant: str, device: str) -> None: ...
+
+
+class Batch(Protocol):
+    """What is needed of the `Work` that is written into."""
+
+    letters: list[DeadLetter]
+    counts: Counter[str]
+
+    @property
+    def rules(self) -> Rules: ...
+    @property
+    def alerts(self) -> Hearing: ...
+    def ledger(self, device: Device) -> DeviceLedger: ...
+    def judgement(self, device: Device) -> Judgement: ...
+    def settle(self, device: Device, message: Message, out: Processed, live: bool) -> None: ...
+    def previous(self, tenant: str, station: str, channel: str) -> int | None: ...
+
+
+class Heard:
+    """What was heard of a device before, for the numbers of its messages."""
+
+    def __init__(self, work: Batch, source: Source, device: str) -> None:
+        self._work, self._tenant = work, source.tenant
+        self._ledger: DeviceLedger = work.ledger((source.tenant, device))
+
+    def top(self, log: str) -> int:
+        entry = self._ledger.logs.get(log)
+        return entry.top if entry else 0
+
+    def logs_of(self, session: str) -> Sequence[str]:
+        return [log for log in self._ledger.logs if foreign.session_of(log) == session and log != foreign.ARRIVALS]
+
+    def newest_ms(self, station: str, channel: str) -> int | None:
+        return self._work.previous(self._tenant, station, channel)
+
+    def arrived(self, log: str, seq: int) -> bool:
+        return self._ledger.arrived(log, seq)
+
+
+def take(work: Batch, message: Message) -> None:
+    """Give the message its fate. Never raises for its content."""
+    found = foreign.found(work.rules.bridge.sources, message.topic)
+    if found is None:
+        _refuse(work, message, "", "", RejectCode.FOREIGN_TOPIC, message.topic[:200])
+        return
+    source, device, value = found
+    stations = work.rules.registry.devices.get((source.tenant, device or _device_of(work, source)), [])
+    device = device or (stations[0].device if stations else "")
+    station = source.station or (stations[0].id if stations else "")
+    if not any(s.id == station for s in stations):
+        _refuse(work, message, source.tenant, device, RejectCode.UNKNOWN_DEVICE, f"{source.tenant}/{device}"[:200])
+    elif len(message.payload) > work.rules.bridge.max_payload:
+        _refuse(work, message, source.tenant, device, RejectCode.TOO_LONG, f"{len(message.payload)} bytes")
+    else:
+        _take(work, message, source, device, value, station)
+
+
+def _device_of(work: Batch, source: Source) -> str:
+    """Of a topic without a device's name: that of the source's station."""
+    station = work.rules.registry.station(source.tenant, source.station)
+    return station.device if station else ""
+
+
+def _take(work: Batch, message: Message, source: Source, device: str, value: str, station: str) -> None:
+    heard = Heard(work, source, device)
+    try:
+        pack = foreign.samples(source, device, value, station, message.payload, heard)
+    except Unreadable as e:
+        _refuse(work, message, source.tenant, device, RejectCode.BAD_UPLINK, f"{source.codec}: {e}"[:200])
+        return
+    place = (source.tenant, device)
+    if not message.retained:
+        work.alerts.hear(*place)
+    elif any(sample.observed_ms is None for sample in pack.samples):
+        # What a broker kept is of an unknown age: a level of yesterday would be shown as one of now.
+        work.settle(place, message, Processed(received=len(pack.samples), duplicates=len(pack.samples)), live=False)
+        return
+    out = pipeline.judged(message, *place, pack, work.judgement(place))
+    work.settle(place, message, out, live=False)
+
+
+def _refuse(work: Batch, message: Message, tenant: str, device: str, code: RejectCode, detail: str) -> None:
+    head = message.payload[: work.rules.bridge.max_payload]
+    cut = Message(message.topic, head, message.received_ms)
+    work.letters.append(pipeline.letter(cut, tenant, device, code, detail))
+    work.counts["received"] += 1
+    work.counts["rejected"] += 1
