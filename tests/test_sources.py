@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from gateway import config, settings, sourcefile, yamlfile
 from gateway.bridge.work import Memory, Rules, Work
+from gateway.cli.main import app
 from gateway.errors import RejectCode
 from gateway.model import ClockState, Message
 from gateway.profiles import Profile
@@ -243,7 +245,7 @@ MISTAKES = [
     ("house", "values: {water_level", "values: {water_levle", "no station here has a channel 'water_levle'"),
     ("senml", '    values: {water_level: {name: "urn:dev:x:level"}}\n', "", "'values' is missing: codec"),
     ("json", "    time: at\n", "    time: at\n    values: {water_level: {}}\n", "codec plain has no use for 'values'"),
-    ("json", "    time: at\n", "    time: at\n    station: tonk\n", "'tonk' is not in stations.yaml. Did you mean 'tank"),
+    ("json", "    time: at\n", "    time: at\n    station: tonk\n", "'tonk' is not in stations.yaml. Did you"),
     ("json", "    time: at\n", "    time: at\n  other: {topic: 'loggers/{device}', codec: plain, tenant: takamatsu, "
      "profile: json_level}\n", "source 'logger' already takes loggers/+"),
 ]  # fmt: skip
@@ -260,3 +262,15 @@ def test_mistakes(
     (told,) = document.problems
     assert told.line > 2
     assert expected in told.message
+
+
+def test_a_message_is_tried_before_it_is_trusted(tmp_path: Path) -> None:
+    """`suimon source test` shows the readings of a message, or its code; scripts read the same as JSON."""
+    folder(tmp_path, SOURCES["radio"])
+    (tmp_path / "up.json").write_bytes(uplink(1, 1234, T0))
+    said = CliRunner().invoke(app, ["source", "test", UP, str(tmp_path / "up.json"), "-c", str(tmp_path)])
+    assert (said.exit_code, said.output.splitlines()[0]) == (0, "source radio, device a84041f0d1827e3c")
+    assert "kasuga/water_level: 4.766 m, 2026-09-21T14:13:20.000+00:00, flag 1" in said.output
+    (tmp_path / "up.json").write_text("{")
+    said = CliRunner().invoke(app, ["source", "test", UP, str(tmp_path / "up.json"), "-c", str(tmp_path), "--json"])
+    assert (said.exit_code, json.loads(said.output)["refused"][0]["code"]) == (1, "bad_uplink")

@@ -19,6 +19,7 @@ from gateway.cli.letters import letters_app
 from gateway.cli.profile import profile_app
 from gateway.cli.score import score
 from gateway.cli.sim import sim_app
+from gateway.cli.source import source_app
 from gateway.cli.station import station_app
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.add_typer(sim_app, name="sim")
 app.add_typer(device_app, name="device")
 app.add_typer(station_app, name="station")
 app.add_typer(profile_app, name="profile")
+app.add_typer(source_app, name="source")
 
 
 def _version(wanted: bool) -> None:
