@@ -59,6 +59,15 @@ class Http(Row):
     timeout: f.Duration = 5.0
 
 
+class Sdi12(Row):
+    type: Literal["sdi12"] = need("sdi12")
+    port: f.Text = need("/dev/ttyUSB0")
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] = 9600
+    format: f.SerialFormat = "8N1"
+    timeout: f.Duration = 1.0
+    longest: f.Duration = 25.0
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
 
@@ -69,6 +78,20 @@ def _modbus_rtu(row: Any) -> settings.Bus:
 
 def _serial(row: Any) -> settings.Bus:
     return settings.Serial(row.port, row.baud, row.format, row.timeout)
+
+
+def _sdi12(row: Any) -> settings.Bus:
+    return settings.Sdi12(row.port, row.baud, row.format, row.timeout, row.longest)
+
+
+def _measured(profile: Profile) -> str:
+    return "is asked over SDI-12. Use a bus of type sdi12" if profile.asked.measure else ""
+
+
+def _unmeasured(profile: Profile) -> str:
+    if profile.asked.measure:
+        return ""
+    return "does not say what it measures over SDI-12. Add for example 'asked: {measure: M}' to it"
 
 
 def _http(row: Any) -> settings.Bus:
@@ -110,6 +133,7 @@ class Kind:
     address: Callable[[str], str] = str
     example: str = ""  # of an address
     framed: bool = False  # what arrives is a stream, from which the profile's frame is cut
+    unfit: Callable[[Profile], str] = lambda _: ""  # what is wrong with such a profile on this bus
     shared: bool = True  # several sensors may be on one bus
     stated: Callable[[Profile], str] | None = None  # the address that the profile says, where the sensor has none
     # What stands in files beside the configuration, as settings of the bus; what is wrong with it are problems.
@@ -119,7 +143,10 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "modbus_tcp": Kind(ModbusTcp, _modbus_tcp, ("registers",), "unit_id"),
     "modbus_rtu": Kind(ModbusRtu, _modbus_rtu, ("registers",), "unit_id"),
-    "serial": Kind(Serial, _serial, ("binary", "text"), framed=True, shared=False),
+    "serial": Kind(Serial, _serial, ("binary", "text"), framed=True, shared=False, unfit=_measured),
+    "sdi12": Kind(
+        Sdi12, _sdi12, ("text",), "address", address=f.sdi12_address, example='"0"', framed=True, unfit=_unmeasured
+    ),
     "http": Kind(
         Http,
         _http,
@@ -163,8 +190,12 @@ def _bus(document: Document, path: Path, folder: FilePath) -> tuple[str, setting
 
 def carriers(profile: Profile) -> list[str]:
     """The types of bus that such a sensor can stand on."""
+    return [name for name, kind in KINDS.items() if _carries(kind, profile)]
+
+
+def _carries(kind: Kind, profile: Profile) -> bool:
     ends = profile.frame is not None and profile.frame.ends
-    return [name for name, kind in KINDS.items() if profile.encoding in kind.encodings and (ends or not kind.framed)]
+    return profile.encoding in kind.encodings and (ends or not kind.framed) and not kind.unfit(profile)
 
 
 def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile: Profile) -> str:
@@ -178,6 +209,8 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
     elif kind.framed and not (profile.frame and profile.frame.ends):
         message = f"{profile.id} does not say where a frame ends, and a bus of type {type_} is a stream of bytes"
         document.add((*path, "profile"), message + ". Add a length or an end to the profile's frame")
+    elif unfit := kind.unfit(profile):
+        document.add((*path, "profile"), f"{profile.id} {unfit}")
     given: Mapping[str, Any] = {"unit_id": row.unit_id, "address": row.address}
     for key, value in given.items():
         if value is not None and key != kind.addressed:
@@ -186,6 +219,8 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
     if kind.addressed != "address":
         return ""
     if row.address is None:
+        if "address" in document.mapping(path):  # and was told
+            return ""
         if kind.stated is not None and kind.stated(profile):
             return ""
         document.add(path, f"'address' is missing. Add for example 'address: {kind.example}'", at_key=True)

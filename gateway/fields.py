@@ -287,6 +287,22 @@ def header(value: Any) -> str:
     return word
 
 
+def _measurement(value: Any) -> str:
+    word = text(value)
+    if not re.fullmatch(r"(M|MC|C|CC)[1-9]?|(R|RC)[0-9]", word):
+        raise ValueError(
+            f"{show(word)} is no measurement of SDI-12. Write M, C, M1 or R0, with a CRC MC, CC, MC1 or RC0"
+        )
+    return word
+
+
+def sdi12_address(value: Any) -> str:
+    word = text(value)
+    if not re.fullmatch(r"[0-9a-zA-Z]", word):
+        raise ValueError(f"{show(word)} is no address of SDI-12. Write one of 0-9, a-z, A-Z")
+    return word
+
+
 def hexadecimal(value: Any) -> bytes:
     """'FF 07 A1' -> three bytes."""
     word = text(value)
@@ -382,6 +398,9 @@ Checksum = Annotated[
 Line = Annotated[str, PlainValidator(line), _form(type="string")]
 SerialFormat = Annotated[str, PlainValidator(_serial_format), _form(type="string", pattern="^[5-8][NEO][12]$")]
 UrlPath = Annotated[str, PlainValidator(url_path), _form(type="string", pattern="^/")]
+Measurement = Annotated[
+    str, PlainValidator(_measurement), _form(type="string", pattern="^((M|MC|C|CC)[1-9]?|(R|RC)[0-9])$")
+]
 Header = Annotated[str, PlainValidator(header)]
 Hex = Annotated[bytes, PlainValidator(hexadecimal), _form(type="string", pattern=r"^([0-9A-Fa-f]{2}\s*)*$")]
 JsonPath = Annotated[tuple[str | int, ...], PlainValidator(_json_path), _form(type=["string", "integer"])]

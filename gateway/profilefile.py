@@ -81,7 +81,8 @@ def _asked(document: Document, row: profileschema.Asked | None) -> Asked:
         return Asked()
     if row.send is not None and row.send_hex is not None:
         document.add(("asked", "send_hex"), "'send' already says what is sent. Keep one of them", at_key=True)
-    return Asked(row.baud, row.format, (row.send or "").encode() or row.send_hex or b"", row.path or "")
+    send = (row.send or "").encode() or row.send_hex or b""
+    return Asked(row.baud, row.format, send, row.path or "", row.measure or "")
 
 
 def _listed(document: Document, key: str) -> Iterator[int]:

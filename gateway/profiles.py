@@ -157,12 +157,14 @@ class Sampled:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """How a model is asked. On a serial line: at `baud` in `format` (data bits, parity, stop bits); it is sent `send`
-    before each reading, or speaks by itself where that is empty. Over HTTP: for `path`."""
+    before each reading, or speaks by itself where that is empty. Over HTTP: for `path`. Over SDI-12: by the
+    command `measure`."""
 
     baud: int = 9600
     format: str = "8N1"
     send: bytes = b""
     path: str = ""
+    measure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

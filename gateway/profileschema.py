@@ -23,6 +23,7 @@ class Asked(Row):
     format: f.SerialFormat = may("Data bits, parity and stop bits: 8N1, 7E1", "8N1")
     send: f.Line | None = may("Sent before each reading; one that is sent nothing speaks by itself")
     send_hex: f.Hex | None = may("The same in hexadecimal: '01 04'")
+    measure: f.Measurement | None = may("By which command an SDI-12 sensor measures: M, or MC with a CRC")
     path: f.UrlPath | None = may("What an HTTP device is asked for: /api/level")
 
 

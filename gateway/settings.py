@@ -75,7 +75,19 @@ class Http:
     timeout_s: float = 5.0
 
 
-Bus = ModbusTcp | ModbusRtu | Serial | Http
+@dataclass(frozen=True, slots=True)
+class Sdi12:
+    """A bus of type `sdi12`: an adapter at a serial port, set to `baud` and `format`; `timeout_s` is how long an
+    answer may take, `longest_s` a measurement."""
+
+    port: str
+    baud: int = 9600
+    format: str = "8N1"
+    timeout_s: float = 1.0
+    longest_s: float = 25.0
+
+
+Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Unit:
     asked: list[tuple[int, int]] = field(default_factory=list)  # (address, count) of each question
 
 
-class _Line:
+class Line:
     """A pseudo-terminal and the thread that serves it, from construction until `close`."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class _Line:
         timer.start()
 
 
-class Speaker(_Line):
+class Speaker(Line):
     """A line with one sensor. `says` is what it sends every `every_s` by itself; `answers` what it sends for each
     question. Both may be changed at any time: to nothing, half a frame, noise, or another value."""
 
@@ -94,7 +94,7 @@ class Speaker(_Line):
                 self._after(self.late_s, self.answers[question]) if self.late_s else self._put(self.answers[question])
 
 
-class ModbusLine(_Line):
+class ModbusLine(Line):
     """A line with sensors that share it."""
 
     def __init__(self, units: dict[int, Unit]) -> None:

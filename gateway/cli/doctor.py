@@ -119,7 +119,7 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
     yield from look.disk(edge.spool.path, edge.spool.max_bytes)
     yield look.database("spool", edge.spool.path, spoolfile.VERSION)
     for name, bus in edge.buses.items():
-        if isinstance(bus, settings.ModbusRtu | settings.Serial):
+        if isinstance(bus, settings.ModbusRtu | settings.Serial | settings.Sdi12):
             yield look.port(f"bus {name}", bus.port)
         else:
             remedy = "Is the sensor powered, its address right, the cable whole?"

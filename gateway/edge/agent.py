@@ -42,6 +42,7 @@ BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.ModbusRtu: ("modbus_rtu", "ModbusRtu"),
     settings.Serial: ("serial", "Serial"),
     settings.Http: ("http", "Http"),
+    settings.Sdi12: ("sdi12", "Sdi12"),
 }
 
 

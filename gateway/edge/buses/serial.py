@@ -7,19 +7,16 @@ end.
 
 from __future__ import annotations
 
-import termios
 import time
 
 import serial
 
 from gateway import settings
+from gateway.edge import serialport
 from gateway.encodings import frames
 from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode
 from gateway.profiles import Profile
-
-TURN_S = 0.05  # of waiting for bytes, so that the deadline is kept
-_BROKEN = (serial.SerialException, OSError, termios.error, ValueError)
 
 
 class Serial:
@@ -43,30 +40,21 @@ class Serial:
             if profile.asked.send:
                 line.write(profile.asked.send)
             return self._frame(line, profile.frame, listening=not profile.asked.send)
-        except _BROKEN:
+        except serialport.BROKEN:
             self.close()
             return FaultCode.BUS_ERROR
 
     def _opened(self, profile: Profile) -> serial.Serial:
         if self._line is None:
-            format_ = self._bus.format or profile.asked.format
-            self._line = serial.Serial(
-                self._bus.port,
-                self._bus.baud or profile.asked.baud,
-                bytesize=int(format_[0]),
-                parity=format_[1],
-                stopbits=int(format_[2]),
-                timeout=TURN_S,
-                write_timeout=self._bus.timeout_s,
-                exclusive=True,
-            )
+            baud, format_ = self._bus.baud or profile.asked.baud, self._bus.format or profile.asked.format
+            self._line = serialport.opened(self._bus.port, baud, format_, self._bus.timeout_s)
         return self._line
 
     def _frame(self, line: serial.Serial, frame: Frame, listening: bool) -> bytes | FaultCode:
         deadline = time.monotonic() + self._bus.timeout_s
         buffer, heard, rest = b"", False, listening and not frame.start and bool(frame.end)
         while time.monotonic() < deadline:
-            arrived = line.read(max(1, min(line.in_waiting, frames.MAX_LENGTH)))
+            arrived = serialport.arrived(line)
             heard = heard or bool(arrived)
             buffer += arrived
             if rest:
@@ -82,7 +70,4 @@ class Serial:
     def close(self) -> None:
         line, self._line = self._line, None
         if line is not None:
-            try:
-                line.close()
-            except _BROKEN:
-                return
+            serialport.close(line)
