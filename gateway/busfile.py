@@ -68,6 +68,11 @@ class Sdi12(Row):
     longest: f.Duration = 25.0
 
 
+class Mqtt(schema.Broker):
+    type: Literal["mqtt"] = need("mqtt")
+    timeout: f.Duration = 10.0
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
 
@@ -92,6 +97,14 @@ def _unmeasured(profile: Profile) -> str:
     if profile.asked.measure:
         return ""
     return "does not say what it measures over SDI-12. Add for example 'asked: {measure: M}' to it"
+
+
+def _mqtt(row: Any) -> settings.Bus:
+    return settings.Mqtt(settings.Broker(row.host), row.timeout)
+
+
+def _mqtt_files(document: Document, path: Path, row: Any, folder: FilePath) -> dict[str, Any]:
+    return {"broker": serverfile.broker(document, path, row, folder)}
 
 
 def _http(row: Any) -> settings.Bus:
@@ -146,6 +159,15 @@ KINDS: dict[str, Kind] = {
     "serial": Kind(Serial, _serial, ("binary", "text"), framed=True, shared=False, unfit=_measured),
     "sdi12": Kind(
         Sdi12, _sdi12, ("text",), "address", address=f.sdi12_address, example='"0"', framed=True, unfit=_unmeasured
+    ),
+    "mqtt": Kind(
+        Mqtt,
+        _mqtt,
+        ("json", "text", "binary"),
+        "address",
+        address=f.topic,
+        example="tele/level/SENSOR",
+        files=_mqtt_files,
     ),
     "http": Kind(
         Http,

@@ -296,6 +296,16 @@ def _measurement(value: Any) -> str:
     return word
 
 
+def topic(value: Any) -> str:
+    """One topic of MQTT, to which one sensor publishes."""
+    word = text(value)
+    if "+" in word or "#" in word:
+        raise ValueError(f"{show(word)} names several topics, and a sensor has one. Write it without '+' and '#'")
+    if len(word.encode()) > 1024:
+        raise ValueError(f"{show(word)} is longer than a topic may be here: 1024 bytes")
+    return word
+
+
 def sdi12_address(value: Any) -> str:
     word = text(value)
     if not re.fullmatch(r"[0-9a-zA-Z]", word):

@@ -111,6 +111,13 @@ class Session:
         self._client.connect_async(self._broker.host, self._broker.port, self._broker.keepalive_s)
         self._client.loop_start()
 
+    def listen_to(self, topic: str) -> None:
+        """Subscribe at QoS 0, now and at every connection. All subscriptions are said again, in their order: so each
+        answer of the broker belongs to the first of them. What it then repeats is marked as retained."""
+        self._subscribe.append((topic, 0))
+        if self.connected.is_set():
+            self._client.subscribe(list(self._subscribe))
+
     def stop(self, farewell: tuple[str, bytes] | None = None, timeout_s: float = 3.0) -> None:
         """Publish a last retained word (the will is not sent on a clean end), then disconnect."""
         if farewell is not None and self.connected.is_set():
@@ -177,7 +184,7 @@ class Session:
             client.drop_out_messages()  # before anybody may publish, and before the library resends
         self.connected.set()
         if self._subscribe:
-            client.subscribe(self._subscribe)
+            client.subscribe(list(self._subscribe))
         else:
             self.subscribed.set()
         if self._on_up:

@@ -87,7 +87,16 @@ class Sdi12:
     longest_s: float = 25.0
 
 
-Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """A bus of type `mqtt`: a broker to which sensors publish. `timeout_s` is how long the first reading of a sensor
+    waits for it to say something."""
+
+    broker: Broker
+    timeout_s: float = 10.0
+
+
+Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,6 +121,10 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
     for name, bus in edge.buses.items():
         if isinstance(bus, settings.ModbusRtu | settings.Serial | settings.Sdi12):
             yield look.port(f"bus {name}", bus.port)
+        elif isinstance(bus, settings.Mqtt):
+            topics = [sensor.address for sensor in edge.sensors if sensor.bus == name]
+            for finding in _broker(bus.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=False):
+                yield replace(finding, name=f"bus {name}")
         else:
             remedy = "Is the sensor powered, its address right, the cable whole?"
             yield look.reach(f"bus {name}", bus.host, bus.port, remedy)

@@ -43,6 +43,7 @@ BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.Serial: ("serial", "Serial"),
     settings.Http: ("http", "Http"),
     settings.Sdi12: ("sdi12", "Sdi12"),
+    settings.Mqtt: ("mqtt", "Mqtt"),
 }
 
 
