@@ -89,6 +89,7 @@ class Sdi12Line(Line):
         if found is None or probe is None:
             return
         probe.asked.append(command.decode())
+        body: bytes | None
         if found[1]:
             body = self._start(probe, found[2].decode(), found[3].decode())
         else:
