@@ -1,0 +1,81 @@
+"""An agent with a bus of every kind that needs no hardware: what is wrong with one is no other's affair."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gateway import config, settings
+from gateway.clock import SystemClock
+from gateway.edge.agent import Agent
+from gateway.errors import FaultCode
+from gateway.model import Reading
+from gateway.profiles import Asked
+from simulators.gpsreceiver import Fix, Receiver
+from simulators.httpdevice import HttpDevice
+from simulators.sdi12line import Probe, Sdi12Line
+from tests.servers import free_port
+from tests.test_agent import held
+from tests.transport import FakeTransport
+from tests.world import DEVICE, STATION, TENANT
+
+FOUND = config.load_profiles(Path("/nonexistent"), [])
+PROFILES = FOUND | {"json_level": replace(FOUND["json_level"], asked=Asked(path="/level"))}
+
+
+def _sensor(name: str, profile: str, address: str = "", **channels: str) -> settings.Sensor:
+    return settings.Sensor(name, STATION, name, profile, 0.1, channels=channels, address=address)
+
+
+def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
+    """A device that swallows requests, a line without its sensor, a broker and a logger that are away: a receiver
+    beside them is sampled on, and each of the others says its fault."""
+    receiver = Receiver(Fix(34.3, 134.0, 1.0))
+    logger, line = HttpDevice({"/level": b"{}"}), Sdi12Line({"0": Probe({}, broken="no_answer")})
+    logger.broken = "no_answer"
+    buses: dict[str, settings.Bus] = {
+        "gps": settings.Serial(receiver.port),
+        "logger": settings.Http("127.0.0.1", logger.port, timeout_s=0.5),
+        "away": settings.Http("127.0.0.1", free_port(), timeout_s=0.5),
+        "radar": settings.Sdi12(line.port, timeout_s=0.1),
+        "well": settings.Mqtt(settings.Broker("127.0.0.1", free_port()), 0.5),
+        "mast": settings.ModbusTcp("127.0.0.1", free_port(), 0.5),
+        "unplugged": settings.ModbusRtu(str(tmp_path / "ttyUSB0"), 9600, "8N1"),
+    }
+    sensors = (
+        _sensor("gps", "gps_nmea", latitude="latitude"),
+        _sensor("logger", "json_level", water_level="logger"),
+        _sensor("away", "json_level", water_level="away"),
+        _sensor("radar", "campbell_cs476", "0", distance="radar"),
+        _sensor("well", "json_level", "tele/well", water_level="well"),
+        _sensor("mast", "sim_river_gauge", water_level="mast"),
+        _sensor("unplugged", "sim_river_gauge", water_level="unplugged"),
+    )
+    edge = settings.Edge(TENANT, DEVICE, settings.Broker(), settings.Spool(tmp_path / "spool.db", 0.05), buses, sensors)
+    reads: Counter[str] = Counter()
+
+    def mark(point: str) -> None:
+        reads[point] += 1
+        if reads["spooled"] >= 80:
+            agent.stop()
+
+    agent = Agent(edge, PROFILES, SystemClock(), mark, connect=FakeTransport)
+    try:
+        agent.run()
+    finally:
+        for simulated in (receiver, logger, line):
+            simulated.close()
+    said: Sequence[Reading] = [r for sample in held(tmp_path) for r in sample.readings]
+    assert {r.channel: r.fault for r in said} == {
+        "latitude": None,
+        "logger": FaultCode.NO_ANSWER,
+        "away": FaultCode.BUS_ERROR,
+        "radar": FaultCode.NO_ANSWER,
+        "well": FaultCode.BUS_ERROR,
+        "mast": FaultCode.BUS_ERROR,
+        "unplugged": FaultCode.BUS_ERROR,
+    }
+    counts = Counter(r.channel for r in said)
+    assert counts["latitude"] > counts["radar"]  # nobody waited for the slow ones
