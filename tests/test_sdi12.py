@@ -86,9 +86,11 @@ def test_sensors_share_a_line() -> None:
         ]
 
 
-def test_the_service_request_ends_the_wait() -> None:
-    """A sensor that is ready before its time is fetched then: the measurement is not aborted by an early command."""
-    probe = Probe({"": VALUES}, announced_s=60, ready_s=0.2)
+@pytest.mark.parametrize("ready_s", [0.0, 0.2])
+def test_the_service_request_ends_the_wait(ready_s: float) -> None:
+    """A sensor that is ready before its time is fetched then, also where its request comes right behind its answer; the
+    measurement is not aborted by an early command."""
+    probe = Probe({"": VALUES}, announced_s=60, ready_s=ready_s)
     with on(Sdi12Line({"0": probe}), longest_s=60.0) as bus:
         assert read(bus) == b"0+100.050+25.000+0\r\n"
 

@@ -40,14 +40,13 @@ def arrived(line: serial.Serial) -> bytes:
 
 def lines(line: serial.Serial, end: bytes, longest: int, deadline: float) -> Iterator[bytes | None]:
     """Each line until the deadline, without its end, of one that is too long the rest; then None if bytes are left that
-    are no line."""
+    are no line. Byte by byte: what stands behind a line stays in the port for whoever reads next."""
     buffer = b""
     while time.monotonic() < deadline:
-        buffer += arrived(line)
-        while end in buffer:
-            found, _, buffer = buffer.partition(end)
-            yield found
-        buffer = buffer[-longest:]
+        buffer = (buffer + line.read(1))[-longest:]
+        if buffer.endswith(end):
+            yield buffer[: -len(end)]
+            buffer = b""
     if buffer:
         yield None
 
