@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -79,3 +82,32 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
     }
     counts = Counter(r.channel for r in said)
     assert counts["latitude"] > counts["radar"]  # nobody waited for the slow ones
+
+
+def test_the_doctor_looks_at_each_bus(tmp_path: Path) -> None:
+    """Whether the device or broker answers, whether the port is there, each by the name of its bus."""
+    logger, line = HttpDevice({}), Sdi12Line({})
+    profile = "accept_unverified: true, interval: 60s, station: a"
+    (tmp_path / "edge.yaml").write_text(
+        "version: 1\ntenant: takamatsu\ndevice: kasuga-01\n"
+        f"broker: {{host: 127.0.0.1, port: {free_port()}}}\n"
+        "spool: {path: spool.db}\n"
+        "buses:\n"
+        f"  logger: {{type: http, host: 127.0.0.1, port: {logger.port}}}\n"
+        f"  line: {{type: sdi12, port: {line.port}}}\n"
+        f"  gone: {{type: sdi12, port: {tmp_path}/ttyUSB0}}\n"
+        f"  local: {{type: mqtt, host: 127.0.0.1, port: {free_port()}}}\n"
+        "sensors:\n"
+        f"  a: {{bus: logger, profile: json_level, address: /level, channels: {{water_level: a}}, {profile}}}\n"
+        f'  b: {{bus: line, profile: campbell_cs476, address: "0", channels: {{distance: b}}, {profile}}}\n'
+        f'  c: {{bus: gone, profile: campbell_cs476, address: "0", channels: {{distance: c}}, {profile}}}\n'
+        f"  d: {{bus: local, profile: json_level, address: tele/d, channels: {{water_level: d}}, {profile}}}\n"
+    )
+    try:
+        command = [sys.executable, "-m", "gateway", "doctor", "--config", str(tmp_path), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    finally:
+        logger.close()
+        line.close()
+    found = {f["name"]: f["state"] for f in json.loads(done.stdout)["findings"] if f["name"].startswith("bus ")}
+    assert found == {"bus logger": "ok", "bus line": "ok", "bus gone": "fail", "bus local": "fail"}, done.stdout
