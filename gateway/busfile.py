@@ -93,6 +93,13 @@ def _measured(profile: Profile) -> str:
     return "is asked over SDI-12. Use a bus of type sdi12" if profile.asked.measure else ""
 
 
+def _of_a_radio(profile: Profile) -> str:
+    """A payload without an end of its own comes through a radio's server, which the bridge hears."""
+    if profile.encoding == "binary" and profile.frame is not None and not profile.frame.ends:
+        return "is the payload of a radio, which the bridge decodes"
+    return _measured(profile)
+
+
 def _unmeasured(profile: Profile) -> str:
     if profile.asked.measure:
         return ""
@@ -168,6 +175,7 @@ KINDS: dict[str, Kind] = {
         address=f.topic,
         example="tele/level/SENSOR",
         files=_mqtt_files,
+        unfit=_of_a_radio,
     ),
     "http": Kind(
         Http,

@@ -121,8 +121,10 @@ def _no_bus(profile: Profile) -> str:
 
 
 def _asked(profile: Profile) -> str:
-    """How its serial line is set, and what it is sent."""
+    """How its serial line is set, and what it is sent; or by which command or path."""
     asked = profile.asked
+    if asked.measure or asked.path:
+        return f"by {asked.measure}" if asked.measure else f"for {asked.path}"
     sent = f", sent {_bytes(profile, asked.send)} before each reading" if asked.send else ""
     alone = ", speaks by itself" if not asked.send and profile.encoding in ("text", "binary") else ""
     return f"{asked.baud} baud {asked.format}{sent or alone}" if _LINES & {*busfile.carriers(profile)} else ""

@@ -222,3 +222,10 @@ def test_the_broker_of_a_bus_is_written_like_the_agents(tmp_path: Path) -> None:
     assert isinstance(bus, settings.Mqtt)
     assert (bus.broker.port, bus.broker.username, bus.broker.password) == (8883, "me", "open sesame")
     assert "sesame" not in repr(bus)
+
+
+def test_which_profiles_a_broker_carries() -> None:
+    """Texts and JSON, but neither a line of SDI-12 nor the payload of a radio, which has a server of its own."""
+    carried = {name for name, profile in PROFILES.items() if "mqtt" in busfile.carriers(profile)}
+    assert {"json_level", "hydreon_rg15"} <= carried
+    assert not {"campbell_cs476", "decentlab_dl_mbx", "milesight_em400_udl", "keller_30x"} & carried
