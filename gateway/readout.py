@@ -5,6 +5,7 @@ and the same as an example that can be put into the profile. Pure.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from gateway import profilefacts, profiles, units
 from gateway.errors import FaultCode
 from gateway.profiles import Decoded, Profile, Raw
+
+_BREAK = re.compile(r"[ \t]*[\r\n\t]+[ \t\r\n]*")  # between the parts of a JSON text, where it means nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,13 @@ def example(found: Readout, name: str, place: str = "", stated: str = "") -> str
 
 
 def raw_form(profile: Profile, raw: Raw) -> dict[str, Any]:
-    """As an example of this encoding states it; beside a line that holds more than ASCII also its bytes."""
+    """As an example of this encoding states it, a JSON text on one line; beside a line that holds more than ASCII also
+    its bytes."""
     if isinstance(raw, bytes):
         if profile.encoding == "binary":
             return {"hex": raw.hex(" ").upper()}
-        said = {"json" if profile.encoding == "json" else "text": raw.decode("ascii", "replace")}
+        line = raw.decode("ascii", "replace")
+        said = {"json": _BREAK.sub(" ", line).strip()} if profile.encoding == "json" else {"text": line}
         return said if raw.isascii() else said | {"hex": raw.hex(" ").upper()}
     if profile.encoding == "registers":
         return {"registers": _blocks({int(address): int(word) for address, word in raw.items()})}

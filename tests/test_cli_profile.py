@@ -97,6 +97,12 @@ def test_what_differs_by_how_much(own: Path) -> None:
     assert told["failures"][0]["line"] == 15
 
 
+def test_a_model_is_tested_by_its_name(own: Path) -> None:
+    """As `show` takes a name or a file."""
+    told = json.loads(suimon("test", "keller_30x", own / "acme.yaml", "--json").stdout)
+    assert (told["profiles"], told["examples"]) == (2, len(ALL["keller_30x"].examples) + 8)
+
+
 def test_own_profiles_are_tested_too(own: Path) -> None:
     """Those of the folder stand beside those that come with Suimon."""
     assert json.loads(suimon("test", "--json", "--config", own.parent).stdout)["profiles"] == len(ALL) + 1

@@ -199,3 +199,10 @@ def test_a_line_beyond_ascii_is_shown_as_bytes_too() -> None:
     found = readout.readout(ALL["maxbotix_mb7389"], b"R\xff\x00\r")
     assert any(line.startswith("  hex: 52 FF 00 0D") for line in readout.lines(found))
     assert not readout.is_example(found)
+
+
+def test_a_json_text_of_many_lines_becomes_an_example_of_one() -> None:
+    """A pretty-printed answer can be put into the profile as it is printed here."""
+    found = readout.readout(ALL["json_level"], b'{\n  "n": 17,\r\n\t"level": {"value": 123.4}\n}\n')
+    assert found.values["water_level"] == 1.234
+    assert readout.raw_form(found.profile, found.raw) == {"json": '{ "n": 17, "level": {"value": 123.4} }'}  # type: ignore[arg-type]

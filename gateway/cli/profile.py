@@ -51,11 +51,15 @@ def check(files: Files = None, as_json: Json = False) -> None:
 
 @profile_app.command("test")
 def run_examples(files: Files = None, as_json: Json = False, folder: Path = ConfigOption) -> None:
-    """Run the examples of profiles, and say what differs by how much. Without files: of every model that is known."""
+    """Run the examples of profiles (files, folders, names of models), and say what differs by how much. Without any:
+    of every model that is known."""
     from gateway import config, examplefile, profilefile, yamlfile
 
     known = config.profile_files(folder)
-    where = [(x, str(x)) for x in _files(files)] if files else list(known.values())
+    named = [known.get(str(x)) for x in files or ()]
+    others = [x for x, found in zip(files or (), named, strict=True) if found is None]
+    where = [x for x in named if x] + [(x, str(x)) for x in (_files(others) if others else ())]
+    where = where if files else list(known.values())
     problems: list[Problem] = []
     failures: list[tuple[Profile, Problem]] = []
     failed: set[tuple[str, str]] = set()
