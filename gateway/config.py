@@ -64,9 +64,10 @@ def load_stations(folder: Path) -> Registry:
     return registry
 
 
-def load_edge(folder: Path) -> tuple[settings.Edge, dict[str, Profile]]:
-    """edge.yaml and every profile; stations.yaml too where it is in the folder. Raises ConfigError."""
-    found = _load(folder, EDGE)
+def load_edge(folder: Path, over: Path | None = None) -> tuple[settings.Edge, dict[str, Profile]]:
+    """edge.yaml and every profile; stations.yaml too where it is in the folder. What is in `over` stands over the same
+    name here, its paths and secrets are those of `folder`. Raises ConfigError."""
+    found = _load(folder, EDGE, over)
     assert found.edge is not None
     return found.edge, found.profiles
 
@@ -114,11 +115,11 @@ def load_levels(name: str) -> LevelTable:
     return level_tables()[name]
 
 
-def load_profiles(folder: Path, problems: list[Problem]) -> dict[str, Profile]:
+def load_profiles(folder: Path, problems: list[Problem], over: Path | None = None) -> dict[str, Profile]:
     """Every profile in order, by id: those that come with Suimon, and over them those of the folder. The examples of
     each are executed; what is wrong is added to `problems`."""
     found: dict[str, Profile] = {}
-    for stem, (file, name) in profile_files(folder).items():
+    for stem, (file, name) in profile_files(folder, over).items():
         document = yamlfile.read(file, name)
         profile = profilefile.profile(document, stem) if document.readable else None
         problems += document.problems
@@ -131,36 +132,37 @@ def load_profiles(folder: Path, problems: list[Problem]) -> dict[str, Profile]:
     return found
 
 
-def profile_files(folder: Path) -> dict[str, tuple[Path, str]]:
+def profile_files(folder: Path, over: Path | None = None) -> dict[str, tuple[Path, str]]:
     """(file, its name in problems) of each profile by the name without .yaml; the folder's stand over the bundled."""
     package = Path(__file__).parent
     bundled = package / "_device_profiles"
     if not bundled.is_dir():
         bundled = package.parent / PROFILES
-    own = folder / PROFILES
     files = {file.stem: (file, str(file)) for file in sorted(bundled.glob("*.yaml"))}
-    return files | {file.stem: (file, f"{PROFILES}/{file.name}") for file in sorted(own.glob("*.yaml"))}
+    for own in (x / PROFILES for x in (folder, over) if x is not None):
+        files |= {file.stem: (file, f"{PROFILES}/{file.name}") for file in sorted(own.glob("*.yaml"))}
+    return files
 
 
 # --- reading a folder
 
 
-def _load(folder: Path, wanted: str) -> Folder:
+def _load(folder: Path, wanted: str, over: Path | None = None) -> Folder:
     """What a process needs, or ConfigError with every problem of it."""
     also = {STATIONS: set(), BRIDGE: {STATIONS}, EDGE: {PROFILES}}[wanted]
     if wanted == EDGE and (folder / STATIONS).exists():
         also.add(STATIONS)
     if wanted == BRIDGE and (folder / PEOPLE).exists():
         also.add(PEOPLE)
-    found = _read(folder, {wanted} | also)
+    found = _read(folder, {wanted} | also, over=over)
     if found.problems:
         raise ConfigError(found.problems)
     return found
 
 
-def _read(folder: Path, names: set[str], now_ms: int | None = None) -> Folder:
+def _read(folder: Path, names: set[str], now_ms: int | None = None, over: Path | None = None) -> Folder:
     with _collector_paused():
-        return _Reader(folder, names, now_ms).read()
+        return _Reader(folder, names, now_ms, over).read()
 
 
 @contextmanager
@@ -179,8 +181,8 @@ def _collector_paused() -> Iterator[None]:
 class _Reader:
     """Reads the named files of a folder, each once."""
 
-    def __init__(self, folder: Path, names: set[str], now_ms: int | None) -> None:
-        self._names, self._now_ms = names, now_ms
+    def __init__(self, folder: Path, names: set[str], now_ms: int | None, over: Path | None) -> None:
+        self._names, self._now_ms, self._over = names, now_ms, over
         self._documents: dict[str, Document] = {}
         self._found = Folder(folder)
         self._own: dict[str, LevelTable] = {}  # level tables of the folder
@@ -192,7 +194,7 @@ class _Reader:
         if STATIONS in self._names and (document := self._readable(STATIONS)):
             levels = self._levels()
             if _names_sensors(document):
-                found.profiles = load_profiles(found.path, found.problems)
+                found.profiles = load_profiles(found.path, found.problems, self._over)
             found.registry = Registry(stationfile.stations(document, levels, found.profiles, found.path), levels)
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, self._table_names())
@@ -205,9 +207,9 @@ class _Reader:
         if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
             found.bridge = peoplefile.people(document, found.path, found.bridge, found.registry, self._now_ms)
         if {EDGE, PROFILES} & self._names and not found.profiles:
-            found.profiles = load_profiles(found.path, found.problems)
+            found.profiles = load_profiles(found.path, found.problems, self._over)
         if EDGE in self._names and (document := self._readable(EDGE)):
-            found.edge = processfile.edge(document, found.path, found.profiles, profile_files(found.path))
+            found.edge = processfile.edge(document, found.path, found.profiles, profile_files(found.path, self._over))
             if found.edge and found.registry:
                 _agree(document, found.edge, found.profiles, found.registry, self._declared())
         for name in self._names & self._documents.keys():
@@ -227,7 +229,9 @@ class _Reader:
 
     def _readable(self, name: str) -> Document | None:
         if name not in self._documents:
-            self._documents[name] = yamlfile.read(self._found.path / name, name)
+            over = self._over / name if self._over is not None else None
+            file = over if over is not None and over.exists() else self._found.path / name
+            self._documents[name] = yamlfile.read(file, name)
         document = self._documents[name]
         return document if document.readable else None
 

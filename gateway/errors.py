@@ -110,6 +110,23 @@ class MediumReason(_Described):
     OVER_QUOTA = "over_quota", "the quota of this medium is spent; ranks 4 and 5 are sent all the same"
 
 
+class CommandCode(_Described):
+    """Why a device did not do what it was told from afar."""
+
+    RETAINED = "retained", "a command is never retained; this one stood on the broker"
+    MALFORMED = "malformed", "the command cannot be read"
+    UNKNOWN_COMMAND = "unknown_command", "the device's agent does not know this command"
+    NOT_ALLOWED = "not_allowed", "the device's edge.yaml does not allow this command"
+    EXPIRED = "expired", "its time is over, or lies too far ahead"
+    CLOCK_NOT_SET = "clock_not_set", "the device's clock is not set, so it cannot tell whether the command is old"
+    UNKNOWN_SENSOR = "unknown_sensor", "the device has no such sensor"
+    OUT_OF_LIMITS = "out_of_limits", "the interval or time lies outside the limits of the device's edge.yaml"
+    BAD_CONFIGURATION = "bad_configuration", "the configuration has mistakes, or is that of another device"
+    BUSY = "busy", "the device is still at an earlier command of this kind"
+    NOT_NOTED = "not_noted", "the card cannot be written, so the command could be done twice"
+    ROLLED_BACK = "rolled_back", "the configuration did not come into force; the device runs by the last good one"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One mistake in the configuration: where it is and what would be right. Lines and columns count from 1."""

@@ -73,6 +73,9 @@ def edge(
         trust_clock=row.clock.trust,
         simulation=row.simulation,
         health_s=row.health,
+        remote=settings.Remote(
+            tuple(row.remote.allow), row.remote.interval.min, row.remote.interval.max, row.remote.interval.longest
+        ),
     )
 
 

@@ -151,6 +151,19 @@ class EdgeClock(Row):
     trust: Literal["system", "always"] = "system"
 
 
+class RemoteInterval(Row):
+    min: f.Duration = 10.0
+    max: f.Duration | None = None
+    longest: f.Duration = 86_400.0
+
+
+class Remote(Row):
+    allow: list[Literal["sample", "interval", "diagnostics", "restart", "config"]] = [
+        "sample", "interval", "diagnostics", "restart", "config",
+    ]  # fmt: skip
+    interval: RemoteInterval = RemoteInterval()
+
+
 class Edge(Row):
     version: Version
     tenant: f.Name = need("takamatsu")
@@ -163,6 +176,7 @@ class Edge(Row):
     sensors: Annotated[dict[f.Name, Any], Field(min_length=1)] = need("")
     health: f.Every = 300.0
     clock: EdgeClock = EdgeClock()
+    remote: Remote = Remote()
     simulation: bool = False
 
 

@@ -145,6 +145,17 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """What a device may be told from afar. An interval stays within its limits, for at most `longest_s`; without
+    `interval_max_s` it is never longer than the sensor's own, by which the bridge judges its silence."""
+
+    allow: tuple[str, ...] = ("sample", "interval", "diagnostics", "restart", "config")
+    interval_min_s: float = 10.0
+    interval_max_s: float | None = None
+    longest_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """edge.yaml. `simulation` permits a simulated clock and nothing else. `health_s`: how often the device says how it
     is itself, None for never. `trust_clock` always: samples are dated by the clock even where the system cannot say
@@ -164,6 +175,7 @@ class Edge:
     simulation: bool = False
     health_s: float | None = None
     trust_clock: Literal["system", "always"] = "system"
+    remote: Remote = Remote()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ BRIDGE_WHO = f"{ROOT}/_bridge/who"  # a newcomer asks; a bridge that is there an
 FROM_DEVICE = ("data", "backlog", "spool", "birth", "status", "reply")
 TO_DEVICE = ("receipt", "cmd")
 RECEIPT_RANGES = 64
+COMMAND_ID = re.compile(r"[0-9a-zA-Z]{8,40}")
 T = TypeVar("T")
 
 
@@ -114,7 +116,28 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Command(msgspec.Struct, frozen=True):
+    """On `cmd`, never retained: what a device is to do, once, before `expires_ms`. `id` stays when it is repeated."""
+
+    id: str
+    command: str
+    expires_ms: int
+    args: dict[str, Any] = {}
+
+
+class CommandReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """On `reply`: `accepted` (under way), `refused` with a `CommandCode`, or `done`."""
+
+    id: str
+    state: str
+    code: str = ""
+    detail: str = ""
+    data: dict[str, Any] = {}
+
+
 encode = msgspec.json.encode
+_decode_command = msgspec.json.Decoder(Command).decode
+_decode_reply = msgspec.json.Decoder(CommandReply).decode
 _decode_receipt = msgspec.json.Decoder(Receipt).decode
 decode_bridge_status = msgspec.json.Decoder(BridgeStatus).decode
 _decode_statement = msgspec.json.Decoder(Statement).decode
@@ -147,6 +170,22 @@ def decode_statement(payload: bytes) -> Statement:
         if any(not 1 <= a <= b < MAX_INTEGER for a, b, _ in entry.gone):
             raise ValueError(f"log {entry.log[:64]!r}: a range of gone numbers cannot be")
     return statement
+
+
+def decode_command(payload: bytes) -> Command:
+    """Raises ValueError where it is none."""
+    command = _read(_decode_command, payload)
+    if not COMMAND_ID.fullmatch(command.id):
+        raise ValueError("the id is not 8 to 40 letters and digits")
+    return command
+
+
+def decode_reply(payload: bytes) -> CommandReply:
+    """Raises ValueError where it is none."""
+    reply = _read(_decode_reply, payload)
+    if reply.state not in ("accepted", "refused", "done"):
+        raise ValueError(f"unknown state {reply.state[:20]!r}")
+    return reply
 
 
 def decode_json(payload: bytes) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import FaultCode, GoneReason, MediumReason, NoticeCode, RejectCode
+from gateway.errors import CommandCode, FaultCode, GoneReason, MediumReason, NoticeCode, RejectCode
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob("*.py")])
@@ -309,6 +309,7 @@ def test_names() -> None:
         ("Gone reasons", GoneReason),
         ("Notice codes", NoticeCode),
         ("Medium reasons", MediumReason),
+        ("Command codes", CommandCode),
     ],
 )
 def test_codes_are_documented(heading: str, codes: type[RejectCode] | type[FaultCode] | type[GoneReason]) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from gateway import journalfile, letterfile, letters, settings, storefile
 from gateway.bridge import acts, recording
 from gateway.bridge.act import Act, Refused
+from gateway.bridge.commanding import Commands, RemoteRequest
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import STORED
 from gateway.bridge.reloading import Reloader
@@ -35,7 +36,7 @@ from gateway.pipeline import Judgement, Processed
 
 log = logging.getLogger(__name__)
 
-RELOAD = "reload"
+RELOAD, REMOTE = "reload", "remote"
 AT_ONCE = 20  # requests looked at between two batches of messages
 Resend = Callable[[list[Letter]], None]
 
@@ -102,8 +103,9 @@ class Requests:
         rewind: Callable[[int], None] | None = None,
         disk: Disk = DISK,
         reloader: Reloader | None = None,
+        commands: Commands | None = None,
     ) -> None:
-        self._reloader = reloader
+        self._reloader, self._commands = reloader, commands
         self._path, self._resend, self._rewind, self._disk = path, resend, rewind, disk
         self._readable = True
         self._kinds: dict[str, Callable[[Batch], Reply]] = {
@@ -111,6 +113,7 @@ class Requests:
             "letters.drop": self._drop,
             "refill": self._refill,
             RELOAD: self._reload,
+            REMOTE: self._remote,
             **{kind: functools.partial(self._act, act) for kind, act in acts.KINDS.items()},
             **{kind: functools.partial(self._record, act) for kind, act in recording.KINDS.items()},
         }
@@ -121,7 +124,7 @@ class Requests:
         try:
             rows = storefile.rows(self._path, _ASKED, (AT_ONCE,), self._disk)
             for request in (Request(*row) for row in rows):
-                if self._reloader is None or not self._reloader.waits(request.id):
+                if not any(x is not None and x.waits(request.id) for x in (self._reloader, self._commands)):
                     self._one(request, memory, rules, write)
         except (Unavailable, sqlite3.OperationalError) as e:
             if self._readable:
@@ -288,6 +291,16 @@ class Requests:
             reloader.ask(request.id)
             return Reply(request.id, "asked", '{"stage":"reading"}')
         return Reply(request.id, *answer)
+
+    # --- commands to devices ---------------------------------------------------------------------------------
+
+    def _remote(self, batch: Batch) -> Reply:
+        said = _decode(batch.request.body, RemoteRequest)
+        if self._commands is None:
+            raise Refused("commands are sent by a running bridge; start it")
+        if not batch.work.rules.registry.knows_device(said.tenant, said.device):
+            raise Refused(f"no station of stations.yaml has the device {said.tenant}/{said.device}")
+        return Reply(batch.request.id, *self._commands.look(batch.request.id, said))
 
     # --- InfluxDB --------------------------------------------------------------------------------------------
 

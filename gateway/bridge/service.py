@@ -19,6 +19,7 @@ from functools import partial
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
 from gateway.bridge.capfeed import Feed
+from gateway.bridge.commanding import Commands
 from gateway.bridge.delivering import Deliverers
 from gateway.bridge.media import AlertTopic
 from gateway.bridge.notify import Outcome
@@ -103,7 +104,8 @@ class Service:
         self._drain = self._make_drain(disk)
         self._feed = Feed(bridge.cap, bridge.store, lambda: self._rules().now_ms, disk) if bridge.cap else None
         resend = self._drain.resend if self._drain else None
-        self._requests = Requests(bridge.store, resend, self._rewind, disk, self._reloader)
+        self._commands = Commands(self._command, clock.now_ms)
+        self._requests = Requests(bridge.store, resend, self._rewind, disk, self._reloader, self._commands)
         self._asked = 0.0
         sight = Sight(registry, self._memory, self.receiver, self.room, self._position, self._believed, self._reloader)
         self.vitals = Vitals(bridge, sight, supervisor or Supervisor(), disk)
@@ -271,6 +273,7 @@ class Service:
         if arrivals:
             self._mark("committed")
         self.receiver.done(arrivals)
+        self._commands.heard(a.message for a in arrivals)
         self._finish_batch()
         return True
 
@@ -397,6 +400,9 @@ class Service:
 
     def _beat(self, loop: str, within_s: float) -> None:
         self.vitals.pulse.beat(loop, within_s)
+
+    def _command(self, topic: str, payload: bytes) -> bool:
+        return self._place.lost_to is None and self.receiver.live.publish(topic, payload) is not None
 
     def _publish_receipt(self, topic: str, payload: bytes) -> bool:
         if self._place.lost_to is not None:

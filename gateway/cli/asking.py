@@ -48,14 +48,17 @@ def ask(bridge: settings.Bridge, registry: Registry, kind: str, body: msgspec.St
     return found
 
 
-def ask_running(store: Path, kind: str) -> tuple[str, dict[str, Any]]:
+def ask_running(
+    store: Path, kind: str, body: msgspec.Struct | None = None, patience_s: float = PATIENCE_S
+) -> tuple[str, dict[str, Any]]:
     """(state, answer) of what only a running bridge can do. Raises Unavailable where none runs on this store, or where
     it does not answer."""
-    request = storefile.ask(store, kind, "{}", getpass.getuser(), SystemClock().now_ms())
+    text = msgspec.json.encode(body).decode() if body is not None else "{}"
+    request = storefile.ask(store, kind, text, getpass.getuser(), SystemClock().now_ms())
     try:
         os.close(storefile.lock(store, "process"))
     except storefile.InUse:
-        _wait(store, request)
+        _wait(store, request, patience_s)
     else:
         storefile.withdraw(store, request)
         raise Unavailable(f"no bridge runs on {store}: start it. Where 'store' has changed, restart it")
@@ -63,7 +66,7 @@ def ask_running(store: Path, kind: str) -> tuple[str, dict[str, Any]]:
     return state, msgspec.json.decode(answer or "{}")
 
 
-def _wait(store: Path, request: int) -> None:
+def _wait(store: Path, request: int, patience_s: float = PATIENCE_S) -> None:
     """Until the bridge has answered. A long request tells how far it is."""
     last: tuple[str, str | None] = ("asked", None)
     since = time.monotonic()
@@ -73,9 +76,9 @@ def _wait(store: Path, request: int) -> None:
             return
         if said != last:
             last, since = said, time.monotonic()
-        if time.monotonic() - since > PATIENCE_S:
+        if time.monotonic() - since > patience_s:
             if storefile.withdraw(store, request):
-                raise Unavailable(f"the bridge does not answer within {PATIENCE_S:g} s; the request was taken back")
+                raise Unavailable(f"the bridge does not answer within {patience_s:g} s; the request was taken back")
             raise Unavailable(f"the bridge began request {request} and does not go on; it will when it can write")
         time.sleep(LOOK_S)
 

@@ -36,18 +36,26 @@ def run(
     """Sample the sensors, spool and publish, until stopped."""
     from gateway import config
     from gateway.edge.agent import Agent
+    from gateway.edge.lastwords import LastWords
+    from gateway.edge.pushed import Pushed
     from gateway.systemd import Supervisor
 
     process.start_logging()
+    logging.getLogger().addHandler(words := LastWords())
     with process.told():
-        edge, profiles = config.load_edge(folder)
+        own = config.load_edge(folder)
+        mark = process.crash_at(crash, own[0].simulation)
+        pushed = Pushed(folder, own[0].spool.path, mark)
+        edge, profiles = pushed.start(own)
         clock = process.clock_of(sim_clock, edge.simulation, "edge.yaml", edge.trust_clock == "always")
         disk = process.disk_of(journal, edge.simulation)
-        mark = process.crash_at(crash, edge.simulation)
-        agent = Agent(edge, profiles, clock, mark, disk, supervisor=Supervisor.of(os.environ))
+        supervisor = Supervisor.of(os.environ)
+        agent = Agent(edge, profiles, clock, mark, disk, supervisor=supervisor, pushed=pushed, last_words=words.lines)
     process.stop_on_signals(agent.stop)
     agent.run()
     logging.info("stopped; %d samples wait in the spool", agent.waiting)
+    if agent.again:
+        process.begin_anew()
 
 
 edge_app.command("read")(reading.read)

@@ -17,6 +17,7 @@ from gateway.cli.gaps import gaps
 from gateway.cli.journal import journal_app
 from gateway.cli.letters import letters_app
 from gateway.cli.profile import profile_app
+from gateway.cli.remote import remote_app
 from gateway.cli.score import score
 from gateway.cli.sim import sim_app
 from gateway.cli.source import source_app
@@ -45,6 +46,7 @@ app.add_typer(device_app, name="device")
 app.add_typer(station_app, name="station")
 app.add_typer(profile_app, name="profile")
 app.add_typer(source_app, name="source")
+app.add_typer(remote_app, name="remote")
 
 
 def _version(wanted: bool) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -141,6 +141,12 @@ def reload_on_signal(reload: Callable[[], None]) -> None:
         reload()
 
     signal.signal(signal.SIGHUP, handler)
+
+
+def begin_anew() -> NoReturn:
+    """The same command in the place of this process: for its supervisor it is the same one."""
+    logging.shutdown()
+    os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])  # noqa: S606
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gateway import __version__, settings, units, wire
 from gateway.clock import Clock
@@ -19,6 +20,9 @@ from gateway.disk import DISK, Disk
 from gateway.edge import capacity
 from gateway.edge.clockwatch import ClockWatch
 from gateway.edge.health import Health
+from gateway.edge.orders import Orders
+from gateway.edge.pushed import Pushed
+from gateway.edge.remote import Hands, Remote
 from gateway.edge.sampling import Bus, Sampling
 from gateway.edge.spool import Spool
 from gateway.edge.stamping import Stamp, Stamper
@@ -67,8 +71,13 @@ class Agent:
         supervisor: Supervisor | None = None,
         bus_of: Callable[[settings.Bus], Bus] = open_bus,
         connect: Connect = Session,
+        pushed: Pushed | None = None,
+        last_words: Callable[[], list[str]] = list,
     ) -> None:
-        """`mark` is called at the points where a crash matters: read, spooled, published, committed."""
+        """`mark` is called at the points where a crash matters: read, spooled, published, committed. `pushed` None: it
+        obeys nobody from afar."""
+        self._orders, self._last_words = Orders(), last_words
+        self.again = False  # it ended in order to begin anew
         self._edge, self._profiles, self._clock, self._mark = edge, profiles, clock, mark
         self._supervisor, self._bus_of = supervisor or Supervisor(), bus_of
         self._stop = threading.Event()
@@ -87,11 +96,28 @@ class Agent:
             turned=lambda: self._pulse.beat("uplink", UPLINK_TURN_S),
             dating=clock,
             conditions=ClockWatch(clock, self.spool.opening),
+            command=(lambda delivery: self._remote.hear(delivery) if self._remote else None) if pushed else None,
         )
+        hands = Hands(self._answer, lambda: self._uplink.contact, self.diagnosis, self._restart)
+        self._remote = Remote(edge, pushed, clock, self._orders, hands) if pushed else None
         self.waiting = 0  # samples not settled when the agent ended
 
     def stop(self) -> None:
+        """For good, also where it was to begin anew."""
+        self.again = False
+        self._halt()
+
+    def _halt(self) -> None:
         self._stop.set()
+        self._orders.ring()
+
+    def _restart(self) -> None:
+        """Begin anew. To its supervisor this is no end, which would have it killed after a while."""
+        self.again = not self._stop.is_set()
+        self._halt()
+
+    def _answer(self, payload: bytes) -> None:
+        self._uplink.session.publish(wire.topic(self._edge.tenant, self._edge.device, "reply"), payload)
 
     def run(self) -> None:
         """Sample and publish until stopped; then commit, and leave the rest in the spool."""
@@ -99,11 +125,14 @@ class Agent:
         loops = [self._bus_loop(name) for name in self._edge.buses]
         if self._edge.health_s is not None:
             loops.append(self._health_loop(self._edge.health_s))
+        if (remote := self._remote) is not None:
+            beat = functools.partial(self._pulse.beat, "remote")
+            loops.append(Loop("remote", lambda: remote.run(self._stop, beat)))
         with contextlib.ExitStack() as end:  # each of these, whatever becomes of the one before
             end.callback(self._close)
             end.callback(self._uplink.stop)
             end.callback(self._join, loops)
-            end.callback(self._supervisor.stopping)
+            end.callback(lambda: None if self.again else self._supervisor.stopping())
             self._uplink.start()
             for loop in loops:
                 loop.start()
@@ -137,6 +166,7 @@ class Agent:
             self._take,
             self._mark,
             functools.partial(self._pulse.beat, f"bus {name}"),
+            self._orders if self._remote else None,
         )
         return Loop(f"bus {name}", lambda: sampling.run(self._stop))
 
@@ -164,7 +194,7 @@ class Agent:
             self._supervisor.alive(self._pulse.stuck)
 
     def _join(self, loops: Sequence[Loop]) -> None:
-        self._stop.set()
+        self._halt()
         for loop in loops:
             loop.join(END_S)
 
@@ -200,6 +230,25 @@ class Agent:
             },
             "commit_interval_s": self._edge.spool.commit_interval_s,
             "delivery": self._edge.delivery,
+        }
+
+    def diagnosis(self) -> dict[str, Any]:
+        """For whoever asks from afar; no secrets: names, numbers, and the last lines of the log."""
+        try:
+            waiting: int | None = self.spool.depth()[0]
+        except sqlite3.Error:
+            waiting = None
+        health = Health(self._edge.device, self.spool, self._edge.spool.path.parent, self._clock)
+        return {
+            "agent": __version__,
+            "boot": self._clock.boot,
+            "since_ms": self._since_ms,
+            "clock": self._clock.sync_state().value,
+            "spool": {"waiting": waiting, "opening": self.spool.opening, "notices": self.spool.notices()},
+            "health": {r.channel: r.value for r in health.readings()},
+            "sensors": {s.name: {"bus": s.bus, "profile": s.profile} for s in self._edge.sensors},
+            "stuck": [f"{loop}: {s:.0f} s" for loop, s in self._pulse.stuck()],
+            "log": self._last_words(),
         }
 
     def _contract(self, sensor: settings.Sensor, name: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from typing import Protocol
 from gateway import settings, units
 from gateway.clock import Clock
 from gateway.edge.burst import middle
+from gateway.edge.orders import Orders
 from gateway.edge.raising import Raising
 from gateway.edge.stamping import Stamp, Stamper
 from gateway.errors import FaultCode
@@ -53,8 +54,12 @@ class Sampling:
         take: Take,
         mark: Callable[[str], None] = lambda _: None,
         beat: Callable[[float], None] = lambda _: None,
+        orders: Orders | None = None,
     ) -> None:
-        """`take` is given each sample; `beat` hears, on every round, within how many seconds the next one comes."""
+        """`take` is given each sample; `beat` hears, on every round, within how many seconds the next one comes;
+        `orders` are those from afar, whose bell whoever stops it must ring."""
+        self._orders = orders or Orders()
+        self._bell = self._orders.bell() if orders else None
         self._bus, self._sensors, self._profiles = bus, {s.name: s for s in sensors}, profiles
         self._clock, self._stamper, self._take, self._mark, self._beat = clock, stamper, take, mark, beat
         self._raising = {s.name: Raising(s.raised, profiles[s.profile]) for s in sensors}
@@ -71,8 +76,12 @@ class Sampling:
             while due and not stop.is_set():
                 name = min(due, key=due.__getitem__)
                 self._beat(max(0, due[name] - self._clock.uptime_ms()) / 1000 + WAIT_MARGIN_S)
-                if not self._clock.wait_uptime(due[name], stop):
-                    break
+                if not self._clock.wait_uptime(due[name], self._bell or stop):
+                    if self._bell is None or stop.is_set():
+                        break
+                    self._bell.clear()
+                    due |= dict.fromkeys(self._orders.due(due), self._clock.uptime_ms())
+                    continue
                 late = self._clock.uptime_ms() - due[name]  # before the read, which a simulated clock may wait for
                 step = round(self._sample(self._sensors[name]) * 1000)
                 due[name] += step * max(1, late // step + 1)
@@ -92,7 +101,9 @@ class Sampling:
         readings = _readings(sensor, profile, values)
         if readings:
             self._take(stamp, readings, raised)
-        return sensor.raised.interval_s if raised and sensor.raised else sensor.interval_s
+        self._orders.sampled(sensor.name, readings)
+        own_s = sensor.raised.interval_s if raised and sensor.raised else sensor.interval_s
+        return self._orders.interval_s(sensor.name, own_s, raised, self._clock.uptime_ms())
 
     def _values(self, sensor: settings.Sensor, profile: Profile) -> tuple[Decoded, FaultCode | None]:
         """The median of a burst, and why it broke off. A sensor that does not answer is not asked for the rest."""

@@ -106,8 +106,11 @@ class Uplink:
         turned: Callable[[], None] = lambda: None,
         dating: Dating | None = None,
         conditions: Conditions | None = None,
+        command: Callable[[Delivery], None] | None = None,
     ) -> None:
-        """`turned` is called on every round of its loop. `dating` None: no sample is ever without a time."""
+        """`turned` is called on every round of its loop. `dating` None: no sample is ever without a time. `command`
+        takes what is told from afar, and waits for nothing."""
+        self._command, self.contact = command, False  # with the bridge, since the start
         self._edge, self._spool, self._birth, self._status = edge, spool, birth, status
         self._now, self._turned, self._conditions = now, turned, conditions
         self._told: list[str] = []  # the notices of the last statement
@@ -136,7 +139,7 @@ class Uplink:
             edge.broker,
             f"{edge.tenant}:{edge.device}",  # no slash: rumqttd panics at one
             will=(self._topic("status"), status("offline", "connection lost")),
-            subscribe=[self._topic("receipt"), wire.BRIDGE_STATUS],
+            subscribe=[self._topic("receipt"), wire.BRIDGE_STATUS, *([self._topic("cmd")] if command else [])],
             inflight=PAHO_IN_FLIGHT,
             resend=False,
             on_up=self._up,
@@ -326,7 +329,9 @@ class Uplink:
             self._taken(*what)
             return
         try:
-            if what.topic == wire.BRIDGE_STATUS:
+            if self._command and what.topic == self._topic("cmd"):
+                self._command(what)
+            elif what.topic == wire.BRIDGE_STATUS:
                 self._presence(wire.decode_bridge_status(what.payload))
             else:
                 self._receipt(wire.decode_receipt(what.payload))
@@ -357,6 +362,7 @@ class Uplink:
         else:
             self._packs.window.live(at - flight.sent)
         if self._edge.delivery == "puback":
+            self.contact = True
             self._spool.delete_acknowledged(flight.keys)
             self._flights.land_all(flight)
 
@@ -380,7 +386,7 @@ class Uplink:
         self._last_receipt = receipt
         if receipt.opening != self._spool.opening or receipt.store != self._store:
             return  # of an earlier opening, or of a store that is not announced: it settles nothing
-        self._heard = True
+        self._heard = self.contact = True
         if self._edge.delivery == "receipt" and any(self._spool.contradicts(entry) for entry in receipt.logs):
             # The same store knows less than before: somebody put an older file back by hand.
             log.warning("the bridge's store went back in time; everything is sent again that it does not name")

@@ -73,7 +73,7 @@ def test_readings_flow_through_every_reload(town: House) -> None:
         gauge["caution"]["value"] = "0.5 m"
         edit(town, "stations.yaml", stations=stations["stations"])
         answers = [json.loads(reload(town).stdout) for _ in range(4)]
-        assert [a["changed"] for a in answers] == [["stations changed: city/gauge-1"], [], [], []]
+        assert [a["changed"] for a in answers] == [["stations changed: takamatsu/gauge-1"], [], [], []]
         assert len({a["configuration"] for a in answers} - {first["configuration"]}) == 1
         servers.wait_for("a call", lambda: phone.requests)
         good = edit(town, "stations.yaml", stations={"gauge-1": {"name": "x"}})
