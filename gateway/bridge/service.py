@@ -273,8 +273,8 @@ class Service:
         if arrivals:
             self._mark("committed")
         self.receiver.done(arrivals)
-        self._commands.heard(a.message for a in arrivals)
         self._finish_batch()
+        self._commands.heard(a.message for a in arrivals)
         return True
 
     def _finish_batch(self) -> None:

@@ -93,7 +93,9 @@ class _Up:
 
 
 class Uplink:
-    """One per agent. `birth` and `status` are JSON texts, published at each connect."""
+    """One per agent. `birth` and `status` are JSON texts, published at each connect; `contact`: the bridge spoke."""
+
+    contact = False
 
     def __init__(
         self,
@@ -108,11 +110,9 @@ class Uplink:
         conditions: Conditions | None = None,
         command: Callable[[Delivery], None] | None = None,
     ) -> None:
-        """`turned` is called on every round of its loop. `dating` None: no sample is ever without a time. `command`
-        takes what is told from afar, and waits for nothing."""
-        self._command, self.contact = command, False  # with the bridge, since the start
+        """`turned` is called on every round of its loop. Without `dating` no sample lacks a time. `command` notes."""
         self._edge, self._spool, self._birth, self._status = edge, spool, birth, status
-        self._now, self._turned, self._conditions = now, turned, conditions
+        self._now, self._turned, self._conditions, self._command = now, turned, conditions, command
         self._told: list[str] = []  # the notices of the last statement
         self._lock = threading.RLock()
         self._wake, self._stop = threading.Event(), threading.Event()
