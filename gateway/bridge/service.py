@@ -272,9 +272,9 @@ class Service:
             self._disk_failures = 0
         if arrivals:
             self._mark("committed")
+        self._commands.heard(a.message for a in arrivals)
         self.receiver.done(arrivals)
         self._finish_batch()
-        self._commands.heard(a.message for a in arrivals)
         return True
 
     def _finish_batch(self) -> None:
