@@ -115,6 +115,7 @@ class Session:
         """Subscribe at QoS 0, now and at every connection. All subscriptions are said again, in their order: so each
         answer of the broker belongs to the first of them. What it then repeats is marked as retained."""
         self._subscribe.append((topic, 0))
+        self.subscribed.clear()
         if self.connected.is_set():
             self._client.subscribe(list(self._subscribe))
 

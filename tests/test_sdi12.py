@@ -19,7 +19,7 @@ from simulators.sdi12line import Broken, Probe, Sdi12Line
 
 PROFILES = config.load_profiles(Path("/nonexistent"), [])
 RADAR = PROFILES["campbell_cs476"]
-TIMEOUT_S = 0.1
+TIMEOUT_S, SOON_S = 5.0, 0.2  # of sensors that answer, of some that do not
 VALUES = ["+100.050", "+25.000", "+0"]
 
 
@@ -28,8 +28,8 @@ def asked(measure: str) -> Profile:
 
 
 @contextmanager
-def on(line: Sdi12Line, longest_s: float = 5.0) -> Iterator[Bus]:
-    bus = open_bus(settings.Sdi12(line.port, timeout_s=TIMEOUT_S, longest_s=longest_s))
+def on(line: Sdi12Line, longest_s: float = 5.0, timeout_s: float = TIMEOUT_S) -> Iterator[Bus]:
+    bus = open_bus(settings.Sdi12(line.port, timeout_s=timeout_s, longest_s=longest_s))
     try:
         yield bus
     finally:
@@ -76,7 +76,7 @@ def test_every_kind_of_measurement(measure: str, commands: list[str]) -> None:
 def test_sensors_share_a_line() -> None:
     """Each answers by its address, letters of both sizes too; one that is missing takes no other's answer."""
     probes = {"0": Probe({"": ["+1"]}), "b": Probe({"": ["+2"]}), "B": Probe({"": ["+3"]})}
-    with on(Sdi12Line(dict(probes))) as bus:
+    with on(Sdi12Line(dict(probes)), timeout_s=SOON_S) as bus:
         assert [read(bus, x) for x in ("0", "b", "B", "7", "0")] == [
             b"0+1\r\n",
             b"b+2\r\n",
@@ -118,8 +118,8 @@ def test_without_a_service_request_the_announced_time_is_waited() -> None:
 )
 def test_what_goes_wrong_is_a_fault_and_the_next_reading_is_right(broken: Broken, fault: FaultCode) -> None:
     """However the sensor is broken, its reading is a fault, its neighbour's is not, and afterwards it is read again."""
-    probe = Probe({"": VALUES}, broken=broken, late_s=1.5 * TIMEOUT_S)
-    with on(Sdi12Line({"0": probe, "1": Probe({"": ["+5"]})})) as bus:
+    probe = Probe({"": VALUES}, broken=broken, late_s=1.5 * SOON_S)
+    with on(Sdi12Line({"0": probe, "1": Probe({"": ["+5"]})}), timeout_s=SOON_S) as bus:
         assert read(bus, profile=asked("MC")) is fault
         assert read(bus, "1") == b"1+5\r\n"
         probe.broken = ""
@@ -129,8 +129,8 @@ def test_what_goes_wrong_is_a_fault_and_the_next_reading_is_right(broken: Broken
 @pytest.mark.parametrize("broken", ["no_answer", "wrong_crc", "late", "half", "other_address", "garbage"])
 def test_two_disturbances_of_a_command_are_survived(broken: Broken) -> None:
     """Each command is tried three times, and an answer that comes late is not taken for the next one's."""
-    probe = Probe({"": VALUES}, per_answer=1, broken=broken, broken_for=2, late_s=1.5 * TIMEOUT_S)
-    with on(Sdi12Line({"0": probe})) as bus:
+    probe = Probe({"": VALUES}, per_answer=1, broken=broken, broken_for=2, late_s=1.5 * SOON_S)
+    with on(Sdi12Line({"0": probe}), timeout_s=SOON_S) as bus:
         assert read(bus, profile=asked("MC")) == b"0+100.050+25.000+0\r\n"
 
 
@@ -160,7 +160,7 @@ def test_the_crc_is_the_standards() -> None:
 def test_a_port_that_is_not_there(tmp_path: Path) -> None:
     """An adapter that is pulled out is a fault of the bus; when it is back its sensors are read again."""
     port = tmp_path / "ttyUSB0"
-    bus = open_bus(settings.Sdi12(str(port), timeout_s=TIMEOUT_S, longest_s=5.0))
+    bus = open_bus(settings.Sdi12(str(port), timeout_s=SOON_S, longest_s=5.0))
     assert read(bus) is FaultCode.BUS_ERROR
     line = Sdi12Line({"0": Probe({"": ["+1"]})})
     port.symlink_to(line.port)

@@ -48,7 +48,7 @@ class Mqtt:
             found, self._newest[topic] = self._newest[topic], None
         if found is not None:
             return found
-        return FaultCode.NO_ANSWER if session.connected.is_set() else FaultCode.BUS_ERROR
+        return FaultCode.NO_ANSWER if session.subscribed.is_set() else FaultCode.BUS_ERROR
 
     def _opened(self) -> mqtt.Session:
         """A client of its own beside the agent's, and beside another of the same device's for a moment."""
