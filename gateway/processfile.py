@@ -20,6 +20,7 @@ MIN_STORE = 64_000_000  # the write-ahead log and the reserve alone may take a t
 MIN_KEEP_S = 86_400.0
 # How far below its level a value must fall until a sensor is read at its ordinary interval again: lengths, others.
 RAISED_MARGIN_M, RAISED_MARGIN = 0.05, 0.05
+RAISED_RATE_BACK = 0.5  # and to which part of its rate a change must slow down
 MAX_IN_FLIGHT = 5000  # samples of backlog without a receipt (wire contract, receipts, rule 7)
 
 
@@ -142,23 +143,32 @@ def _raised(document: Document, path: Path, row: schema.Sensor, profile: Profile
         document.add((*path, "interval"), message)
     sent = list(row.channels or [value.name for value in profile.values])
     triggers = []
-    for key, upwards in (("above", True), ("below", False)):
-        for name, level in (getattr(row.raised, key) or {}).items():
-            where = (*path, key, name)
+    for key in ("above", "below", "rising", "falling"):
+        for name, stated in getattr(row.raised, key).items():
             value = profile.value(name)
             if value is None or name not in sent:
-                document.add(where, f"'{name}' is not a value that is sent{instead(name, sent)}", at_key=True)
+                message = f"'{name}' is not a value that is sent{instead(name, sent)}"
+                document.add((*path, key, name), message, at_key=True)
                 continue
             try:
-                at = units.parse(level, value.quantity)
+                triggers.append(_trigger(key, name, stated, value.quantity))
             except ValueError as e:
-                document.add(where, str(e))
-                continue
-            margin = RAISED_MARGIN_M if units.QUANTITIES[value.quantity].unit == "m" else abs(at) * RAISED_MARGIN
-            triggers.append(settings.Trigger(name, at, round(at - margin if upwards else at + margin, 9), upwards))
-    if not row.raised.above and not row.raised.below:
+                document.add((*path, key, name), str(e))
+    if not any(getattr(row.raised, key) for key in ("above", "below", "rising", "falling")):
         document.add(path, "nothing says when. Add for example 'above: {water_level: 1.50 m}'", at_key=True)
     return settings.Raised(faster, tuple(triggers)) if faster else None
+
+
+def _trigger(key: str, name: str, stated: str, quantity: str) -> settings.Trigger:
+    """Raises ValueError that says what would be right."""
+    if key in ("rising", "falling"):
+        at = units.parse_rate(stated, quantity)
+        if at <= 0:
+            raise ValueError(f"{stated} is no change. Write it like '{units.rate_example(quantity)}'")
+        return settings.Trigger(name, at, round(at * RAISED_RATE_BACK, 9), key == "rising", rate=True)
+    at, upwards = units.parse(stated, quantity), key == "above"
+    margin = RAISED_MARGIN_M if units.QUANTITIES[quantity].unit == "m" else abs(at) * RAISED_MARGIN
+    return settings.Trigger(name, at, round(at - margin if upwards else at + margin, 9), upwards)
 
 
 def _known(document: Document, path: Path, word: str | None, what: str, choices: Iterable[str]) -> None:

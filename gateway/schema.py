@@ -184,6 +184,8 @@ class Raised(Row):
     interval: f.Duration = need("10s")
     above: dict[f.Text, f.Amount] = {}
     below: dict[f.Text, f.Amount] = {}
+    rising: dict[f.Text, f.Amount] = {}
+    falling: dict[f.Text, f.Amount] = {}
 
 
 class Sensor(Row):

@@ -102,12 +102,14 @@ Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """Raises the interval of a sensor once a value of its profile comes to `at`, from below or (a distance to the
-    water) from above; `back` is where it has fallen back. Canonical unit."""
+    water) from above; `back` is where it has fallen back. Canonical unit. `rate`: not the value but its change an hour
+    comes there, by which it rises, or falls where not `upwards`; both are above zero then."""
 
     value: str
     at: float
     back: float
     upwards: bool = True
+    rate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

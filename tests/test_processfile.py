@@ -206,6 +206,20 @@ MISTAKES = [
     ),
     (
         "edge.yaml",
+        "a rate without its time",
+        "above: {water_level: 150 cm}",
+        "rising: {water_level: 30 cm}",
+        "11:139 30 cm is not a rate. Write a quantity and a time, like '1.5 m/10min'",
+    ),
+    (
+        "edge.yaml",
+        "a rate of nothing",
+        "above: {water_level: 150 cm}",
+        "rising: {water_level: 0 cm/h}",
+        "11:139 0 cm/h is no change. Write it like '1.5 m/10min'",
+    ),
+    (
+        "edge.yaml",
         "a level of something that is not sent",
         "above: {water_level: 150 cm}",
         "below: {distance: 150 cm}",

@@ -45,6 +45,46 @@ def test_raising(what: str, trigger: Trigger, read: list[float | FaultCode], exp
     assert "".join(".#"[r] for r in found) == expected, what
 
 
+RISING = Trigger("water_level", 0.60, 0.30, rate=True)  # metres an hour
+FALLING = Trigger("water_level", 0.60, 0.30, upwards=False, rate=True)  # a distance to the water, which rises
+
+
+@pytest.mark.parametrize(
+    ("what", "trigger", "read", "expected"),
+    [
+        ("nothing to compare with", RISING, [1.0, 1.5, 1.6, 1.7, 1.8], "....."),
+        ("the last digit is no rise", RISING, [1.00, 1.01] * 6, "............"),
+        ("five minutes of it are", RISING, [1.0, 1.01, 1.02, 1.03, 1.04, 1.05, 1.06], ".....##"),
+        ("as high, and still", RISING, [9.0] * 10, ".........."),
+        ("a fall is no rise", RISING, [2.0 - i / 10 for i in range(10)], ".........."),
+        ("a distance that shrinks is one", FALLING, [5.0, 4.99, 4.98, 4.97, 4.96, 4.95], ".....#"),
+        ("it stops", RISING, [*(1 + i / 100 for i in range(7)), *[1.06] * 7], ".....######..."),
+        (
+            "a sensor that dies in the rise",
+            RISING,
+            [*(1 + i / 50 for i in range(7)), *[NO_ECHO] * 9],
+            "....." + "#" * 11,
+        ),
+        ("at its limit nobody sees a rise", RISING, [OVER] * 9, "........."),
+    ],
+)
+def test_raised_by_a_rate(what: str, trigger: Trigger, read: list[float | FaultCode], expected: str) -> None:
+    """Each reading, a minute after the one before: the change over five minutes raises, whatever the level."""
+    raising = Raising(Raised(10.0, (trigger,)), with_span(PROFILE))
+    found = [raising.advance({"water_level": value}, i * 60 * S) for i, value in enumerate(read)]
+    assert "".join(".#"[r] for r in found) == expected, what
+
+
+def test_a_rate_of_sparse_readings_is_between_two_of_them() -> None:
+    """Read each half hour, half a metre more is a metre an hour; after a day without a value nothing is known."""
+    raising = Raising(Raised(10.0, (RISING,)), PROFILE)
+    assert not raising.advance({"water_level": 1.0}, 0)
+    assert raising.advance({"water_level": 1.5}, 1800 * S)
+    again = Raising(Raised(10.0, (RISING,)), PROFILE)
+    again.advance({"water_level": 1.0}, 0)
+    assert not again.advance({"water_level": 99.0}, 24 * HOUR)
+
+
 def with_span(profile: Profile) -> Profile:
     values = tuple(replace(v, span=(-5.0, 15.0)) if v.name == "water_level" else v for v in profile.values)
     return replace(profile, values=values)

@@ -265,7 +265,7 @@ class Agent:
         if sensor.raised is not None:
             out["interval_raised_s"] = sensor.raised.interval_s
             for trigger in sensor.raised.triggers:
-                if trigger.value == name:
+                if trigger.value == name and not trigger.rate:
                     out["raised_above" if trigger.upwards else "raised_below"] = trigger.at
         return out
 
