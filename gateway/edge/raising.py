@@ -1,9 +1,9 @@
-"""When a sensor is read more often: while the water is high or rises fast, and while nobody can see whether it still is.
+"""When a sensor is read more often: while the water is high or rises fast, and while nobody sees whether it still does.
 
 A reading at a trigger's level or rate raises; three readings in a row at or below where to fall back end it, so that a
 wave does not make it flap. A fault in between counts for nothing: a sensor that dies at the crest is asked at the
-raised interval still, for as long as an answer would matter. A rate is taken over five minutes or one interval, whichever
-is longer: between two readings ten seconds apart the last digit alone would be metres an hour.
+raised interval still, for as long as an answer would matter. A rate is taken over five minutes or one interval,
+whichever is longer: between two readings ten seconds apart the last digit alone would be metres an hour.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import alarm, backlog, card, checking, crowd, outage, rings, storms, throughput
+from tests.bench import alarm, backlog, card, checking, crowd, field, outage, rings, storms, throughput
 from tests.test_recordings import DON
 
 RESULTS = Path("bench-results")
@@ -103,6 +103,23 @@ def edge(samples: int = 1_000_000) -> list[Figure]:
         Figure("edge.memory_mb", round(found.peak_mb, 1), 60, at_least=False),
         Figure("edge.opened_s", round(found.opened_s, 2)),
         *(Figure(f"edge.card_mb_per_day_commit_{s}s", round(written / 1e6, 1)) for s, written in days),
+    ]
+
+
+def in_the_field(seconds: int = 60) -> list[Figure]:
+    """Issue of any sensor: sixteen channels on five buses, each sensor read every second; one core of this machine."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = field.measure(Path(folder), seconds)
+    return [
+        Figure("field.channels", found.channels, field.CHANNELS),
+        Figure("field.buses", found.buses, 5),
+        Figure("field.samples", found.samples, 9 * seconds * 0.8),
+        Figure("field.samples_with_faults", found.faults, 0, at_least=False),
+        Figure("field.memory_mb", round(found.rss_mb, 1), 70, at_least=False),
+        Figure("field.peak_memory_mb", round(found.peak_mb, 1), 70, at_least=False),
+        Figure("field.cpu_ms_per_sample", round(found.cpu_s * 1000 / max(1, found.samples), 2)),
+        Figure("field.start_cpu_s", round(found.start_cpu_s, 2)),
+        Figure("field.modules_of_other_processes", len(found.foreign), 0, at_least=False),
     ]
 
 
@@ -228,6 +245,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "backlog": nothing_is_lost,
     "influx_absent": influx_absent,
     "edge": edge,
+    "field": in_the_field,
     "crowd": a_crowd,
     "don": the_don,
     "score": scoring,
