@@ -83,6 +83,8 @@ def advance(
             past = o.observed_ms < state.last_ms
             return hindsight.note(state, o, channel, now_ms) if past else state, []
         state = heal(state, o.observed_ms - 1, o.observed_ms - 1)
+    if o.value is not None and o.for_alarm not in (Flag.FAIL, Flag.MISSING):
+        state = plausible.renewed(state, channel, o.observed_ms, o.value)
     newest = replace(state, last_ms=o.observed_ms, flag=o.flag, log=o.log, seq=o.seq)
     step = Step(newest, station, channel, episode)
     if o.value is None or o.for_alarm in (Flag.FAIL, Flag.MISSING):

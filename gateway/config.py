@@ -195,7 +195,9 @@ class _Reader:
             levels = self._levels()
             if _names_sensors(document):
                 found.profiles = load_profiles(found.path, found.problems, self._over)
-            found.registry = Registry(stationfile.stations(document, levels, found.profiles, found.path), levels)
+            found.registry = Registry(
+                stationfile.stations(document, levels, found.profiles, found.path, self._now_ms), levels
+            )
         if BRIDGE in self._names and (document := self._readable(BRIDGE)):
             found.bridge = processfile.bridge(document, found.path, self._table_names())
             if self._now_ms is not None:

@@ -93,6 +93,8 @@ def _led(state: ChannelState, gap: Gap, at_ms: int, value: float, channel: Chann
     way, per_h = gap.way, channel.limits.rise_per_h
     if per_h is None or way is None or at_ms <= way[0]:
         return state, gap
+    if channel.equipment.parted(way[0], gap.to_ms or at_ms):
+        return replace(state, gap=replace(gap, way=None)), replace(gap, way=None)
     way = (at_ms, value) if _follows(way, at_ms, value, per_h) else None
     gap = replace(gap, way=way)
     state = replace(state, gap=gap)

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     BULLETIN = "bulletin"
     MANUAL = "manual"  # calls, patrols, camera, closures, orders of the mayor
     RELEASE = "release"  # a CAP message that a person released
+    EQUIPMENT = "equipment"  # a sensor was calibrated or replaced
     STORE = "store"  # what became of the store itself: restored from a backup
 
 

@@ -23,6 +23,7 @@ _KINDS = {
     Kind.MANUAL: ("記録", "entry"),
     Kind.RELEASE: ("発信", "release"),
     Kind.STORE: ("システム", "system"),
+    Kind.EQUIPMENT: ("機器", "equipment"),
 }
 CONTACT = "/"  # the unit of what is wet or dry
 OFFICIAL = "基準水位観測所"
@@ -94,6 +95,8 @@ def sentence(row: Row, levels: LevelTable, ja: bool = True) -> str:
             text = f"CAP {facts.get('response')}: {facts.get('text')} / {cited}"
         case Kind.STORE:
             text = _store(facts, ja)
+        case Kind.EQUIPMENT:
+            text = _equipment(facts, ja)
         case _:
             text = str(facts.get("text") or "")
             if "corrects" in facts:
@@ -229,6 +232,17 @@ def _thresholds(facts: dict[str, Any], levels: LevelTable, ja: bool) -> str:
         parts.append(f"{'' if alone else f'{name} '}{'、'.join(marks) if ja else ', '.join(marks)} {unit}".strip())
     none = "基準水位なし" if ja else "none"
     return ("有効な基準水位：" if ja else "in force: ") + ("／".join(parts) if parts else none)
+
+
+def _equipment(facts: dict[str, Any], ja: bool) -> str:
+    where = f"{facts.get('channel')}{'：' if ja else ': '}"
+    if facts.get("event") != "replaced":
+        way = f"× {facts.get('scale'):g}, {facts.get('offset'):+g}"
+        return f"{where}{'校正' if ja else 'calibrated'} {way} ({facts.get('basis')}, {facts.get('by')})"
+    old, new, why, known = (facts.get(key) for key in ("old", "new", "why", "zero_checked"))
+    if ja:
+        return f"{where}計器を交換 {old} → {new}（{why}、零点{'確認済み' if known else '未確認'}）"
+    return f"{where}sensor {old} replaced by {new} ({why}; zero {'checked' if known else 'not checked'})"
 
 
 def _store(facts: dict[str, Any], ja: bool) -> str:

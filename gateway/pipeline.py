@@ -221,7 +221,7 @@ def _observe(
         if record.unit and record.unit not in accepts:
             return RejectCode.WRONG_UNIT, f"{record.unit} for {channel.quantity} ({', '.join(accepts)})"
         raw = units.canonical(record.value, accepts[record.unit or channel.unit])
-        value = normalise(raw, channel)
+        value = normalise(raw, channel, at_ms)
         if not (math.isfinite(raw) and math.isfinite(value)):
             return RejectCode.NOT_FINITE, f"{record.value:g} {record.unit} is too large for a {channel.unit}"
         flags = [qc.gross_range(value, channel.limits)]

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 from enum import Enum
 
+from msgspec.structs import replace
+
 from gateway.channelstate import REJECTED_JUMPS, ChannelState
-from gateway.stations import Limits
+from gateway.stations import Channel, Limits
 
 SLACK = 0.10  # metres: waves, and intervals too short for a rate
 KNOWN_FOR_MS = 6 * 3_600_000  # an anchor older than this says nothing of a rise
@@ -38,6 +40,22 @@ class Rise(Enum):
     PLAUSIBLE = "plausible"
     UNKNOWN = "unknown"  # nothing is known to compare it with
     JUMP = "jump"
+
+
+def renewed(state: ChannelState, channel: Channel, at_ms: int, value: float) -> ChannelState:
+    """The state as an observation finds it: where the sensor was replaced since the newest plausible one, nothing
+    before says how the level came here. A level whose zero was checked is where the water is, like one of a new calibration;
+    any other is one after a gap of hours. Ranks stand: only data end them."""
+    if state.anchor is None or not channel.equipment.parted(state.anchor[0], at_ms):
+        return state
+    since = channel.equipment.replacements(state.anchor[0], at_ms)
+    state = replace(state, recent=(), drops=0, sluggish=False)
+    if all(x.checked for x in since):
+        false = 0 if since else state.rejected  # what a person said of the old sensor is not said of the new one
+        jumps = 0 if since else state.jumps
+        return replace(state, anchor=(at_ms, state.anchor[1] if jumps else value), jumps=jumps, rejected=false)
+    unknown_ms = at_ms - KNOWN_FOR_MS - 1
+    return replace(state, anchor=(min(state.anchor[0], unknown_ms), state.anchor[1]))
 
 
 def ceiling(state: ChannelState, limits: Limits, at_ms: int) -> float | None:

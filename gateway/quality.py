@@ -170,6 +170,8 @@ def assess(
         if too_old or state.log is None or o.log != state.log or (o.seq or 0) <= (state.seq or 0):
             return _late(state, o, o.value, channel)
         state = EMPTY  # read later all the same: the device's clock was put back, and a new time line begins
+    elif last is not None and channel.equipment.parted(last.ms, o.observed_ms):
+        state = State(late=state.late)  # another sensor: nothing of the one before says anything of it
     return _live(state, o, o.value, channel, around)
 
 
@@ -199,8 +201,11 @@ def _late(state: State, o: Observation, value: float, channel: Channel) -> Judge
     now, late = (o.observed_ms, value), state.late
     if _known(state, o.observed_ms):
         return state, o, ()  # another observation stands at this time; nothing can tell them apart later
-    if late is None or late.last is None or o.observed_ms < late.last.ms:
+    parted = channel.equipment.parted
+    back = late is None or late.last is None or o.observed_ms < late.last.ms or parted(late.last.ms, o.observed_ms)
+    if late is None or back:
         before = _nearest(state, o.observed_ms, before=True)
+        before = None if before and parted(before[0], o.observed_ms) else before
         late = Line(before and Seen(*before, Flag.GOOD))
     verdict = _Verdict(o.flag, o.tests)
     later = _spiked(late, now, o, channel)
@@ -209,6 +214,7 @@ def _late(state: State, o: Observation, value: float, channel: Channel) -> Judge
     _flat(verdict, run, now, channel)
     after, wait_ms = _nearest(state, o.observed_ms, before=False), channel.contract.late_after_s * 1000
     spike = channel.tests.spike
+    after = None if after and parted(after[0], o.observed_ms) else after
     if spike and late.last and after and after[0] - now[0] <= wait_ms and now[0] - late.last.ms <= wait_ms:
         verdict.add("spike", qc.spike(late.last.value, value, after[1], spike))
     judged = verdict.of(o)

@@ -90,7 +90,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 class Reading:
     """What a gauge said: `at_s` seconds since 1970, `value` thousandths of a millimetre. `doubtful`: suspect, or by a
     clock that was not set. `void`: under maintenance, so that whatever is poured into the gauge is no rain. `late`:
-    backlog, so that a higher number with an earlier time says nothing of the device's clock."""
+    backlog, so that a higher number with an earlier time says nothing of the device's clock. `renewed`: the first of
+    another counter; what fell while they were changed nobody measured."""
 
     at_s: int
     value: int
@@ -99,6 +100,7 @@ class Reading:
     late: bool = False
     log: str | None = None
     seq: int | None = None
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,12 @@ class Curve:
             return
         at_s, top = self.points[-1]
         if r.void:
+            self.offset, self.pending, self.fell = top - r.value, None, False
+            self.doubt_s = max(self.doubt_s, r.at_s)
+            self._append(r.at_s, top)
+            return
+        if r.renewed:
+            self.resets.append(Reset(at_s, r.at_s, self.offset, top))
             self.offset, self.pending, self.fell = top - r.value, None, False
             self.doubt_s = max(self.doubt_s, r.at_s)
             self._append(r.at_s, top)

@@ -103,6 +103,8 @@ class Channel(Row):
     rain: Any = None
     tide: Any = None
     contact: Any = None
+    calibrations: Any = None
+    replaced: Any = None
     thresholds: dict[f.Text, Any] = {}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path as FilePath
 
-from gateway import contractfile, gaugefile, qualityfile, schema, thresholdfile, units
+from gateway import contractfile, equipmentfile, gaugefile, qualityfile, schema, thresholdfile, units
 from gateway.fields import did_you_mean
 from gateway.profiles import Profile
 from gateway.stations import Channel, LevelTable, Limits, Station
@@ -23,13 +23,15 @@ def stations(
     levels: LevelTable,
     profiles: Mapping[str, Profile] | None = None,
     folder: FilePath = FilePath(),
+    now_ms: int | None = None,
 ) -> list[Station]:
     """Every station without a mistake; the mistakes of the others are problems of the document. `profiles` are needed
-    where a channel names the sensor that it is read from, the `folder` where files beside stations.yaml are named."""
+    where a channel names the sensor that it is read from, the `folder` where files beside stations.yaml are named;
+    `now_ms` where what lies in the future is to be told."""
     head = validate(schema.Stations, document)
     tenant = head.tenant if head else _text(document.mapping(()).get("tenant"))
     ids = document.mapping(("stations",))
-    given = Given(levels, profiles or {}, folder)
+    given = Given(levels, profiles or {}, folder, now_ms)
     found = [_station(document, key, place, tenant, given) for place, key in enumerate(ids, 1)]
     good = [station for station in found if station]
     _one_name_space(document, good)
@@ -45,6 +47,7 @@ class Given:
     levels: LevelTable
     profiles: Mapping[str, Profile]
     folder: FilePath
+    now_ms: int | None
 
 
 def _text(value: object) -> str | None:
@@ -181,19 +184,22 @@ def _channel(document: Document, path: Path, zero: float, hazard: str, given: Gi
         correction = amount_of(document, where, judged.correction, quantity, units.parse_difference) or 0.0
     _heights_fit(document, path, judged, quantity)
     factor, offset = _way(judged, zero, correction)
+    equipment = equipmentfile.equipment(document, path, quantity, given.now_ms)
     limits = Limits(
         sensor=span_of(document, (*path, "span"), judged.span, quantity),
         user=span_of(document, (*path, "plausible"), judged.plausible, quantity),
     )
     if sensor and sensor.span and judged.span is None:
-        limits = replace(limits, sensor=qualityfile.in_observations(sensor.span, factor, offset))
+        newest = equipment.calibration(None)
+        span = qualityfile.in_observations(sensor.span, newest.scale, newest.offset) if newest else sensor.span
+        limits = replace(limits, sensor=qualityfile.in_observations(span, factor, offset))
     limits = qualityfile.rates(document, path, judged, quantity, limits)
     thresholds = thresholdfile.thresholds(document, path, judged, quantity, graded, zero, limits.sensor)
     contract = contractfile.contract(document, path, judged, quantity, levels, thresholds, hazard)
     found = gaugefile.kind(document, path, judged, quantity, levels, hazard, given.folder)
     if row is None or contract is None or len(document.problems) > before:
         return None
-    channel = Channel(str(path[-1]), quantity, contract, factor, offset, limits, thresholds, tests)
+    channel = Channel(str(path[-1]), quantity, contract, factor, offset, limits, thresholds, tests, equipment=equipment)
     return gaugefile.fitted(channel, found)
 
 

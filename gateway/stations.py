@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from gateway import units
+from gateway.equipment import AS_IT_WAS, Equipment
 from gateway.qualitylimits import NO_TESTS, QualityTests
 from gateway.raingauge import Gauge, RainStep
 from gateway.tide import Tide
@@ -187,8 +188,9 @@ class Contract:
 class Channel:
     """One measured quantity at a station: one unit, one series.
 
-    observation = raw * factor + offset, which holds the direction (level = sensor height - distance), the gauge
-    zero where readings and observations differ in reference, and the station's correction.
+    observation = calibrated raw * factor + offset, which holds the direction (level = sensor height - distance), the
+    gauge zero where readings and observations differ in reference, and the station's correction. `equipment`: what was
+    done to its sensor, and when.
 
     `rain`, `tide`: what is derived of it. `contact`: 1 is wet, whichever way it is wired; only a person on the spot
     ends what it says. `derived`: the channel that the bridge makes this one of; no device sends it.
@@ -206,6 +208,7 @@ class Channel:
     tide: Tide | None = None
     contact: bool = False
     derived: str = ""
+    equipment: Equipment = AS_IT_WAS
 
     @property
     def unit(self) -> str:
@@ -393,6 +396,9 @@ def _routers(
     return {key: max(ROUTER_GAP_S, min(waits)) for key, waits in carried.items()}
 
 
-def normalise(raw: float, channel: Channel) -> float:
-    """The observation of a raw reading: direction, datum and correction of the station applied (metres etc.)."""
+def normalise(raw: float, channel: Channel, at_ms: int | None = None) -> float:
+    """The observation of a raw reading of that time (None: now): the calibration of then, direction, datum and
+    correction of the station applied (metres etc.)."""
+    if channel.equipment.calibrations and (known := channel.equipment.calibration(at_ms)) is not None:
+        raw = raw * known.scale + known.offset
     return round(raw * channel.factor + channel.offset, 9)

@@ -19,7 +19,7 @@ FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob(
 
 # From the bottom up. A module imports its own layer or lower ones; the pure core is the first two rows.
 CORE = [
-    {"model", "errors", "qualitylimits", "raingauge", "templates", "encodings"},
+    {"model", "errors", "qualitylimits", "raingauge", "templates", "encodings"} | {"equipment"},
     {"units", "ranges", "stations", "profiles", "senml", "wire", "brokerfiles", "codecs", "foreign", "pipeline"}
     | {"letters", "gaps"}
     | {"qc", "quality"}
@@ -53,6 +53,7 @@ LAYERS = [
         "validation",
         "stationfile",
         "contractfile",
+        "equipmentfile",
         "levelfile",
         "thresholdfile",
         "gaugefile",

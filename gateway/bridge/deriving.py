@@ -94,7 +94,10 @@ class Deriving:
         doubtful = o.for_alarm is Flag.SUSPECT or o.clk is ClockState.UNSYNCED
         void = work.suspended("maintenance", o.tenant, o.station) is not None
         late = work.rules.now_ms - o.observed_ms > contract.late_after_s * 1000
-        newest = curve.take(Reading(o.observed_ms // 1000, round(value * MM), doubtful, void, late, o.log, o.seq))
+        newest_s = curve.newest_s
+        renewed = newest_s is not None and bool(channel.equipment.replacements(newest_s * 1000, o.observed_ms))
+        reading = Reading(o.observed_ms // 1000, round(value * MM), doubtful, void, late, o.log, o.seq, renewed)
+        newest = curve.take(reading)
         rainpast.note(curve, work.rules.now_ms, newest and work.rules.now_ms - o.observed_ms > STEP_AGE_MS)
         sums: dict[str, Sum] = {}
 

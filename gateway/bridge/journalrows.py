@@ -19,6 +19,8 @@ _IN_FORCE = """
 SELECT tenant, station, body FROM journal
 WHERE id IN (SELECT max(id) FROM journal WHERE kind = 'thresholds' GROUP BY tenant, station)"""
 
+_EQUIPMENT = "SELECT tenant, station, body FROM journal WHERE kind = 'equipment'"
+
 
 def write(db: sqlite3.Connection, work: Work) -> None:
     """Before the transitions themselves, because by these is known what was already told."""
@@ -112,3 +114,8 @@ def _who(work: Work, recipient: str) -> str:
 def in_force(db: sqlite3.Connection) -> dict[Place, str]:
     """What the journal last said of the thresholds of each station, as digests."""
     return {(tenant, station): inforce.digest(body) for tenant, station, body in db.execute(_IN_FORCE)}
+
+
+def equipment(db: sqlite3.Connection) -> set[inforce.Event]:
+    """What the journal has said of sensors that were calibrated or replaced."""
+    return {(tenant, station, inforce.digest(body)) for tenant, station, body in db.execute(_EQUIPMENT)}

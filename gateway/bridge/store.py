@@ -111,6 +111,7 @@ class Store:
         births = db.execute("SELECT tenant, device, birth FROM devices")
         memory.agents = {(t, d): agent_of(of_text(birth)) for t, d, birth in births}
         memory.suspensions, memory.phones = peoplerows.suspensions(db), peoplerows.phones(db)
+        memory.in_force.events = journalrows.equipment(db)
         memory.in_force.recorded, memory.chains = journalrows.in_force(db), caprows.open_chains(db)
         memory.ledgers = self._load_ledgers()
         return memory

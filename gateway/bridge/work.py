@@ -153,6 +153,7 @@ class Work:
         self.suspensions: dict[Suspended, Suspension | None] = {}  # None: ended
         self.cap = Capped()
         self.in_force: dict[Place, str] = {}  # what the journal says of thresholds from now on
+        self.events: set[inforce.Event] = set()  # and of sensors
         self.judged_by = memory.judged_by
         self.phones = Phones(memory.phones)
         self.assessing = Assessing(self)
@@ -432,7 +433,7 @@ class Work:
             del self.memory.episodes[slot]
         self.memory.judged_by = self.judged_by
         self.memory.phones.update(self.phones.changed)
-        self.memory.in_force.recorded.update(self.in_force)
+        inforce.swap_in(self, self.memory.in_force)
         self.cap.swap_into(self.memory.chains)
         self.alerts.causes.swap_in()
         for key, suspension in self.suspensions.items():
