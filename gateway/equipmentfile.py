@@ -54,7 +54,7 @@ def equipment(document: Document, path: Path, quantity: str, now_ms: int | None)
 
 def _replacement(document: Document, path: Path) -> Replacement | None:
     row = validate(ReplacementRow, document, path)
-    return row and Replacement(row.at, row.old, row.new, row.why, row.zero == "checked")
+    return None if row is None else Replacement(row.at, row.old, row.new, row.why, row.zero == "checked")
 
 
 def _calibration(document: Document, path: Path, quantity: str) -> Calibration | None:

@@ -44,18 +44,20 @@ class Rise(Enum):
 
 def renewed(state: ChannelState, channel: Channel, at_ms: int, value: float) -> ChannelState:
     """The state as an observation finds it: where the sensor was replaced since the newest plausible one, nothing
-    before says how the level came here. A level whose zero was checked is where the water is, like one of a new calibration;
-    any other is one after a gap of hours. Ranks stand: only data end them."""
+    before says how the level came here. A level whose zero was checked is where the water is, like one of a new
+    calibration; any other is one after a gap of hours. Ranks stand: only data end them."""
     if state.anchor is None or not channel.equipment.parted(state.anchor[0], at_ms):
         return state
-    since = channel.equipment.replacements(state.anchor[0], at_ms)
-    state = replace(state, recent=(), drops=0, sluggish=False)
-    if all(x.checked for x in since):
-        false = 0 if since else state.rejected  # what a person said of the old sensor is not said of the new one
-        jumps = 0 if since else state.jumps
-        return replace(state, anchor=(at_ms, state.anchor[1] if jumps else value), jumps=jumps, rejected=false)
-    unknown_ms = at_ms - KNOWN_FOR_MS - 1
-    return replace(state, anchor=(min(state.anchor[0], unknown_ms), state.anchor[1]))
+    then_ms, level = state.anchor
+    since = channel.equipment.replacements(then_ms, at_ms)
+    jumps, rejected = state.jumps, state.rejected
+    if not all(x.checked for x in since):
+        anchor = (min(then_ms, at_ms - KNOWN_FOR_MS - 1), level)
+    else:
+        if since:  # what was said of the old sensor is not said of the new one
+            jumps = rejected = 0
+        anchor = (at_ms, level if jumps else value)
+    return replace(state, recent=(), drops=0, sluggish=False, anchor=anchor, jumps=jumps, rejected=rejected)
 
 
 def ceiling(state: ChannelState, limits: Limits, at_ms: int) -> float | None:
