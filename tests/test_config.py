@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -298,7 +298,7 @@ def _changed(value: object, data: st.DataObject) -> object:
 
 
 @given(st.sampled_from(FILES), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 def test_any_change_is_told_in_our_words(name: str, data: st.DataObject) -> None:
     """Whatever stands in a file, each mistake has a place in it and a sentence of ours; nothing is raised."""
     document = yamlfile.parse(json.dumps(_changed(VALUES[name], data), indent=1).encode(), name)
