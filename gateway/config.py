@@ -214,6 +214,7 @@ class _Reader:
             found.edge = processfile.edge(document, found.path, found.profiles, profile_files(found.path, self._over))
             if found.edge and found.registry:
                 _agree(document, found.edge, found.profiles, found.registry, self._declared())
+                _keep(document, found.edge, found.profiles, found.registry, self._documents[STATIONS])
         for name in self._names & self._documents.keys():
             found.problems += self._documents[name].problems
         found.problems.sort()
@@ -301,6 +302,22 @@ def _agree(
         elif sensor.station not in declared:
             message = f"'{sensor.station}' is not in {STATIONS}{did_you_mean(sensor.station, declared)}"
             document.add((*path, "station"), message)
+
+
+def _keep(
+    document: Document, edge: settings.Edge, profiles: dict[str, Profile], registry: Registry, stations: Document
+) -> None:
+    """What a profile calls internal leaves the house only where stations.yaml says so in words."""
+    for sensor in edge.sensors:
+        for name, channel in sensor.channels.items():
+            value, found = profiles[sensor.profile].value(name), registry.channel(edge.tenant, sensor.station, channel)
+            stated = stations.mapping(("stations", sensor.station, "channels", channel))
+            if value is not None and value.internal and found and not found.internal and "internal" not in stated:
+                message = (
+                    f"{name} of {sensor.profile} is internal, and {channel} of {sensor.station} would leave the house"
+                )
+                remedy = f". Add 'internal: true' (or false) to that channel in {STATIONS}"
+                document.add(("sensors", sensor.name, "channels", name), message + remedy)
 
 
 def _channels_agree(

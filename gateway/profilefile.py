@@ -148,6 +148,7 @@ def _value(document: Document, path: Path, encoding: EncodingName) -> Value | No
         resolution=facts["resolution"],
         source=judged.source or "",
         optional=judged.optional or False,
+        internal=judged.internal or False,
     )
     if row is not None:
         _may_be_absent(document, path, row, value.at)

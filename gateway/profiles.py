@@ -81,7 +81,8 @@ class Value:
 
     `span` is the physical span of the sensor, canonical unit; `tests` the quality tests that it states, by their names
     in `QualityTests` (None: off); `accuracy` and `resolution` as its maker states them, canonical unit, and `source`
-    where that is said. `optional`: a message without it says nothing of it, which is no fault.
+    where that is said. `optional`: a message without it says nothing of it, which is no fault. `internal`: it is
+    personal or sensitive, and so are the channels that take it, unless the station says otherwise.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Value:
     resolution: float | None = None
     source: str = ""
     optional: bool = False
+    internal: bool = False
 
     @property
     def is_float(self) -> bool:

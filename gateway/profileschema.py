@@ -119,6 +119,7 @@ class ValueRow(Row):
     resolution: f.Amount | None = may("As its maker states it: 1 mm, or 0.1 % of the span")
     source: f.Text | None = may("Where these facts stand: manual, p. 12")
     optional: bool = may("A message without it says nothing of it, which is no fault; behind a tag or key", False)
+    internal: bool = may("It says where people are or what they do: such a channel leaves the house nowhere", False)
     quality: Any = may("Quality tests that belong to the sensor: its noise, its resolution")
     faults: dict[f.FaultKey, f.Fault] = may(
         "What stands for a fault instead of a value, before scaling: 65535: no_echo, '<3.6': sensor_error", {}

@@ -103,6 +103,7 @@ class Channel(Row):
     rain: Any = None
     tide: Any = None
     contact: Any = None
+    internal: bool | None = None
     calibrations: Any = None
     replaced: Any = None
     thresholds: dict[f.Text, Any] = {}

@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from gateway import contractfile, equipmentfile, gaugefile, qualityfile, schema, thresholdfile, units
 from gateway.fields import did_you_mean
 from gateway.profiles import Profile
-from gateway.stations import Channel, LevelTable, Limits, Station
+from gateway.stations import POSITIONS, Channel, LevelTable, Limits, Station
 from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of, validate
 from gateway.yamlfile import Document, Key, Path
 
@@ -197,10 +197,36 @@ def _channel(document: Document, path: Path, zero: float, hazard: str, given: Gi
     thresholds = thresholdfile.thresholds(document, path, judged, quantity, graded, zero, limits.sensor)
     contract = contractfile.contract(document, path, judged, quantity, levels, thresholds, hazard)
     found = gaugefile.kind(document, path, judged, quantity, levels, hazard, given.folder)
+    internal = _internal(document, path, judged.internal, quantity, sensor is not None and sensor.internal)
     if row is None or contract is None or len(document.problems) > before:
         return None
-    channel = Channel(str(path[-1]), quantity, contract, factor, offset, limits, thresholds, tests, equipment=equipment)
+    channel = Channel(
+        str(path[-1]),
+        quantity,
+        contract,
+        factor,
+        offset,
+        limits,
+        thresholds,
+        tests,
+        equipment=equipment,
+        internal=internal,
+    )
     return gaugefile.fitted(channel, found)
+
+
+ALARMING = ("thresholds", "contract", "rain", "tide", "contact")
+
+
+def _internal(document: Document, path: Path, stated: bool | None, quantity: str, by_profile: bool) -> bool:
+    """Whether the channel stays in the house: as it says, else positions, and what its profile calls so. Then nothing
+    may be made of it that people are told."""
+    internal = stated if stated is not None else by_profile or quantity in POSITIONS
+    for key in ALARMING:
+        if internal and key in document.mapping(path):
+            message = f"an internal channel is told to nobody, and {key} would tell it. Leave {key} out"
+            document.add((*path, key), message + ("" if stated else ", or say 'internal: false'"), at_key=True)
+    return internal
 
 
 def _heights_fit(document: Document, path: Path, row: schema.Channel, quantity: str) -> None:

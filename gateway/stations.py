@@ -19,6 +19,10 @@ ContractKind = Literal["ordinary", "crisis", "beacon"]
 Group = tuple[tuple[str, str], ...]  # what stations share: (kind, name) of each thing; of one tenant
 DAY_S = 86_400.0
 ROUTER_GAP_S = 300.0
+POSITIONS = (
+    "latitude",
+    "longitude",
+)  # of what moves: stations have their position in stations.yaml; internal by default
 DEVIATION = "tide_deviation"  # the quantity, and the hazard of its rows in a level table
 
 
@@ -190,7 +194,8 @@ class Channel:
 
     observation = calibrated raw * factor + offset, which holds the direction (level = sensor height - distance), the
     gauge zero where readings and observations differ in reference, and the station's correction. `equipment`: what was
-    done to its sensor, and when.
+    done to its sensor, and when. `internal`: personal or sensitive, such as where a vehicle of the staff is; stored,
+    and nothing else (`Registry.may_leave`).
 
     `rain`, `tide`: what is derived of it. `contact`: 1 is wet, whichever way it is wired; only a person on the spot
     ends what it says. `derived`: the channel that the bridge makes this one of; no device sends it.
@@ -209,6 +214,7 @@ class Channel:
     contact: bool = False
     derived: str = ""
     equipment: Equipment = AS_IT_WAS
+    internal: bool = False
 
     @property
     def unit(self) -> str:
@@ -274,7 +280,9 @@ class Station:
     def __post_init__(self) -> None:
         stepped = {step.channel for step in self.steps}
         graded = tuple(
-            c for c in self.channels.values() if c.thresholds or c.contract.kind != "ordinary" or c.name in stepped
+            c
+            for c in self.channels.values()
+            if not c.internal and (c.thresholds or c.contract.kind != "ordinary" or c.name in stepped)
         )
         watched = graded or tuple(c for c in (self.main_channel,) if c is not None)
         object.__setattr__(self, "watched", watched)  # asked several times for each observation
@@ -317,7 +325,7 @@ class Station:
     def main_channel(self) -> Channel | None:
         """The channel shown first: the first with thresholds, else the first water level."""
         graded = (c for c in self.channels.values() if c.thresholds and not c.derived)
-        levels = (c for c in self.channels.values() if c.quantity == "water_level")
+        levels = (c for c in self.channels.values() if c.quantity == "water_level" and not c.internal)
         return next(graded, None) or next(levels, None)
 
 
@@ -371,6 +379,12 @@ class Registry:
     def level(self, station: Station | None, channel: Channel | None, rank: int, key: str = "") -> Level:
         """As `level_at`."""
         return level_at(self.levels, station, channel, rank, key)
+
+    def may_leave(self, tenant: str, station: str, channel: str, quantity: str = "") -> bool:
+        """Whether what was measured there may leave the house: be told, published, exported or handed to another
+        system. Every exit asks here. Of a channel that is no longer configured only its quantity speaks."""
+        found = self.channel(tenant, station, channel)
+        return not found.internal if found is not None else quantity not in POSITIONS
 
     def channel(self, tenant: str, station: str, channel: str) -> Channel | None:
         """A station's channel, or a device's health channel where `station` names a device."""

@@ -228,7 +228,7 @@ MISTAKES = [
             "18:21 a list stands where a mapping is expected\n"
             "19:9 unknown key 'x' (one of quantity, unit, interval, grace, contract, readings, "
             "sensor_height, reference, correction, span, plausible, plausible_rise, plausible_fall, sensor, quality, "
-            "rain, tide, contact, calibrations, replaced, thresholds)"
+            "rain, tide, contact, internal, calibrations, replaced, thresholds)"
         ),
     ),
     (

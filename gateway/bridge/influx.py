@@ -213,8 +213,11 @@ class Drain:
         resent: Callable[[list[Verdict]], None] = lambda _: None,
         beat: Callable[[str, float], None] = lambda _loop, _s: None,
         assessed: Progress = lambda _position, _letters: None,
+        leaves: Callable[[str, str, str, str], bool] = lambda *_: True,
     ) -> None:
+        """`leaves(tenant, station, channel, quantity)`: whether its points may go there."""
         self._to, self._writer, self._store, self._disk = to, writer, store, disk
+        self._leaves = lambda p: leaves(p[1], p[2], p[3], p[4])
         self._now_ms, self._backoff_s, self._resent, self._beat = now_ms, backoff_s, resent, beat
         self._points = _Rows(CURSOR, storefile.POINTS, progress)
         self._assessed = _Rows(ASSESSED, storefile.ASSESSED, assessed)
@@ -258,11 +261,12 @@ class Drain:
     def _batch(self, rows: _Rows) -> bool:
         """Deliver what comes next. False: nothing does, or we were stopped while waiting."""
         points = self._next(rows)
-        datable = [p for p in points if _datable(p)]
+        leaving = [p for p in points if self._leaves(p)]
+        datable = [p for p in leaving if _datable(p)]
         letters = self._deliver(datable) if datable else []
         if letters is None or not points:
             return False
-        letters += [self._letter(p, _undated(p[5])) for p in points if not _datable(p)]
+        letters += [self._letter(p, _undated(p[5])) for p in leaving if not _datable(p)]
         if letters:
             counts = f"{len(letters)} of {len(points)}"
             log.warning("InfluxDB refuses %s points for good (%s): dead letters", counts, letters[0].detail)
@@ -398,7 +402,7 @@ class Drain:
     def _witnesses(self) -> Iterator[Point]:
         if self._good:
             yield self._good
-        waiting = self._read(self._points)
+        waiting = [p for p in self._read(self._points) if self._leaves(p)]
         yield from waiting[:: max(1, len(waiting) // WITNESSES)][-WITNESSES:]
 
     def _letter(self, point: Point, answer: Answer) -> DeadLetter:

@@ -137,6 +137,7 @@ class Service:
             resent=self._resent,
             beat=self._beat,
             assessed=partial(self._drained, influx.ASSESSED),
+            leaves=lambda *series: self._registry.may_leave(*series),  # by the configuration in force
         )
 
     @property
