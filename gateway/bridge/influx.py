@@ -217,7 +217,7 @@ class Drain:
     ) -> None:
         """`leaves(tenant, station, channel, quantity)`: whether its points may go there."""
         self._to, self._writer, self._store, self._disk = to, writer, store, disk
-        self._leaves = lambda p: leaves(p[1], p[2], p[3], p[4])
+        self._may_leave = leaves
         self._now_ms, self._backoff_s, self._resent, self._beat = now_ms, backoff_s, resent, beat
         self._points = _Rows(CURSOR, storefile.POINTS, progress)
         self._assessed = _Rows(ASSESSED, storefile.ASSESSED, assessed)
@@ -261,7 +261,7 @@ class Drain:
     def _batch(self, rows: _Rows) -> bool:
         """Deliver what comes next. False: nothing does, or we were stopped while waiting."""
         points = self._next(rows)
-        leaving = [p for p in points if self._leaves(p)]
+        leaving = [p for p in points if self._may_leave(*p[1:5])]
         datable = [p for p in leaving if _datable(p)]
         letters = self._deliver(datable) if datable else []
         if letters is None or not points:
@@ -402,7 +402,7 @@ class Drain:
     def _witnesses(self) -> Iterator[Point]:
         if self._good:
             yield self._good
-        waiting = [p for p in self._read(self._points) if self._leaves(p)]
+        waiting = [p for p in self._read(self._points) if self._may_leave(*p[1:5])]
         yield from waiting[:: max(1, len(waiting) // WITNESSES)][-WITNESSES:]
 
     def _letter(self, point: Point, answer: Answer) -> DeadLetter:
