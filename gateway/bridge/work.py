@@ -17,7 +17,6 @@ from gateway.bridge.around import Heard
 from gateway.bridge.assessing import Assessing
 from gateway.bridge.capping import Capped, Chain, Open
 from gateway.bridge.deriving import Deriving
-from gateway.bridge.inforce import InForce
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
 from gateway.bridge.timekeeping import Time, Witness
@@ -67,7 +66,7 @@ class Memory:
     agents: dict[Device, str] = field(default_factory=dict)
     suspensions: dict[Suspended, Suspension] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
-    in_force: InForce = field(default_factory=InForce)
+    in_force: inforce.InForce = field(default_factory=inforce.InForce)
     chains: dict[Chain, Open] = field(default_factory=dict)
     judged_by: Registry | None = None
 
