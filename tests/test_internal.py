@@ -80,7 +80,8 @@ OTHER = {
         "score",
         "sim *",
         "profile *",
-    ): "configuration, simulations, recordings: no store is read",
+        "source *",
+    ): "configuration, simulations, recordings, one payload: no store is read",
     (
         "edge *",
         "remote *",
