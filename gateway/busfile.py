@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gateway import busfields as bf
 from gateway import fields as f
 from gateway import schema, serverfile, settings
+from gateway.encodings import named
 from gateway.fields import instead, show
 from gateway.profiles import EncodingName, Profile
 from gateway.schema import Port, Row, need
@@ -73,6 +75,12 @@ class Mqtt(schema.Broker):
     timeout: f.Duration = 10.0
 
 
+class Sysfs(Row):
+    type: Literal["sysfs"] = need("sysfs")
+    root: f.Text = "/sys"
+    timeout: f.Duration = 5.0
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
 
@@ -104,6 +112,24 @@ def _unmeasured(profile: Profile) -> str:
     if profile.asked.measure:
         return ""
     return "does not say what it measures over SDI-12. Add for example 'asked: {measure: M}' to it"
+
+
+def _sysfs(row: Any) -> settings.Bus:
+    return settings.Sysfs(FilePath(row.root), row.timeout)
+
+
+def _sysfs_files(document: Document, path: Path, row: Any, folder: FilePath) -> dict[str, Any]:
+    return {"root": folder / row.root} if row.root else {}
+
+
+def _no_files(profile: Profile) -> str:
+    if not profile.asked.folder:
+        example = """asked: {folder: "bus/iio/devices/iio:device*"}"""
+        return f"does not say where the kernel shows such a device. Add for example '{example}' to it"
+    places = (*(value.at for value in profile.values), *(status.at for status in profile.status))
+    inputs = [x for at in places if isinstance(at, named.At) for x in (at.name, at.times)]
+    wrong = next((x for x in inputs if "/" in x or x.startswith(".")), "")
+    return f"reads the input {show(wrong)}, and a bus of type sysfs names files of one folder" if wrong else ""
 
 
 def _mqtt(row: Any) -> settings.Bus:
@@ -176,6 +202,17 @@ KINDS: dict[str, Kind] = {
         example="tele/level/SENSOR",
         files=_mqtt_files,
         unfit=_of_a_radio,
+    ),
+    "sysfs": Kind(
+        Sysfs,
+        _sysfs,
+        ("named",),
+        "address",
+        address=bf.device,
+        example="28-0316a2794f5d",
+        stated=lambda profile: profile.asked.folder,
+        files=_sysfs_files,
+        unfit=_no_files,
     ),
     "http": Kind(
         Http,

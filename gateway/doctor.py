@@ -19,7 +19,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -27,7 +27,9 @@ from pathlib import Path
 
 from gateway import mqtt, settings, units
 from gateway.clock import Clock
+from gateway.edge.buses import sysfs
 from gateway.model import ClockState
+from gateway.profiles import Profile
 
 TIMEOUT_S = 5.0
 SLOW_SYNC_S = 0.5  # of a small file: a card or disk that will hold up every commit
@@ -252,6 +254,23 @@ def port(name: str, path: str) -> Finding:
         remedy = "Let the agent's user into the group of the port (often dialout)"
         return Finding(name, path, State.FAIL, "this user may not use it", remedy)
     return Finding(name, path, State.OK, "is there")
+
+
+def device(name: str, bus: settings.Sysfs, profile: Profile, sensor: settings.Sensor) -> Finding:
+    """A sensor that a driver of the kernel reads: is there exactly one that fits? None of its files is read."""
+    asked = profile.asked
+    found = sysfs.devices(bus.root, asked, sensor.address)
+    if len(found) == 1:
+        return Finding(name, str(found[0]), State.OK, f"sensor {sensor.name} is there")
+    place = str(bus.root / asked.folder)
+    near = found or sysfs.devices(bus.root, replace(asked, device=""), "")
+    others = ", ".join(f"{x.name} ({sysfs.label(x) or x.resolve().parent.name})" for x in near[:8]) or "none"
+    if found:
+        remedy = "Write the 'address' of one at the sensor: its name or its place"
+        return Finding(name, place, State.FAIL, f"several fit sensor {sensor.name}: {others}", remedy)
+    remedy = "Is it plugged in, its driver loaded (dtoverlay in config.txt), its address right?"
+    message = f"no device {' '.join(x for x in (asked.device, sensor.address) if x)}".rstrip()
+    return Finding(name, place, State.FAIL, f"{message} for sensor {sensor.name}; there: {others}", remedy)
 
 
 def tls(to: settings.Broker) -> Finding:

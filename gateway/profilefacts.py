@@ -123,6 +123,8 @@ def _no_bus(profile: Profile) -> str:
 def _asked(profile: Profile) -> str:
     """How its serial line is set, and what it is sent; or by which command or path."""
     asked = profile.asked
+    if asked.folder:
+        return f"in {asked.folder}" + (f", named {asked.device}" if asked.device else "")
     if asked.measure or asked.path:
         return f"by {asked.measure}" if asked.measure else f"for {asked.path}"
     sent = f", sent {_bytes(profile, asked.send)} before each reading" if asked.send else ""

@@ -82,7 +82,10 @@ def _asked(document: Document, row: profileschema.Asked | None) -> Asked:
     if row.send is not None and row.send_hex is not None:
         document.add(("asked", "send_hex"), "'send' already says what is sent. Keep one of them", at_key=True)
     send = (row.send or "").encode() or row.send_hex or b""
-    return Asked(row.baud, row.format, send, row.path or "", row.measure or "")
+    if row.device is not None and row.folder is None and "folder" not in document.mapping(("asked",)):
+        example = '"bus/iio/devices/iio:device*"'
+        document.add(("asked", "device"), f"'folder' is missing. Add for example 'folder: {example}'", at_key=True)
+    return Asked(row.baud, row.format, send, row.path or "", row.measure or "", row.folder or "", row.device or "")
 
 
 def _listed(document: Document, key: str) -> Iterator[int]:

@@ -160,13 +160,16 @@ class Sampled:
 class Asked:
     """How a model is asked. On a serial line: at `baud` in `format` (data bits, parity, stop bits); it is sent `send`
     before each reading, or speaks by itself where that is empty. Over HTTP: for `path`. Over SDI-12: by the
-    command `measure`."""
+    command `measure`. Through a driver of the kernel: in a `folder` under /sys, in which the file `name` says
+    `device`."""
 
     baud: int = 9600
     format: str = "8N1"
     send: bytes = b""
     path: str = ""
     measure: str = ""
+    folder: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

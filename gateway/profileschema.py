@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from gateway import busfields as bf
 from gateway import fields as f
 from gateway.schema import Row, Version, Word, may, need
 
@@ -25,6 +26,8 @@ class Asked(Row):
     send_hex: f.Hex | None = may("The same in hexadecimal: '01 04'")
     measure: f.Measurement | None = may("By which command an SDI-12 sensor measures: M, or MC with a CRC")
     path: f.UrlPath | None = may("What an HTTP device is asked for: /api/level")
+    folder: bf.Pattern | None = may("Where the kernel shows such devices, under /sys: bus/iio/devices/iio:device*")
+    device: f.Text | None = may("What the file 'name' in that folder says: bme280")
 
 
 class Profile(Row):

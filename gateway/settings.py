@@ -96,7 +96,16 @@ class Mqtt:
     timeout_s: float = 10.0
 
 
-Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt
+@dataclass(frozen=True, slots=True)
+class Sysfs:
+    """A bus of type `sysfs`: devices that drivers of the kernel show as folders under `root`. `timeout_s` is how long
+    the files of a sample may take."""
+
+    root: Path = Path("/sys")
+    timeout_s: float = 5.0
+
+
+Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt | Sysfs
 
 
 @dataclass(frozen=True, slots=True)

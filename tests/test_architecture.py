@@ -49,6 +49,7 @@ LAYERS = [
         "yamlfile",
         "qualityfile",
         "fields",
+        "busfields",
         "schema",
         "validation",
         "stationfile",

@@ -19,6 +19,7 @@ from gateway.profiles import Asked
 from simulators.gpsreceiver import Fix, Receiver
 from simulators.httpdevice import HttpDevice
 from simulators.sdi12line import Probe, Sdi12Line
+from simulators.sysfstree import SysfsTree
 from tests.servers import free_port
 from tests.test_agent import held
 from tests.transport import FakeTransport
@@ -33,11 +34,14 @@ def _sensor(name: str, profile: str, address: str = "", **channels: str) -> sett
 
 
 def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
-    """A device that swallows requests, a line without its sensor, a broker and a logger that are away: a receiver
-    beside them is sampled on, and each of the others says its fault."""
+    """A device that swallows requests, a line without its sensor, a driver that hangs in the kernel, a broker and a logger
+    that are away: a receiver and a thermometer beside them are sampled on, and each of the others says its fault."""
     receiver = Receiver(Fix(34.3, 134.0, 1.0))
     logger, line = HttpDevice({"/level": b"{}"}), Sdi12Line({"0": Probe({}, broken="no_answer")})
     logger.broken = "no_answer"
+    kernel = SysfsTree(tmp_path / "sys")
+    kernel.ds18b20("0316a2794f5d", 12.5)
+    kernel.ds18b20("0416c1d2e3ff", 20).be("hangs")
     buses: dict[str, settings.Bus] = {
         "gps": settings.Serial(receiver.port),
         "logger": settings.Http("127.0.0.1", logger.port, timeout_s=0.5),
@@ -45,6 +49,8 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         "radar": settings.Sdi12(line.port, timeout_s=0.1),
         "well": settings.Mqtt(settings.Broker("127.0.0.1", free_port()), 0.5),
         "mast": settings.ModbusTcp("127.0.0.1", free_port(), 0.5),
+        "water": settings.Sysfs(kernel.root, 0.2),
+        "drain": settings.Sysfs(kernel.root, 0.2),
         "unplugged": settings.ModbusRtu(str(tmp_path / "ttyUSB0"), 9600, "8N1"),
     }
     sensors = (
@@ -54,6 +60,8 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         _sensor("radar", "campbell_cs476", "0", distance="radar"),
         _sensor("well", "json_level", "tele/well", water_level="well"),
         _sensor("mast", "sim_river_gauge", water_level="mast"),
+        _sensor("water", "maxim_ds18b20", "28-0316a2794f5d", water_temperature="water"),
+        _sensor("drain", "maxim_ds18b20", "28-0416c1d2e3ff", water_temperature="drain"),
         _sensor("unplugged", "sim_river_gauge", water_level="unplugged"),
     )
     edge = settings.Edge(TENANT, DEVICE, settings.Broker(), settings.Spool(tmp_path / "spool.db", 0.05), buses, sensors)
@@ -68,7 +76,7 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
     try:
         agent.run()
     finally:
-        for simulated in (receiver, logger, line):
+        for simulated in (receiver, logger, line, kernel):
             simulated.close()
     said: Sequence[Reading] = [r for sample in held(tmp_path) for r in sample.readings]
     assert {r.channel: r.fault for r in said} == {
@@ -78,6 +86,8 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         "radar": FaultCode.NO_ANSWER,
         "well": FaultCode.BUS_ERROR,
         "mast": FaultCode.BUS_ERROR,
+        "water": None,
+        "drain": FaultCode.NO_ANSWER,
         "unplugged": FaultCode.BUS_ERROR,
     }
     counts = Counter(r.channel for r in said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway import settings
     from gateway.config import Folder
     from gateway.doctor import Finding
+    from gateway.profiles import Profile
 
 EXIT_ILL = 1
 _SIGNS = {"ok": "ok   ", "warn": "WARN ", "fail": "FAIL ", "skipped": "skip "}
@@ -70,7 +71,7 @@ def examine(folder: Path) -> Iterator[Finding]:
         yield zone(local.utcoffset(), times.zone())
     yield from _secrets(found)
     if found.edge:
-        yield from _edge(found.edge)
+        yield from _edge(found.edge, found.profiles)
     if found.bridge:
         yield from _bridge(found.bridge)
 
@@ -111,7 +112,7 @@ def _broker(to: settings.Broker, client_id: str, topics: list[str], echo: bool) 
     yield look.broker(to, client_id, topics, echo)
 
 
-def _edge(edge: settings.Edge) -> Iterator[Finding]:
+def _edge(edge: settings.Edge, profiles: Mapping[str, Profile]) -> Iterator[Finding]:
     from gateway import doctor as look
     from gateway import settings, wire
     from gateway.edge import spoolfile
@@ -121,6 +122,9 @@ def _edge(edge: settings.Edge) -> Iterator[Finding]:
     for name, bus in edge.buses.items():
         if isinstance(bus, settings.ModbusRtu | settings.Serial | settings.Sdi12):
             yield look.port(f"bus {name}", bus.port)
+        elif isinstance(bus, settings.Sysfs):
+            for sensor in (x for x in edge.sensors if x.bus == name):
+                yield look.device(f"bus {name}", bus, profiles[sensor.profile], sensor)
         elif isinstance(bus, settings.Mqtt):
             topics = [sensor.address for sensor in edge.sensors if sensor.bus == name]
             for finding in _broker(bus.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=False):

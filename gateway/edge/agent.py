@@ -48,6 +48,7 @@ BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.Http: ("http", "Http"),
     settings.Sdi12: ("sdi12", "Sdi12"),
     settings.Mqtt: ("mqtt", "Mqtt"),
+    settings.Sysfs: ("sysfs", "Sysfs"),
 }
 
 
