@@ -34,8 +34,9 @@ def _sensor(name: str, profile: str, address: str = "", **channels: str) -> sett
 
 
 def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
-    """A device that swallows requests, a line without its sensor, a driver that hangs in the kernel, a broker and a logger
-    that are away: a receiver and a thermometer beside them are sampled on, and each of the others says its fault."""
+    """A device that swallows requests, a line without its sensor, a driver that hangs in the kernel, a broker and a
+    logger that are away: a receiver and a thermometer beside them are sampled on, and each of the others says its
+    fault."""
     receiver = Receiver(Fix(34.3, 134.0, 1.0))
     logger, line = HttpDevice({"/level": b"{}"}), Sdi12Line({"0": Probe({}, broken="no_answer")})
     logger.broken = "no_answer"
