@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from gateway import busfields as bf
 from gateway import fields as f
-from gateway import schema, serverfile, settings
+from gateway import linefile, schema, serverfile, settings
 from gateway.encodings import named
 from gateway.fields import instead, show
 from gateway.profiles import EncodingName, Profile
@@ -81,6 +81,11 @@ class Sysfs(Row):
     timeout: f.Duration = 5.0
 
 
+class Gpio(Row):
+    type: Literal["gpio"] = need("gpio")
+    chip: f.Text = need("/dev/gpiochip0")
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
 
@@ -140,6 +145,10 @@ def _mqtt_files(document: Document, path: Path, row: Any, folder: FilePath) -> d
     return {"broker": serverfile.broker(document, path, row, folder)}
 
 
+def _gpio(row: Any) -> settings.Bus:
+    return settings.Gpio(row.chip)
+
+
 def _http(row: Any) -> settings.Bus:
     return settings.Http(row.host, row.port or (80 if row.tls is None else 443), timeout_s=row.timeout)
 
@@ -170,12 +179,12 @@ def _http_files(document: Document, path: Path, row: Any, folder: FilePath) -> d
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One type of bus. `addressed`: by a Modbus unit id, by an address that `address` checks (it returns it as the bus
-    wants it, or raises ValueError with what would be right), or not at all."""
+    wants it, or raises ValueError with what would be right), by the lines of a chip (`linefile`), or not at all."""
 
     row: type[Row]
     settings: Callable[[Any], settings.Bus]
     encodings: tuple[EncodingName, ...]
-    addressed: Literal["unit_id", "address", "not"] = "not"
+    addressed: Literal["unit_id", "address", "lines", "not"] = "not"
     address: Callable[[str], str] = str
     example: str = ""  # of an address
     framed: bool = False  # what arrives is a stream, from which the profile's frame is cut
@@ -224,6 +233,7 @@ KINDS: dict[str, Kind] = {
         stated=lambda profile: profile.asked.path,
         files=_http_files,
     ),
+    "gpio": Kind(Gpio, _gpio, ("named",), "lines", unfit=linefile.unfit),
 }
 _ENCODED = {
     "registers": "registers",
@@ -278,7 +288,7 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
         document.add((*path, "profile"), message + ". Add a length or an end to the profile's frame")
     elif unfit := kind.unfit(profile):
         document.add((*path, "profile"), f"{profile.id} {unfit}")
-    given: Mapping[str, Any] = {"unit_id": row.unit_id, "address": row.address}
+    given: Mapping[str, Any] = {"unit_id": row.unit_id, "address": row.address, "lines": row.lines}
     for key, value in given.items():
         if value is not None and key != kind.addressed:
             wanted = f"knows its sensors by '{kind.addressed}'" if kind.addressed != "not" else "has one sensor"

@@ -58,6 +58,7 @@ class FaultCode(_Described):
     ABOVE_SPAN = "above_span", "the level is above what the sensor can measure"
     BELOW_SPAN = "below_span", "the level is below what the sensor can measure"
     WARMING_UP = "warming_up", "the sensor is not ready yet"
+    COUNT_LOST = "count_lost", "its count begins again: what came since the reading before may be missing"
 
 
 class GoneReason(_Described):

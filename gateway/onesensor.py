@@ -15,7 +15,7 @@ _EXAMPLE = re.compile(r"Add for example '(\w+): (.*)'")
 
 
 def of(
-    profile: Profile, bus: str, given: Sequence[str], unit_id: int | None, address: str | None
+    profile: Profile, bus: str, given: Sequence[str], unit_id: int | None, address: str | None, lines: str | None
 ) -> tuple[settings.Bus, settings.Sensor]:
     """`given` are settings of the bus as `key=value`, the value written as in edge.yaml. Raises ConfigError."""
     section = [f"type: {bus}"]
@@ -28,6 +28,7 @@ def of(
     sensor += [] if profile.verified else ["accept_unverified: true"]
     sensor += [] if unit_id is None else [f"unit_id: {unit_id}"]
     sensor += [] if address is None else [f"address: {json.dumps(address)}"]
+    sensor += [] if lines is None else [f"lines: {lines}"]
     text = "\n    ".join(["buses:\n  bus:", *section]) + "\n" + "\n    ".join(["sensors:\n  sensor:", *sensor]) + "\n"
     document = yamlfile.parse(text.encode(), "")
     if not document.readable:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import busfile, capfile, enrolfile, recipientfile, schema, serverfile, settings, units
+from gateway import busfile, capfile, enrolfile, linefile, recipientfile, schema, serverfile, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.secretfile import secret
@@ -53,6 +53,7 @@ def edge(
     good = tuple(sensor for sensor in sensors if sensor)
     _one_source(document, good)
     busfile.alone(document, types)
+    linefile.apart(document, good, {name: bus for name, (_, bus) in buses.items()})
     judged = row or loosely(schema.Edge, document, ())
     broker = _broker(document, folder, f"{row.tenant}/{row.device}" if row else "")
     if judged and judged.backlog:
@@ -110,6 +111,10 @@ def _sensor(
     if profile is None:
         return None
     address = busfile.fits(document, path, judged, buses.get(judged.bus, ""), profile) if judged.bus else ""
+    lines: tuple[settings.Line, ...] = ()
+    if buses.get(judged.bus or "") == "gpio" and profile.asked.gpio:
+        lines = linefile.lines(document, path, judged.lines, profile)
+        linefile.unburst(document, path, judged.burst, profile)
     if not profile.verified and not judged.accept_unverified:
         message = f"{profile.id} is not verified: nobody compared it with its sensor. Add 'accept_unverified: true'"
         document.add((*path, "profile"), message)
@@ -132,6 +137,7 @@ def _sensor(
         raised=raised,
         address=address,
         burst=row.burst or profile.sampled.burst,
+        lines=lines,
     )
 
 

@@ -127,6 +127,10 @@ def _asked(profile: Profile) -> str:
         return f"in {asked.folder}" + (f", named {asked.device}" if asked.device else "")
     if asked.measure or asked.path:
         return f"by {asked.measure}" if asked.measure else f"for {asked.path}"
+    if asked.gpio:
+        stands, between = (f"{x * 1000:g} ms" for x in (asked.debounce_s, asked.between_s))
+        pulses = f"pulses counted, {between} apart or more" if asked.gpio == "count" else "levels"
+        return f"lines: {pulses}, debounced for {stands}"
     sent = f", sent {_bytes(profile, asked.send)} before each reading" if asked.send else ""
     alone = ", speaks by itself" if not asked.send and profile.encoding in ("text", "binary") else ""
     return f"{asked.baud} baud {asked.format}{sent or alone}" if _LINES & {*busfile.carriers(profile)} else ""

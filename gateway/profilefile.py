@@ -85,7 +85,18 @@ def _asked(document: Document, row: profileschema.Asked | None) -> Asked:
     if row.device is not None and row.folder is None and "folder" not in document.mapping(("asked",)):
         example = '"bus/iio/devices/iio:device*"'
         document.add(("asked", "device"), f"'folder' is missing. Add for example 'folder: {example}'", at_key=True)
-    return Asked(row.baud, row.format, send, row.path or "", row.measure or "", row.folder or "", row.device or "")
+    return Asked(
+        row.baud,
+        row.format,
+        send,
+        path=row.path or "",
+        measure=row.measure or "",
+        folder=row.folder or "",
+        device=row.device or "",
+        gpio=row.gpio or "",
+        debounce_s=row.debounce,
+        between_s=row.between,
+    )
 
 
 def _listed(document: Document, key: str) -> Iterator[int]:

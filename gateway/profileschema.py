@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gateway import busfields as bf
 from gateway import fields as f
+from gateway import linefields
 from gateway.schema import Row, Version, Word, may, need
 
 Encoding = Literal["registers", "binary", "text", "json", "named"]
@@ -28,6 +29,9 @@ class Asked(Row):
     path: f.UrlPath | None = may("What an HTTP device is asked for: /api/level")
     folder: bf.Pattern | None = may("Where the kernel shows such devices, under /sys: bus/iio/devices/iio:device*")
     device: f.Text | None = may("What the file 'name' in that folder says: bme280")
+    gpio: Literal["count", "level"] | None = may("Lines of a GPIO chip: their pulses are counted, or their levels read")
+    debounce: linefields.Debounce = may("How long a line's level must stand to count: '5ms'", 0.005)
+    between: f.Wait = may("A pulse that comes sooner after the one before is its bounce: '250ms'", 0.0)
 
 
 class Profile(Row):

@@ -91,7 +91,7 @@ class Reading:
     """What a gauge said: `at_s` seconds since 1970, `value` thousandths of a millimetre. `doubtful`: suspect, or by a
     clock that was not set. `void`: under maintenance, so that whatever is poured into the gauge is no rain. `late`:
     backlog, so that a higher number with an earlier time says nothing of the device's clock. `renewed`: the first of
-    another counter; what fell while they were changed nobody measured."""
+    another counter, or of one that begins again; what fell in between nobody measured."""
 
     at_s: int
     value: int
@@ -295,7 +295,8 @@ class Curve:
 
     def _late(self, r: Reading) -> None:
         """Backlog. It makes the curve finer, and adds only what was known to be missing."""
-        if r.void or r.doubtful or r.value < 0 or not self.points or r.at_s <= self.points[0][0]:
+        self.doubt_s = max(self.doubt_s, r.at_s if r.renewed else 0)  # later readings were the same counter's: too low
+        if r.renewed or r.void or r.doubtful or r.value < 0 or not self.points or r.at_s <= self.points[0][0]:
             return
         i = next(i for i, p in enumerate(self.points) if p[0] >= r.at_s)
         if self.points[i][0] == r.at_s and self._gauge.kind == "counter":

@@ -199,6 +199,7 @@ class Sensor(Row):
     address: f.Text | None = None
     interval: f.Duration = need("60s")
     burst: Annotated[int, Field(ge=1, le=99)] | None = None
+    lines: dict[f.Name, Any] | None = None
     channels: Annotated[dict[f.Name, f.ChannelName], Field(min_length=1)] | None = None
     raised: Raised | None = None
     accept_unverified: bool = False

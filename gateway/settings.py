@@ -105,7 +105,26 @@ class Sysfs:
     timeout_s: float = 5.0
 
 
-Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt | Sysfs
+@dataclass(frozen=True, slots=True)
+class Gpio:
+    """A bus of type `gpio`: a chip of lines, by its path, name or label."""
+
+    chip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a GPIO chip, by its number or name, and which `input` of the profile it is. `bias`: pulled up or
+    down by the chip, off, or as it is; `debounce_s` None: as the profile says."""
+
+    input: str
+    line: str
+    bias: Literal["", "up", "down", "off"] = ""
+    active_low: bool = False
+    debounce_s: float | None = None
+
+
+Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt | Sysfs | Gpio
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +150,8 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One sensor on a bus: which profile reads it, how often, and which value becomes which channel. `unit_id` and
-    `address` are where it is on its bus, `burst` of how many readings one sample is the median."""
+    """One sensor on a bus: which profile reads it, how often, and which value becomes which channel. `unit_id`,
+    `address` and `lines` are where it is on its bus, `burst` of how many readings one sample is the median."""
 
     name: str
     station: str
@@ -144,6 +163,7 @@ class Sensor:
     raised: Raised | None = None
     address: str = ""
     burst: int = 1
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

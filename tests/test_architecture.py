@@ -74,6 +74,8 @@ LAYERS = [
         "processfile",
         "serverfile",
         "busfile",
+        "linefile",
+        "linefields",
         "recipientfile",
         "secretfile",
         "wholefile",
@@ -86,7 +88,7 @@ LAYERS = [
     },
     {"edge", "bridge", "web"},
     {"scoring"},
-    {"demo", "doctor", "doctormedia", "cli", "__main__"},
+    {"demo", "doctor", "doctormedia", "doctorlines", "cli", "__main__"},
 ]
 SHELLS = {"edge", "bridge", "web"}
 PURE_IN_BRIDGE = [

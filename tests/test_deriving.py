@@ -151,6 +151,40 @@ def test_sums_are_stored_as_observations(house: House) -> None:
     assert [r[1] for r in house.rows("mure", "rain_10min")][1:] == [1.0] * 7
 
 
+def test_a_count_that_begins_again_makes_sums_incomplete(house: House) -> None:
+    """The reading that says so stands for a counter at zero: what it counts from there on fell, also where it soon
+    stands higher than before; what fell in between is not known, and the sums say that."""
+    for i in range(8):
+        house.say("mure/rain", 10 * i, 0.5 * i)
+    assert house.rows("mure", "rain_1h")[-1] == (70, 3.0, 1, None)
+    house.say("mure/rain", 80, None, fault=FaultCode.COUNT_LOST)
+    house.say("mure/rain", 90, 9.0)
+    assert house.rows("mure", "rain_1h")[-1] == (90, 11.0, 3, "incomplete")
+    house.restart()
+    for i in range(10, 17):
+        house.say("mure/rain", 10 * i, 9.0)
+    assert house.rows("mure", "rain_1h")[-1] == (160, 0.0, 1, None)
+
+
+def test_a_restart_in_a_dry_week_is_no_dry_week(house: House) -> None:
+    """A counter that stood at zero and stands at zero again, and was not there for three hours."""
+    for i in range(4):
+        house.say("mure/rain", 10 * i, 0.0)
+    house.say("mure/rain", 210, None, fault=FaultCode.COUNT_LOST)
+    house.say("mure/rain", 220, 0.0)
+    assert house.rows("mure", "rain_3h")[-1] == (220, 0.0, 3, "incomplete")
+
+
+def test_backlog_may_say_that_a_count_began_again(house: House) -> None:
+    """It arrives after the readings that followed it: their sums are a lower bound, and incomplete."""
+    for i in range(8):
+        house.say("mure/rain", 10 * i, 0.5 * i)
+    house.say("mure/rain", 90, 9.0)
+    house.say("mure/rain", 80, None, late_min=30, fault=FaultCode.COUNT_LOST)
+    house.say("mure/rain", 100, 9.0)
+    assert house.rows("mure", "rain_1h")[-1] == (100, 7.0, 3, "incomplete")
+
+
 def test_a_repeat_writes_nothing_twice(house: House) -> None:
     """Late data and a restart neither double sums nor rows."""
     for i in (0, 1, 2, 5):

@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway import rain, rainpast
 from gateway.channelstate import episode_id
 from gateway.episodes import Episode, Suspension
-from gateway.errors import NoticeCode
+from gateway.errors import FaultCode, NoticeCode
 from gateway.model import Change, ClockState, Flag, Observation, Transition
 from gateway.rain import MM, Curve, Reading, Sum
 from gateway.raingauge import SUMS, RainStep, derived_name
@@ -69,6 +69,8 @@ class Deriving:
         """The observations that follow from one that is to be stored."""
         station = self._work.rules.registry.station(o.tenant, o.station)
         channel = station.channels.get(o.channel) if station else None
+        if station is not None and channel is not None and o.fault is FaultCode.COUNT_LOST:
+            self._began(o, channel)
         if station is None or channel is None or o.value is None or o.for_alarm in (Flag.FAIL, Flag.MISSING):
             return ()
         if channel.tide is not None:
@@ -118,6 +120,18 @@ class Deriving:
         if before.told and not state.told:
             self._alerts.over(station)
         return out
+
+    def _began(self, o: Observation, channel: Channel) -> None:
+        """The counter stands at zero again, and what fell since the reading before may be missing."""
+        if channel.rain is None or channel.rain.kind != "counter":
+            return
+        work, series, contract = self._work, (o.tenant, o.station, o.channel), channel.contract
+        curve = Curve(work.rain_of(series) or rain.State(), channel.rain, contract.interval_s, contract.late_after_s)
+        if work.rules.future_ms is not None:
+            curve.forget_after(work.rules.future_ms // 1000)
+        late = work.rules.now_ms - o.observed_ms > contract.late_after_s * 1000
+        curve.take(Reading(o.observed_ms // 1000, 0, late=late, log=o.log, seq=o.seq, renewed=True))
+        work.rains[series] = curve.state()
 
     def _past(self, station: Station, channel: Channel) -> None:
         """Steps that backlog shows to have been reached while data were missing."""

@@ -114,7 +114,7 @@ def _broker(to: settings.Broker, client_id: str, topics: list[str], echo: bool) 
 
 def _edge(edge: settings.Edge, profiles: Mapping[str, Profile]) -> Iterator[Finding]:
     from gateway import doctor as look
-    from gateway import settings, wire
+    from gateway import doctorlines, settings, wire
     from gateway.edge import spoolfile
 
     yield from look.disk(edge.spool.path, edge.spool.max_bytes)
@@ -125,6 +125,9 @@ def _edge(edge: settings.Edge, profiles: Mapping[str, Profile]) -> Iterator[Find
         elif isinstance(bus, settings.Sysfs):
             for sensor in (x for x in edge.sensors if x.bus == name):
                 yield look.device(f"bus {name}", bus, profiles[sensor.profile], sensor)
+        elif isinstance(bus, settings.Gpio):
+            lines = [line for sensor in edge.sensors if sensor.bus == name for line in sensor.lines]
+            yield doctorlines.chip(f"bus {name}", bus.chip, lines)
         elif isinstance(bus, settings.Mqtt):
             topics = [sensor.address for sensor in edge.sensors if sensor.bus == name]
             for finding in _broker(bus.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=False):

@@ -29,6 +29,7 @@ Set = Annotated[
 ]
 UnitId = Annotated[int | None, typer.Option(help="Of a sensor on Modbus (1).")]
 Address = Annotated[str | None, typer.Option(help="Of a sensor on a bus that knows them by address.")]
+Lines = Annotated[str | None, typer.Option(help="Of a sensor at GPIO lines, as in edge.yaml: '{count: 17}'.")]
 Named = Annotated[
     str | None, typer.Option("--sensor", help="Instead: a sensor of edge.yaml in the folder of --config.")
 ]
@@ -41,6 +42,7 @@ def read(
     setting: Set = None,
     unit_id: UnitId = None,
     address: Address = None,
+    lines: Lines = None,
     sensor: Named = None,
     folder: Path = process.ConfigOption,
     as_json: Json = False,
@@ -52,7 +54,7 @@ def read(
     wanted, stands, profile = (
         _configured(folder, sensor)
         if sensor is not None
-        else _stated(folder, model, bus, setting or [], unit_id, address)
+        else _stated(folder, model, bus, setting or [], unit_id, address, lines)
     )
     opened = open_bus(wanted)
     try:
@@ -87,7 +89,13 @@ def _configured(folder: Path, name: str) -> tuple[settings.Bus, settings.Sensor,
 
 
 def _stated(
-    folder: Path, model: str | None, bus: str | None, given: list[str], unit_id: int | None, address: str | None
+    folder: Path,
+    model: str | None,
+    bus: str | None,
+    given: list[str],
+    unit_id: int | None,
+    address: str | None,
+    lines: str | None,
 ) -> tuple[settings.Bus, settings.Sensor, Profile]:
     """A sensor of these words."""
     from gateway import busfile, fields, onesensor
@@ -99,7 +107,7 @@ def _stated(
     if bus not in busfile.KINDS:
         _refuse(f"unknown bus '{bus}'{fields.instead(bus, busfile.KINDS)}")
     try:
-        found, stands = onesensor.of(profile, bus, given, unit_id, address)
+        found, stands = onesensor.of(profile, bus, given, unit_id, address, lines)
     except ConfigError as e:
         _refuse("\n".join(map(onesensor.said, e.problems)))
     return found, stands, profile

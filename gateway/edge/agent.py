@@ -49,6 +49,7 @@ BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.Sdi12: ("sdi12", "Sdi12"),
     settings.Mqtt: ("mqtt", "Mqtt"),
     settings.Sysfs: ("sysfs", "Sysfs"),
+    settings.Gpio: ("gpio", "Gpio"),
 }
 
 

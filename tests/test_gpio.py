@@ -1,0 +1,361 @@
+"""Contacts at the lines of a GPIO chip, at the seam to the kernel: what is counted, read, said of a fault."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import busfile, config, doctorlines, linefile, processfile, settings, yamlfile
+from gateway.edge import gpiolines
+from gateway.edge.agent import open_bus
+from gateway.edge.buses.gpio import Gpio
+from gateway.edge.gpiolines import Edge
+from gateway.edge.tips import NUMBERS, Tips
+from gateway.errors import FaultCode
+from gateway.profiles import decode
+from simulators.gpiochip import MS, GpioChip
+
+PROFILES = config.load_profiles(Path("/nonexistent"), [])
+BUCKET, UNDERPASS = PROFILES["tipping_bucket_05"], PROFILES["underpass_contacts"]
+UP = {"bias": "up", "active_low": True}
+
+
+def bucket(line: str = "17", name: str = "rain", **wired: object) -> settings.Sensor:
+    lines = (settings.Line("count", line, **wired),)  # type: ignore[arg-type]
+    return settings.Sensor(name, "mure", "pins", BUCKET.id, 60.0, lines=lines)
+
+
+def underpass(**wired: object) -> settings.Sensor:
+    lines = [settings.Line(x, n, **wired) for x, n in (("caution", "17"), ("closure", "27"), ("broken", "22"))]  # type: ignore[arg-type]
+    return settings.Sensor("wet", "underpass", "pins", UNDERPASS.id, 60.0, lines=tuple(lines))
+
+
+@contextmanager
+def on(chip: GpioChip) -> Iterator[Gpio]:
+    bus = Gpio(settings.Gpio("/dev/gpiochip0"), chip.opened)
+    try:
+        yield bus
+    finally:
+        bus.close()
+
+
+def rain(bus: Gpio, sensor: settings.Sensor | None = None) -> float | FaultCode:
+    raw = bus.read(sensor or bucket(), BUCKET)
+    return raw if isinstance(raw, FaultCode) else decode(BUCKET, raw)["rain"]
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# --- counting ------------------------------------------------------------------------------------------------------
+
+
+def test_tips_are_counted_between_readings() -> None:
+    """The first reading says that the count begins; from then on it rises by half a millimetre a tip."""
+    chip = GpioChip()
+    with on(chip) as bus:
+        assert rain(bus) is FaultCode.COUNT_LOST
+        assert rain(bus) == 0.0
+        for _ in range(3):
+            chip.tip("17")
+        assert rain(bus) == 1.5
+        assert rain(bus) == 1.5
+        chip.tip("17")
+        assert rain(bus) == 2.0
+
+
+def test_a_line_is_opened_as_it_is_wired() -> None:
+    """Pulled up and active low, with the debounce of the profile or of the line."""
+    chip = GpioChip()
+    for line in chip.lines:
+        chip.line(line).high = True
+    with on(chip) as bus:
+        rain(bus, bucket(**UP))
+        chip.tip("17", low=True)
+        bus.read(bucket("27", "other", debounce_s=0.05), BUCKET)
+        assert bus.read(bucket(**UP), BUCKET)["count"] == 1.0  # type: ignore[index]
+    wanted = [("17", "up", True, 0.005), ("27", "", False, 0.05)]
+    assert [(x.line, x.bias, x.active_low, x.debounce_s) for x in chip.asked] == wanted
+
+
+def test_bounce_is_no_tip() -> None:
+    """A reed that closes for less than the debounce, and one that closes again a moment later."""
+    chip = GpioChip()
+    with on(chip) as bus:
+        rain(bus)
+        chip.play(
+            "17", (1000, True), (1, False), (1, True), (0.5, False), (0.5, True), (135, False), (1, True), (2, False)
+        )
+        assert rain(bus) == 0.5
+        chip.play("17", (3000, True), (20, False), (100, True), (20, False))
+        raw = bus.read(bucket(), BUCKET)
+    assert not isinstance(raw, FaultCode)
+    assert (raw["count"], raw["bounced"]) == (2.0, 1.0)
+
+
+def test_a_line_that_sticks_counts_once() -> None:
+    """A magnet that stops before the reed."""
+    chip = GpioChip()
+    with on(chip) as bus:
+        rain(bus)
+        chip.play("17", (1000, True))
+        chip.line("17").stuck = True
+        chip.tip("17")
+        assert rain(bus) == 0.5
+
+
+def test_edges_that_the_kernel_lost_begin_the_count_again() -> None:
+    """The number of the next edge tells; what was seen since the reading before counts on."""
+    chip = GpioChip()
+    with on(chip) as bus:
+        rain(bus)
+        chip.tip("17")
+        assert rain(bus) == 0.5
+        chip.queue = 4  # the thread cannot take any meanwhile: they come at one stroke
+        chip.play("17", *((1000.0, i % 2 == 0) for i in range(20)))
+        raw = bus.read(bucket(), BUCKET)
+        assert not isinstance(raw, FaultCode)
+        assert decode(BUCKET, raw)["rain"] is FaultCode.COUNT_LOST
+        assert raw["lost"] == 6.0
+        assert rain(bus) == 2.0
+        chip.tip("17")
+        assert rain(bus) == 2.5
+
+
+@pytest.mark.parametrize("fault", ["no chip", "no such line", "busy", "taken away"])
+def test_lines_that_cannot_be_had(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of the bus, said once with its reason; once they are there the count begins again."""
+    chip = GpioChip()
+    sensor = bucket("5" if fault == "no such line" else "17")
+    with on(chip) as bus:
+        if fault == "taken away":
+            rain(bus, sensor)
+            chip.tip("17")
+            soon(lambda: not chip._open[0]._queue)
+            chip.take_away()
+        chip.gone, chip.busy = fault in ("no chip", "taken away"), {"17"} if fault == "busy" else set()
+        assert rain(bus, sensor) is FaultCode.BUS_ERROR
+        assert rain(bus, sensor) is FaultCode.BUS_ERROR
+        assert len([r for r in caplog.records if "sensor rain" in r.getMessage()]) <= 2
+        chip.gone, chip.busy, chip.lines = False, set(), ("5", "17")
+        assert rain(bus, sensor) is FaultCode.COUNT_LOST
+        chip.tip(sensor.lines[0].line)
+        assert rain(bus, sensor) == (1.0 if fault == "taken away" else 0.5)
+
+
+def test_a_busy_line_is_one_sensors_fault() -> None:
+    """The sensors beside it are read on."""
+    chip = GpioChip(busy={"27"})
+    with on(chip) as bus:
+        assert rain(bus) is FaultCode.COUNT_LOST
+        assert rain(bus, bucket("27", "other")) is FaultCode.BUS_ERROR
+        chip.tip("17")
+        assert rain(bus) == 0.5
+
+
+def test_the_queue_is_emptied_without_a_reading() -> None:
+    """Edges are taken as they come, so that a long interval cannot fill the kernel's queue."""
+    chip = GpioChip(queue=4)
+    with on(chip) as bus:
+        rain(bus)
+        for _ in range(12):
+            chip.tip("17")
+            soon(lambda: not chip._open[0]._queue)
+        assert rain(bus) == 6.0
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("edge"), st.integers(0, 3)),  # how many before it were lost
+        st.just(("read", 0)),
+        st.just(("opened", 0)),
+        st.just(("again", 0)),  # the same edge once more
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_no_order_of_events_loses_or_doubles_a_tip(steps: list[tuple[str, int]]) -> None:
+    """Between two beginnings the counts that were read add up to every tip that was seen, and each edge that was lost,
+    and each opening, is followed by a reading that says so."""
+    tips = Tips(0.0)
+    number, at_ns, seen, edge = 1, 0, 0, None
+    before, sum_, unsaid = 0.0, 0.0, True
+    for what, lost in [*steps, ("read", 0)]:
+        if what == "edge":
+            number, at_ns, seen = number + lost + 1, at_ns + MS, seen + 1
+            edge = Edge("count", True, at_ns, number - 1)
+            tips.take(edge)
+            unsaid = unsaid or lost > 0
+        elif what == "opened":
+            tips.opened()
+            number, edge, unsaid = 1, None, True
+        elif what == "again" and edge is not None:
+            tips.take(edge)
+        elif what == "read":
+            said = tips.read()
+            assert said["began"] == float(unsaid)
+            before, unsaid = (0.0 if unsaid else before), False
+            sum_, before = sum_ + said["count"] - before, said["count"]
+            assert sum_ == seen
+
+
+def test_the_kernels_numbers_go_round() -> None:
+    """After 2^32 edges comes 0, and nothing was lost."""
+    tips = Tips(0.0)
+    tips.take(Edge("count", True, 0, NUMBERS - 2))
+    tips.read()
+    for i, number in enumerate((NUMBERS - 1, 0, 1)):
+        tips.take(Edge("count", True, i, number))
+    assert tips.read()["began"] == 0.0
+
+
+# --- configuration -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("profile", "rest", "told"),
+    [
+        ("tipping_bucket_05", ", lines: {count: 17}", []),
+        ("tipping_bucket_05", ", lines: {count: {line: GPIO17, bias: up, active: low, debounce: 10ms}}", []),
+        (
+            "tipping_bucket_05",
+            "",
+            ["sensors.a: count of tipping_bucket_05 has no line. Add for example 'lines: {count: 17}'"],
+        ),
+        (
+            "tipping_bucket_05",
+            ", lines: {cont: 17}",
+            [
+                "sensors.a.lines: count of tipping_bucket_05 has no line. Add for example 'lines: {count: 17}'",
+                "sensors.a.lines.cont: tipping_bucket_05 has no input 'cont'. Did you mean 'count'? (only count)",
+            ],
+        ),
+        (
+            "tipping_bucket_05",
+            ", lines: {count: {line: 17, bias: upwards, active: lo}}",
+            [
+                "sensors.a.lines.count.bias: 'upwards' is not known (one of up, down, off)",
+                "sensors.a.lines.count.active: 'lo' is not known. Did you mean 'low'? (one of high, low)",
+            ],
+        ),
+        (
+            "tipping_bucket_05",
+            ", lines: {count: {line: 17, debounce: 1min}}",
+            ["sensors.a.lines.count.debounce: 60 s is longer than any contact bounces. Write at most '10s'"],
+        ),
+        (
+            "tipping_bucket_05",
+            ", lines: {count: -1}",
+            ["sensors.a.lines.count: -1 is no line of a chip. Write its number there, or its name, like GPIO17"],
+        ),
+        (
+            "tipping_bucket_05",
+            ', address: "17", lines: {count: 17}',
+            ["sensors.a.address: a bus of type gpio knows its sensors by 'lines'. Leave address out"],
+        ),
+        (
+            "tipping_bucket_05",
+            ", burst: 3, lines: {count: 17}",
+            ["sensors.a.burst: a count is no median of several. Leave burst out"],
+        ),
+        (
+            "underpass_contacts",
+            ", lines: {caution: 5}",
+            [
+                "sensors.a.lines: closure and broken of underpass_contacts have no line. Add for example "
+                "'lines: {caution: 17, closure: 18, broken: 19}'"
+            ],
+        ),
+        (
+            "bosch_bme280",
+            "",
+            [
+                "sensors.a.profile: bosch_bme280 does not say how lines are read. Add 'asked: {gpio: level}' to it, or "
+                "count"
+            ],
+        ),
+    ],
+)
+def test_edge_yaml(profile: str, rest: str, told: list[str]) -> None:
+    """Each input of the profile has a line, wired in a way that there is."""
+    line = f"{{station: a, bus: pins, profile: {profile}, interval: 60s, accept_unverified: true{rest}}}"
+    text = f"buses:\n  pins: {{type: gpio, chip: /dev/gpiochip0}}\nsensors:\n  a: {line}\n"
+    document = yamlfile.parse(text.encode(), "edge.yaml")
+    processfile.single(document, PROFILES[profile])
+    assert [f"{p.path}: {p.message}" for p in document.problems] == told
+
+
+def test_a_line_has_one_sensor(tmp_path: Path) -> None:
+    """Also where two buses name the same chip, and within one sensor."""
+    rows = (
+        "  a: {station: a, bus: pins, profile: tipping_bucket_05, interval: 60s, lines: {count: 17}}\n"
+        "  b: {station: b, bus: same, profile: tipping_bucket_05, interval: 60s, lines: {count: {line: 17}}}\n"
+        "  c: {station: c, bus: pins, profile: underpass_contacts, interval: 60s, accept_unverified: true, "
+        "lines: {caution: 5, closure: 5, broken: 6}}\n"
+    )
+    (tmp_path / "edge.yaml").write_text(
+        "version: 1\ntenant: takamatsu\ndevice: d\nbroker: {host: 127.0.0.1}\nbuses:\n"
+        "  pins: {type: gpio, chip: pinctrl-rp1}\n  same: {type: gpio, chip: pinctrl-rp1}\nsensors:\n" + rows
+    )
+    assert [str(p) for p in config.check(tmp_path)] == [
+        "edge.yaml:10:88 sensors.b.lines.count: line 17 of pinctrl-rp1 is already count of sensor a. Name another line",
+        "edge.yaml:11:128 sensors.c.lines.closure: line 5 of pinctrl-rp1 is already caution of sensor c. "
+        "Name another line",
+    ]
+
+
+def test_which_profiles_stand_at_lines() -> None:
+    """Those that say how lines are read; one that counts also says what a lost count is."""
+    assert "gpio" in busfile.carriers(BUCKET)
+    assert "gpio" in busfile.carriers(UNDERPASS)
+    assert "gpio" not in busfile.carriers(PROFILES["bosch_bme280"])
+    told = linefile.unfit(replace(BUCKET, status=()))
+    assert told.endswith("Add 'status: [{input: began, faults: {1: count_lost}}]' to it")
+
+
+# --- the library ---------------------------------------------------------------------------------------------------
+
+
+def test_the_library_has_what_we_ask_of_it(tmp_path: Path) -> None:
+    """As far as it goes without a chip: a path that is none, a label that nobody bears, settings of a line."""
+    gpiod = pytest.importorskip("gpiod", reason="the extra 'gpio' is not installed")
+    line = settings.Line("count", "17", "up", True, 0.005)
+    with pytest.raises(OSError, match="No such file"):
+        gpiolines.opened(str(tmp_path / "gpiochip9"), [line], True)
+    with pytest.raises(OSError, match="no GPIO chip is called pinctrl-none"):
+        gpiolines.opened("pinctrl-none", [line], True)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        gpiolines.opened(str(tmp_path / "file"), [line], False)
+    assert {x.__name__ for x in (gpiod.Chip, gpiod.LineRequest)} == {"Chip", "LineRequest"}
+
+
+def test_a_bus_without_its_chip_says_so(tmp_path: Path) -> None:
+    """The bus that the agent opens, with the library, at a chip that is not there."""
+    bus = open_bus(settings.Gpio(str(tmp_path / "gpiochip0")))
+    assert bus.read(bucket(), BUCKET) is FaultCode.BUS_ERROR
+    bus.close()
+
+
+def test_the_doctor_looks_for_the_chip(tmp_path: Path) -> None:
+    """A chip that is not there, by path or by label, with what to do."""
+    pytest.importorskip("gpiod", reason="the extra 'gpio' is not installed")
+    lines = [settings.Line("count", "17")]
+    for called, said in ((str(tmp_path / "gpiochip0"), "No such file"), ("pinctrl-none", "no GPIO chip is called")):
+        found = doctorlines.chip("bus pins", called, lines)
+        assert (found.state, found.place) == ("fail", called)
+        assert said in found.message
+        assert "gpiodetect" in found.remedy
