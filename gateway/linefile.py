@@ -71,10 +71,12 @@ def lines(
 
 
 def unburst(document: Document, path: Path, burst: int | None, profile: Profile) -> None:
-    """A reading that says that the count began again must not go under in a median."""
-    if profile.asked.gpio == "count" and (burst or profile.sampled.burst) > 1:
+    """A count that began again, or a contact that was wet for a moment, must not go under in a median."""
+    if (burst or profile.sampled.burst) > 1:
         document.add(
-            (*path, "burst") if burst else path, "a count is no median of several. Leave burst out", at_key=True
+            (*path, "burst") if burst else path,
+            "a count or contact is no median of several. Leave burst out",
+            at_key=True,
         )
 
 

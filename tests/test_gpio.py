@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import busfile, config, doctorlines, linefile, processfile, settings, yamlfile
+from gateway.clock import SystemClock
 from gateway.edge import gpiolines
 from gateway.edge.agent import open_bus
 from gateway.edge.buses.gpio import Gpio
+from gateway.edge.changes import AT_ONCE, EVERY_S, Changes
 from gateway.edge.gpiolines import Edge
+from gateway.edge.orders import Orders
+from gateway.edge.sampling import Sampling
+from gateway.edge.stamping import Stamp, Stamper
 from gateway.edge.tips import NUMBERS, Tips
 from gateway.errors import FaultCode
+from gateway.model import Reading
 from gateway.profiles import decode
 from simulators.gpiochip import MS, GpioChip
 
@@ -222,6 +229,124 @@ def test_the_kernels_numbers_go_round() -> None:
     assert tips.read()["began"] == 0.0
 
 
+# --- contacts ------------------------------------------------------------------------------------------------------
+
+
+def test_levels_are_read() -> None:
+    """Each input is 0 or 1, as it is wired; a broken cable is a fault of both contacts."""
+    chip = GpioChip()
+    for line in chip.lines:
+        chip.line(line).high = True
+    with on(chip) as bus:
+        raw = bus.read(underpass(**UP), UNDERPASS)
+        assert raw == {"caution": 0.0, "closure": 0.0, "broken": 0.0, "dropped": 0.0, "lost": 0.0}
+        chip.play("17", (1000, False))
+        raw = bus.read(underpass(**UP), UNDERPASS)
+        assert decode(UNDERPASS, raw) == {"caution": 1.0, "closure": 0.0}  # type: ignore[arg-type]
+        chip.play("22", (1000, False))
+        raw = bus.read(underpass(**UP), UNDERPASS)
+        assert set(decode(UNDERPASS, raw).values()) == {FaultCode.SENSOR_ERROR}  # type: ignore[arg-type]
+
+
+def test_a_moment_of_water_is_told() -> None:
+    """A contact that closes and opens before anybody reads: both readings are there, in order. Less than the debounce
+    is none."""
+    chip, rung = GpioChip(), threading.Event()
+    with on(chip) as bus:
+        bus.on_change(rung.set)
+        bus.read(underpass(), UNDERPASS)
+        assert bus.changed() == []
+        chip.play("17", (1000, True), (20, False))
+        chip.play("27", (1000, True), (60, False))
+        assert rung.wait(30)
+        said = []
+        while bus.changed():
+            raw = bus.read(underpass(), UNDERPASS)
+            said.append((raw["caution"], raw["closure"]))  # type: ignore[index]
+    assert said == [(0.0, 1.0), (0.0, 0.0)]
+
+
+def test_edges_of_a_contact_that_were_lost() -> None:
+    """How the lines stand is read at once, and the number of lost edges is in the reading."""
+    chip, rung = GpioChip(queue=1), threading.Event()
+    with on(chip) as bus:
+        bus.on_change(rung.set)
+        bus.read(underpass(), UNDERPASS)
+        chip.play("17", *((1000.0, i % 2 == 0) for i in range(7)))
+        assert rung.wait(30)
+        raw = [bus.read(underpass(), UNDERPASS) for _ in bus.changed() or [1]]
+        raw += [bus.read(underpass(), UNDERPASS) for _ in bus.changed()]
+        assert [(x["caution"], x["lost"]) for x in raw] == [(1.0, 6.0)] * len(raw)  # type: ignore[index]
+
+
+EDGES = st.lists(st.tuples(st.floats(0, 20), st.sampled_from("ab"), st.booleans()), max_size=80)
+
+
+@given(EDGES)
+def test_however_a_contact_chatters(edges: list[tuple[float, str, bool]]) -> None:
+    """At the end what was told is how the lines stand; not more was told than may be; each change was told or counted
+    as dropped."""
+    changes, levels, now_s = Changes(), {"a": False, "b": False}, 100.0
+    changes.opened(levels)
+    numbers, told, met = {"a": 0, "b": 0}, [dict(levels)], 0
+
+    def read() -> None:
+        while changes.due(now_s):
+            said = changes.read(levels)
+            told.append({name: bool(said[name]) for name in levels})
+
+    for after_s, name, active in edges:
+        now_s += after_s
+        read()
+        numbers[name] += 1
+        met += levels[name] != active
+        levels[name] = active
+        changes.take(Edge(name, active, 0, numbers[name]), now_s)
+        read()
+    lasted_s = now_s - 100.0
+    assert len(told) - 1 <= AT_ONCE + lasted_s / EVERY_S
+    now_s += EVERY_S
+    read()
+    assert told[-1] == levels
+    assert met == len(told) - 1 + changes.dropped
+
+
+def test_a_change_is_a_reading_at_once(tmp_path: Path) -> None:
+    """Between readings an hour apart; it raises the interval as any reading does; and a contact that chatters fills
+    nothing."""
+    chip = GpioChip()
+    raised = settings.Raised(1800.0, (settings.Trigger("caution", 1.0, 0.95),))
+    channels = {"caution": "caution", "closure": "closing"}
+    sensor = replace(underpass(), interval_s=3600.0, raised=raised, channels=channels)
+    taken: list[tuple[list[float | None], bool]] = []
+
+    def take(_: Stamp, readings: Sequence[Reading], is_raised: bool) -> None:
+        taken.append(([r.value for r in readings], is_raised))
+
+    orders, stop, clock = Orders(), threading.Event(), SystemClock()
+    bus = Gpio(settings.Gpio("gpiochip0"), chip.opened)
+    sampling = Sampling(bus, [sensor], PROFILES, clock, Stamper(clock), take, orders=orders)
+    thread = threading.Thread(target=sampling.run, args=(stop,))
+    begun = time.monotonic()
+    thread.start()
+    try:
+        soon(lambda: len(taken) == 1)
+        chip.play("17", (1000, True))
+        soon(lambda: len(taken) == 2)
+        chip.play("27", (1000, True), (100, False))
+        soon(lambda: len(taken) == 4)
+        assert taken == [([0, 0], False), ([1, 0], True), ([1, 1], True), ([1, 0], True)]
+        chip.chatter("27", 400, every_ms=60)
+        soon(lambda: len(taken) >= 5)
+        time.sleep(0.5)
+        assert len(taken) <= 1 + AT_ONCE + (time.monotonic() - begun) / EVERY_S
+    finally:
+        stop.set()
+        orders.ring()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
 # --- configuration -------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +394,7 @@ def test_the_kernels_numbers_go_round() -> None:
         (
             "tipping_bucket_05",
             ", burst: 3, lines: {count: 17}",
-            ["sensors.a.burst: a count is no median of several. Leave burst out"],
+            ["sensors.a.burst: a count or contact is no median of several. Leave burst out"],
         ),
         (
             "underpass_contacts",

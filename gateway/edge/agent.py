@@ -168,7 +168,7 @@ class Agent:
             self._take,
             self._mark,
             functools.partial(self._pulse.beat, f"bus {name}"),
-            self._orders if self._remote else None,
+            self._orders,
         )
         return Loop(f"bus {name}", lambda: sampling.run(self._stop))
 

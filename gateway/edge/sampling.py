@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from gateway import settings, units
 from gateway.clock import Clock
@@ -41,6 +41,19 @@ class Bus(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A bus that has something to say of a sensor between its readings."""
+
+    def on_change(self, ring: Callable[[], None]) -> None:
+        """`ring` is called, on any thread, where a sensor is to be read now."""
+        ...
+
+    def changed(self) -> Collection[str]:
+        """The sensors that are to be read now."""
+        ...
+
+
 class Sampling:
     """The sensors of one bus. `run` on a thread of its own, so that a slow bus holds up no other."""
 
@@ -57,9 +70,12 @@ class Sampling:
         orders: Orders | None = None,
     ) -> None:
         """`take` is given each sample; `beat` hears, on every round, within how many seconds the next one comes;
-        `orders` are those from afar, whose bell whoever stops it must ring."""
+        `orders` are those from afar, whose bell whoever stops it must ring; a bus that tells changes needs them."""
         self._orders = orders or Orders()
         self._bell = self._orders.bell() if orders else None
+        self._telling = bus if isinstance(bus, Telling) else None
+        if self._telling is not None and self._bell is not None:
+            self._telling.on_change(self._bell.set)
         self._bus, self._sensors, self._profiles = bus, {s.name: s for s in sensors}, profiles
         self._clock, self._stamper, self._take, self._mark, self._beat = clock, stamper, take, mark, beat
         self._raising = {s.name: Raising(s.raised, profiles[s.profile]) for s in sensors}
@@ -80,13 +96,18 @@ class Sampling:
                     if self._bell is None or stop.is_set():
                         break
                     self._bell.clear()
-                    due |= dict.fromkeys(self._orders.due(due), self._clock.uptime_ms())
+                    due |= dict.fromkeys(self._wanted(due), self._clock.uptime_ms())
                     continue
                 late = self._clock.uptime_ms() - due[name]  # before the read, which a simulated clock may wait for
                 step = round(self._sample(self._sensors[name]) * 1000)
                 due[name] += step * max(1, late // step + 1)
         finally:
             self._bus.close()
+
+    def _wanted(self, sensors: Collection[str]) -> set[str]:
+        """Those that are to be read now, by an order or because something changed at them."""
+        changed = self._telling.changed() if self._telling is not None else ()
+        return {*self._orders.due(sensors), *(name for name in changed if name in sensors)}
 
     def _sample(self, sensor: settings.Sensor) -> float:
         """Read once. Returns the seconds to the next read."""
