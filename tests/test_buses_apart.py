@@ -53,6 +53,7 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         "water": settings.Sysfs(kernel.root, 0.2),
         "drain": settings.Sysfs(kernel.root, 0.2),
         "unplugged": settings.ModbusRtu(str(tmp_path / "ttyUSB0"), 9600, "8N1"),
+        "pins": settings.Gpio(str(tmp_path / "gpiochip0")),
     }
     sensors = (
         _sensor("gps", "gps_nmea", latitude="latitude"),
@@ -64,6 +65,7 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         _sensor("water", "maxim_ds18b20", "28-0316a2794f5d", water_temperature="water"),
         _sensor("drain", "maxim_ds18b20", "28-0416c1d2e3ff", water_temperature="drain"),
         _sensor("unplugged", "sim_river_gauge", water_level="unplugged"),
+        replace(_sensor("pins", "tipping_bucket_05", rain="rain"), lines=(settings.Line("count", "17"),)),
     )
     edge = settings.Edge(TENANT, DEVICE, settings.Broker(), settings.Spool(tmp_path / "spool.db", 0.05), buses, sensors)
     reads: Counter[str] = Counter()
@@ -90,6 +92,7 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         "water": None,
         "drain": FaultCode.NO_ANSWER,
         "unplugged": FaultCode.BUS_ERROR,
+        "rain": FaultCode.BUS_ERROR,
     }
     counts = Counter(r.channel for r in said)
     assert counts["latitude"] > counts["radar"]  # nobody waited for the slow ones
@@ -108,11 +111,13 @@ def test_the_doctor_looks_at_each_bus(tmp_path: Path) -> None:
         f"  line: {{type: sdi12, port: {line.port}}}\n"
         f"  gone: {{type: sdi12, port: {tmp_path}/ttyUSB0}}\n"
         f"  local: {{type: mqtt, host: 127.0.0.1, port: {free_port()}}}\n"
+        f"  pins: {{type: gpio, chip: {tmp_path}/gpiochip0}}\n"
         "sensors:\n"
         f"  a: {{bus: logger, profile: json_level, address: /level, channels: {{water_level: a}}, {profile}}}\n"
         f'  b: {{bus: line, profile: campbell_cs476, address: "0", channels: {{distance: b}}, {profile}}}\n'
         f'  c: {{bus: gone, profile: campbell_cs476, address: "0", channels: {{distance: c}}, {profile}}}\n'
         f"  d: {{bus: local, profile: json_level, address: tele/d, channels: {{water_level: d}}, {profile}}}\n"
+        f"  e: {{bus: pins, profile: tipping_bucket_05, lines: {{count: 17}}, channels: {{rain: e}}, {profile}}}\n"
     )
     try:
         command = [sys.executable, "-m", "gateway", "doctor", "--config", str(tmp_path), "--json"]
@@ -121,4 +126,10 @@ def test_the_doctor_looks_at_each_bus(tmp_path: Path) -> None:
         logger.close()
         line.close()
     found = {f["name"]: f["state"] for f in json.loads(done.stdout)["findings"] if f["name"].startswith("bus ")}
-    assert found == {"bus logger": "ok", "bus line": "ok", "bus gone": "fail", "bus local": "fail"}, done.stdout
+    assert found == {
+        "bus logger": "ok",
+        "bus line": "ok",
+        "bus gone": "fail",
+        "bus local": "fail",
+        "bus pins": "fail",
+    }, done.stdout
