@@ -468,6 +468,42 @@ def test_the_library_has_what_we_ask_of_it(tmp_path: Path) -> None:
     assert {x.__name__ for x in (gpiod.Chip, gpiod.LineRequest)} == {"Chip", "LineRequest"}
 
 
+class _Request:
+    """In the place of what the library gives for opened lines; its events and values are the library's own."""
+
+    def __init__(self, events: list[object], values: list[object]) -> None:
+        self._events, self._values = events, values
+
+    def wait_edge_events(self, timeout: float) -> bool:
+        return bool(self._events)
+
+    def read_edge_events(self) -> list[object]:
+        return self._events
+
+    def get_values(self, offsets: list[int]) -> list[object]:
+        return self._values[: len(offsets)]
+
+    def release(self) -> None:
+        self._events = []
+
+
+def test_what_the_library_says_of_edges_and_levels() -> None:
+    """Its own types, as the inputs of the profile."""
+    gpiod = pytest.importorskip("gpiod", reason="the extra 'gpio' is not installed")
+    kind = gpiod.EdgeEvent.Type
+    events = [
+        gpiod.EdgeEvent(kind.RISING_EDGE.value, 1_000, 17, 5, 3),
+        gpiod.EdgeEvent(kind.FALLING_EDGE.value, 2_000, 27, 6, 1),
+    ]
+    values = [gpiod.line.Value.ACTIVE, gpiod.line.Value.INACTIVE]
+    lines = gpiolines._Requested(_Request(events, values), {17: "caution", 27: "closure"})
+    assert lines.wait(0.0)
+    assert lines.edges() == [Edge("caution", True, 1_000, 3), Edge("closure", False, 2_000, 1)]
+    assert lines.levels() == {"caution": True, "closure": False}
+    lines.close()
+    assert not lines.wait(0.0)
+
+
 def test_a_bus_without_its_chip_says_so(tmp_path: Path) -> None:
     """The bus that the agent opens, with the library, at a chip that is not there."""
     bus = open_bus(settings.Gpio(str(tmp_path / "gpiochip0")))
