@@ -86,7 +86,8 @@ class Session:
         self._complained, self._refused, self._down_since = False, False, time.monotonic()
         self._told_refusal = False
         self.connected = threading.Event()
-        self.subscribed = threading.Event()
+        self.subscribed = threading.Event()  # to every topic
+        self.refused: frozenset[str] = frozenset()  # topics that the broker answered and did not grant
         self._client = client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not persistent, manual_ack=True
         )
@@ -116,6 +117,7 @@ class Session:
         answer of the broker belongs to the first of them. What it then repeats is marked as retained."""
         self._subscribe.append((topic, 0))
         self.subscribed.clear()
+        self.refused = frozenset()
         if self.connected.is_set():
             self._client.subscribe(list(self._subscribe))
 
@@ -193,6 +195,7 @@ class Session:
 
     def _subscribe_answered(self, _c: Any, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         refused = [t for (t, _), r in zip(self._subscribe, reasons, strict=False) if r.is_failure]
+        self.refused = frozenset(refused)
         if refused:
             log.error("the broker %s refuses the subscription to %s; check its ACL", self._where, ", ".join(refused))
         else:
@@ -214,6 +217,7 @@ class Session:
         self._refused = False
         self.connected.clear()
         self.subscribed.clear()
+        self.refused = frozenset()
         if not was_up:
             if reason.is_failure and not refused:
                 self._complain(str(reason))

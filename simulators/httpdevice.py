@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,18 @@ from typing import Literal
 Broken = Literal["", "no_answer", "drips", "huge", "endless", "half", "hangs_up", "not_http", "fails", "moved"]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that does not believe our certificate, or gave up: nothing to tell."""
+
+
 class HttpDevice:
     """A device at `port` of the loopback, from construction until `close`. `says` is the body at each path; `wants` a
-    header without which it refuses. All may be changed at any time."""
+    header without which it refuses. All may be changed at any time. With `tls` it speaks nothing else."""
 
-    def __init__(self, says: Mapping[str, bytes], wants: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, says: Mapping[str, bytes], wants: tuple[str, str] | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.says, self.wants = dict(says), wants
         self.broken: Broken = ""
         self.moved_to = ""  # where a device that is `moved` sends its callers
@@ -35,8 +43,11 @@ class HttpDevice:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 """Nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = False
+        if tls is not None:  # the handshake is the handler's: one that hangs or fails keeps no other caller waiting
+            line = self._server.socket
+            self._server.socket = tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="http device")
         self._thread.start()

@@ -27,6 +27,14 @@ def require(program: str) -> str:
     return found or ""
 
 
+def library(name: str) -> Path:
+    """A plug-in of a server, where Debian and others put it; skips or fails the test where it is missing."""
+    found = next((x for x in (*Path("/usr/lib").glob(f"*/{name}"), *Path("/usr/lib").glob(name))), None)
+    if found is None:
+        missing(f"{name} is not installed")
+    return found or Path()
+
+
 def missing(what: str) -> None:
     """Something that this test needs is absent."""
     if os.environ.get("SUIMON_REQUIRE_SERVICES") == "1":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from gateway.edge.agent import open_bus
 from gateway.errors import FaultCode
 from gateway.profiles import Asked, decode
 from simulators.httpdevice import Broken, HttpDevice
+from tests.servers import require
 
 PROFILES = config.load_profiles(Path("/nonexistent"), [])
 LEVEL = replace(PROFILES["json_level"], asked=Asked(path="/api/level"))
@@ -117,6 +120,97 @@ def test_tls_is_spoken_and_believed_or_nothing_is_read(device: HttpDevice) -> No
     """A device that does not speak TLS where it should gets neither request nor secret."""
     assert read(device, tls=settings.Tls(), header=("X-Api-Key", "secret")) is FaultCode.BUS_ERROR
     assert device.asked == []
+
+
+# --- over TLS
+
+
+class Authority:
+    """A certificate authority made here, and a certificate of its own for 127.0.0.1 alone."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.ca, ca_key = folder / "ca.pem", folder / "ca.key"
+        key, request, names = folder / "key.pem", folder / "request.pem", folder / "names"
+        names.write_text("subjectAltName=IP:127.0.0.1\n")
+        made = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+        self._openssl(f"req -x509 {made} -days 2 -subj /CN=Makers", "-keyout", ca_key, "-out", self.ca)
+        self._openssl(f"req {made} -subj /CN=logger", "-keyout", key, "-out", request)
+        signed = ("-in", request, "-CA", self.ca, "-CAkey", ca_key, "-extfile", names, "-out", folder / "cert.pem")
+        self._openssl("x509 -req -days 2 -CAcreateserial", *signed)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / "cert.pem", key)
+
+    @staticmethod
+    def _openssl(command: str, *rest: str | Path) -> None:
+        subprocess.run([require("openssl"), *command.split(), *map(str, rest)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls") / "ours")
+
+
+@pytest.fixture
+def secure(authority: Authority) -> Iterator[HttpDevice]:
+    device = HttpDevice({"/api/level": said(123)}, wants=("Authorization", "Bearer open sesame"), tls=authority.context)
+    yield device
+    device.close()
+
+
+def told(device: HttpDevice, section: str, folder: Path, host: str = "127.0.0.1") -> object:
+    """What a reading by this section of edge.yaml says; the device wants a secret, too."""
+    (folder / "token").write_text("open sesame\n")
+    whole = f"{{type: http, host: {host}, port: {device.port}, token_file: token, timeout: {TIMEOUT_S}s, {section}}}"
+    bus, problems = _bus(whole, folder)
+    assert problems == []
+    assert isinstance(bus, settings.Http)
+    return read(device, tls=bus.tls, header=bus.header) if host == "127.0.0.1" else _read_by(bus)
+
+
+def _read_by(bus: settings.Http) -> object:
+    return open_bus(bus).read(settings.Sensor("gauge", "kasuga", "lan", LEVEL.id, 60.0), LEVEL)
+
+
+def test_a_device_whose_authority_we_know_is_read(secure: HttpDevice, authority: Authority, tmp_path: Path) -> None:
+    """Over TLS, with the secret, by what edge.yaml says; and again, on a connection of its own."""
+    for _ in range(2):
+        assert told(secure, f"tls: {{ca_file: {authority.ca}}}", tmp_path) == 1.23
+    assert secure.asked == ["/api/level", "/api/level"]
+
+
+@pytest.mark.parametrize(("whom", "host"), [("system", "127.0.0.1"), ("another", "127.0.0.1"), ("ours", "localhost")])
+def test_a_certificate_that_is_not_believed_ends_it(
+    secure: HttpDevice, authority: Authority, tmp_path: Path, whom: str, host: str
+) -> None:
+    """Of an authority that nobody named, of another one, for another host: neither request nor secret is sent."""
+    ca = {"system": "true", "ours": f"{{ca_file: {authority.ca}}}"}.get(whom)
+    ca = ca or f"{{ca_file: {Authority(tmp_path / 'another').ca}}}"
+    assert told(secure, f"tls: {ca}", tmp_path, host) is FaultCode.BUS_ERROR
+    assert secure.asked == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [("drips", FaultCode.NO_ANSWER), ("half", FaultCode.MALFORMED), ("huge", FaultCode.MALFORMED)],
+)
+def test_what_goes_wrong_goes_wrong_over_tls_too(
+    secure: HttpDevice, authority: Authority, broken: Broken, fault: FaultCode
+) -> None:
+    """One deadline and one limit of bytes hold there as well, and the next reading is right."""
+    asks = {"tls": settings.Tls(ca_file=authority.ca), "header": ("Authorization", "Bearer open sesame")}
+    secure.broken = broken
+    assert read(secure, timeout_s=1.0 if broken == "drips" else TIMEOUT_S, **asks) is fault
+    secure.broken = ""
+    assert read(secure, **asks) == 1.23
+
+
+def test_a_handshake_that_never_comes(authority: Authority) -> None:
+    """A device that takes the connection and says nothing costs its time-out."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        tls = settings.Tls(ca_file=authority.ca)
+        bus = settings.Http("127.0.0.1", silent.getsockname()[1], tls=tls, timeout_s=SOON_S)
+        assert _read_by(bus) is FaultCode.BUS_ERROR
 
 
 # --- edge.yaml

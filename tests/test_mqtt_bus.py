@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -176,6 +177,41 @@ def test_a_broker_that_goes_away_and_comes_back(broker: Server) -> None:
                 return read(bus) == 2.5
 
             wait_for("the sensor again", heard, every_s=0.2)
+
+
+GRANTS = {
+    "defaultACLAccess": {"publishClientSend": True, "publishClientReceive": True, "subscribe": False},
+    "roles": [{"rolename": "listens", "acls": [{"acltype": "subscribePattern", "topic": "granted/#", "allow": True}]}],
+    "groups": [{"groupname": "all", "roles": [{"rolename": "listens"}]}],
+    "anonymousGroup": "all",
+    "clients": [],
+}
+
+
+def test_a_topic_that_the_broker_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is a fault of the bus, told in the log by its name; the broker's other sensors are heard, and one that says
+    nothing is silent as before, also after the broker came again."""
+    plugin = servers.library("mosquitto_dynamic_security.so")
+    rights = tmp_path / "rights.json"
+    rights.write_text(json.dumps(GRANTS))
+    lines = f"plugin {plugin}\nplugin_opt_config_file {rights}"
+    with servers.running(servers.mosquitto(tmp_path / "broker", lines)) as broker, on(broker) as bus:
+        for restarted in (False, True):
+            if restarted:
+                broker.stop(kill=True)
+                wait_for("the fault", lambda: read(bus, "granted/well") is FaultCode.BUS_ERROR)
+                broker.start()
+            with sensor(broker) as say:
+                listening(bus, "granted/well")
+                assert read(bus, "secret/well") is FaultCode.BUS_ERROR
+                told = "refuses the subscription to secret/well; check its ACL"
+                wait_for("the refusal", lambda told=told: told in caplog.text)
+                caplog.clear()
+                listening(bus, "granted/well")
+                say(999, "secret/well")
+                say(150, "granted/well")
+                read_within(bus, 1.5, "granted/well")
+                assert read(bus, "secret/well") is FaultCode.BUS_ERROR
 
 
 def test_a_broker_that_is_not_there(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ class Mqtt:
             found, self._newest[topic] = self._newest[topic], None
         if found is not None:
             return found
-        return FaultCode.NO_ANSWER if session.subscribed.is_set() else FaultCode.BUS_ERROR
+        refused = session.refused  # the others of this broker are heard all the same
+        granted = topic not in refused if refused else session.subscribed.is_set()
+        return FaultCode.NO_ANSWER if granted else FaultCode.BUS_ERROR
 
     def _opened(self) -> mqtt.Session:
         """A client of its own beside the agent's, and beside another of the same device's for a moment."""
