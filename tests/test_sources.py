@@ -274,3 +274,12 @@ def test_a_message_is_tried_before_it_is_trusted(tmp_path: Path) -> None:
     (tmp_path / "up.json").write_text("{")
     said = CliRunner().invoke(app, ["source", "test", UP, str(tmp_path / "up.json"), "-c", str(tmp_path), "--json"])
     assert (said.exit_code, json.loads(said.output)["refused"][0]["code"]) == (1, "bad_uplink")
+
+
+def test_a_message_is_tried_against_a_configuration_without_mistakes(tmp_path: Path) -> None:
+    """What is wrong with the folder is told with its place, as everywhere."""
+    (tmp_path / "bridge.yaml").write_text("version: 1\nstore: {path: store.db}\nsauces: {}\n")
+    said = CliRunner().invoke(app, ["source", "test", UP, str(tmp_path / "up.json"), "-c", str(tmp_path)])
+    assert said.exit_code == 3
+    assert "bridge.yaml:3:1 sauces: unknown key 'sauces'. Did you mean 'sources'?" in said.stderr
+    assert "stations.yaml:1:1 no such file" in said.stderr

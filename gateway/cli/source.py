@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.process import ConfigOption
+from gateway.cli import process
 
 source_app = typer.Typer(no_args_is_help=True, help="Messages of devices of others.")
 EXIT_REFUSED = 1
@@ -19,14 +19,15 @@ EXIT_REFUSED = 1
 def try_out(
     topic: Annotated[str, typer.Argument(help="The topic, as the device publishes it.")],
     payload: Annotated[Path, typer.Argument(help="A file with the message; - for standard input.")],
-    folder: Path = ConfigOption,
+    folder: Path = process.ConfigOption,
     json_output: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Show which readings a message becomes, or why it would be a dead letter. Nothing is stored or sent."""
     from gateway import config
     from gateway.bridge import trial
 
-    bridge, registry = config.load_bridge(folder)
+    with process.told():
+        bridge, registry = config.load_bridge(folder)
     data = sys.stdin.buffer.read() if str(payload) == "-" else _read(payload)
     said = trial.of(bridge, registry, topic, data)
     typer.echo(json.dumps(said, ensure_ascii=False, indent=2) if json_output else "\n".join(_lines(said)))
