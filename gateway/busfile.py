@@ -109,8 +109,16 @@ def _measured(profile: Profile) -> str:
 def _of_a_radio(profile: Profile) -> str:
     """A payload without an end of its own comes through a radio's server, which the bridge hears."""
     if profile.encoding == "binary" and profile.frame is not None and not profile.frame.ends:
-        return "is the payload of a radio, which the bridge decodes"
+        return "is the payload of a radio, which the bridge decodes. Name it at a source in bridge.yaml, not here"
     return _measured(profile)
+
+
+def _endless(profile: Profile, type_: str) -> str:
+    """Why it cannot be cut from a stream."""
+    if radio := _of_a_radio(profile):
+        return radio
+    message = f"does not say where a frame ends, and a bus of type {type_} is a stream of bytes"
+    return message + ". Add a length or an end to the profile's frame"
 
 
 def _unmeasured(profile: Profile) -> str:
@@ -284,8 +292,7 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
         message = f"{profile.id} is a profile for {_ENCODED[profile.encoding]}, and a bus of type {type_} carries "
         document.add((*path, "profile"), message + " and ".join(_ENCODED[x] for x in kind.encodings))
     elif kind.framed and not (profile.frame and profile.frame.ends):
-        message = f"{profile.id} does not say where a frame ends, and a bus of type {type_} is a stream of bytes"
-        document.add((*path, "profile"), message + ". Add a length or an end to the profile's frame")
+        document.add((*path, "profile"), f"{profile.id} {_endless(profile, type_)}")
     elif unfit := kind.unfit(profile):
         document.add((*path, "profile"), f"{profile.id} {unfit}")
     given: Mapping[str, Any] = {"unit_id": row.unit_id, "address": row.address, "lines": row.lines}

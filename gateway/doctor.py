@@ -305,6 +305,8 @@ def broker(to: settings.Broker, client_id: str, topics: list[str], echo: bool) -
     who = f"as {to.username}" if to.username else "without a user name"
     if not found.logged_in:
         remedy = "Check username and password_file" if found.answered else "Is the broker up, is this its MQTT port?"
+        if found.answered and "/" in (to.username or ""):
+            remedy += ". Enrolled just now? The broker lets a device in once it has reloaded (on the gateway)"
         return Finding("broker", place, State.FAIL, f"no login {who} ({found.reason})", remedy)
     if found.refused:
         message = f"login {who}; no subscription to {', '.join(found.refused)}"

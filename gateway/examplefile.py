@@ -9,7 +9,7 @@ from gateway import fields, profiles, profileschema, units
 from gateway.errors import FaultCode
 from gateway.fields import instead
 from gateway.profiles import UNVERIFIED, EncodingName, Example, Profile, Raw, Value
-from gateway.validation import amount_of, validate
+from gateway.validation import amount_of, loosely, validate
 from gateway.yamlfile import Document, Path
 
 MANDATORY = ("normal", "lowest", "highest", "fault", "malformed")  # `fault` where the profile knows one
@@ -63,15 +63,16 @@ def sourced(document: Document, profile: Profile) -> None:
 
 def _example(document: Document, path: Path, encoding: EncodingName, values: tuple[Value, ...]) -> Example | None:
     row = validate(profileschema.Example, document, path)
-    if row is None:
+    judged = row or loosely(profileschema.Example, document, path)
+    if judged is None:
         return None
-    raw = _raw(document, path, row, encoding)
-    expect = _expect(document, (*path, "expect"), row, values)
+    raw = _raw(document, path, row, encoding) if row else None
+    expect = _expect(document, (*path, "expect"), judged, values)
     for name, fits in (("malformed", {FaultCode.MALFORMED}), ("fault", set(FaultCode))):
-        if row.name == name and expect and not fits & {x for x in expect.values() if isinstance(x, FaultCode)}:
+        if judged.name == name and expect and not fits & {x for x in expect.values() if isinstance(x, FaultCode)}:
             remedy = "{fault: malformed}" if name == "malformed" else "{<value>: {fault: <code>}}"
             document.add((*path, "expect"), f"the example '{name}' expects no such fault. Write {remedy}", at_key=True)
-    if raw is None:
+    if row is None or raw is None:
         return None
     return Example(row.name, raw, expect, *document.place(path), row.place or "", row.derived)
 
@@ -119,7 +120,7 @@ def _expect(
     known = {value.name: value for value in values}
     declared = [str(name) for name in document.mapping(("values",))]
     expect: dict[str, float | FaultCode | None] = {}
-    for name, wanted in row.expect.items():
+    for name, wanted in (row.expect or {}).items():
         if name == "fault":
             code = _fault(document, (*path, name), wanted)
             expect.update(dict.fromkeys(known, code) if code else {})
@@ -130,6 +131,8 @@ def _expect(
             expect[name] = wanted
         elif wanted == fields.ABSENT and (name not in known or known[name].optional):
             expect[name] = None
+        elif isinstance(wanted, str) and wanted in FaultCode._value2member_map_:
+            document.add((*path, name), f"'{wanted}' is a fault. Write '{name}: {{fault: {wanted}}}'")
         elif name in known:
             value = amount_of(document, (*path, name), wanted, known[name].quantity)
             expect.update({} if value is None else {name: value})

@@ -11,6 +11,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.profiles import Profile
 
 _SETTING = re.compile(r"([a-z_]+)=(\S.*|)")
+_NEARLY = re.compile(r"([a-z_]+)\s*[ :=]\s*(\S.*)")
 _EXAMPLE = re.compile(r"Add for example '(\w+): (.*)'")
 
 
@@ -18,12 +19,10 @@ def of(
     profile: Profile, bus: str, given: Sequence[str], unit_id: int | None, address: str | None, lines: str | None
 ) -> tuple[settings.Bus, settings.Sensor]:
     """`given` are settings of the bus as `key=value`, the value written as in edge.yaml. Raises ConfigError."""
-    section = [f"type: {bus}"]
-    for word in given:
-        found = _SETTING.fullmatch(word)
-        if found is None:
-            raise ConfigError([Problem("", 1, 1, "buses.bus", f"'{word}' is no setting. Write 'host=192.168.1.20'")])
-        section.append(f"{found[1]}: {found[2]}")
+    read = [(word, _SETTING.fullmatch(word)) for word in given]
+    if wrong := [Problem("", 1, 1, "buses.bus", _unset(word)) for word, found in read if found is None]:
+        raise ConfigError(wrong)
+    section = [f"type: {bus}", *(f"{found[1]}: {found[2]}" for _, found in read if found)]
     sensor = ["station: here", "bus: bus", f"profile: {json.dumps(profile.id)}", "interval: 60s"]
     sensor += [] if profile.verified else ["accept_unverified: true"]
     sensor += [] if unit_id is None else [f"unit_id: {unit_id}"]
@@ -37,6 +36,12 @@ def of(
     if document.problems or wanted is None or stands is None:
         raise ConfigError(document.problems)
     return wanted, stands
+
+
+def _unset(word: str) -> str:
+    near = _NEARLY.fullmatch(word)
+    remedy = f"Did you mean '{near[1]}={near[2]}'?" if near else "Write 'host=192.168.1.20'"
+    return f"'{word}' is no setting. {remedy}"
 
 
 def said(problem: Problem) -> str:

@@ -26,18 +26,25 @@ TEXTS = ("text", "json")  # encodings in which words may stand
 def profile(document: Document, stem: str) -> Profile | None:
     """The profile, its examples executed, or None where the document has problems. `stem` is the file's name without
     `.yaml`."""
-    result = compiled(document, stem)
-    if result is None:
-        return None
+    result = _built(document, stem)
+    if result is None or not all(x.path.startswith(("examples", "id")) for x in document.problems):
+        return None  # what the values mean is not known
+    if not document.problems:
+        examplefile.sourced(document, result)
     for example, sentence in examplefile.failures(result):
         place = (example.line, example.col)
         document.problems.append(Problem(document.file, *place, f"example '{example.name}'", sentence))
-    examplefile.sourced(document, result)
     return None if document.problems else result
 
 
 def compiled(document: Document, stem: str, *, with_examples: bool = True) -> Profile | None:
     """The profile before its examples are executed; or one of which they are not written yet."""
+    found = _built(document, stem, with_examples=with_examples)
+    return None if document.problems else found
+
+
+def _built(document: Document, stem: str, *, with_examples: bool = True) -> Profile | None:
+    """Of what is right in the document: of use where nothing else is wrong with it than examples."""
     head = validate(profileschema.Profile, document)
     if head is not None and head.id != stem:
         document.add(("id",), f"'{head.id}' is not the file's name. Did you mean '{stem}'?")
@@ -53,7 +60,7 @@ def compiled(document: Document, stem: str, *, with_examples: bool = True) -> Pr
     _apart(document, encoding, values, frame)
     with_fault = bool(status) or any(v.faults for v in values)
     examples = examplefile.examples(document, encoding, values, with_fault) if with_examples else ()
-    if head is None or document.problems:
+    if head is None:
         return None
     return Profile(
         id=head.id,

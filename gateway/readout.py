@@ -37,6 +37,15 @@ def readout(profile: Profile, raw: Raw | FaultCode) -> Readout:
     return Readout(profile, raw, None, profiles.decode(profile, raw))
 
 
+def values(found: Readout) -> Iterator[str]:
+    """Each value alone."""
+    rows = [
+        (name, f"fault {x}" if isinstance(x, FaultCode) else f"{x:.9g} {_unit(found, name)}")
+        for name, x in found.values.items()
+    ]
+    yield from profilefacts.table(rows)
+
+
 def lines(found: Readout) -> Iterator[str]:
     """For people: the raw form, then each value with what stood at its place."""
     if found.raw is None:

@@ -70,6 +70,7 @@ LAYERS = [
         "readout",
         "profiledraft",
         "onesensor",
+        "faultwords",
         "examplefile",
         "processfile",
         "serverfile",

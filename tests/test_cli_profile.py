@@ -68,6 +68,12 @@ def test_a_file_that_is_not_there(words: list[str], tmp_path: Path) -> None:
     assert "no profile (*.yaml)" in suimon(*words, tmp_path, expect=3).stderr
 
 
+def test_no_folder_of_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is named and nothing is there, it says what to name."""
+    monkeypatch.chdir(tmp_path)
+    assert "no folder device_profiles is here. Name" in suimon("check", expect=3).stderr
+
+
 # --- test
 
 
@@ -132,6 +138,7 @@ def test_list_for_scripts() -> None:
 def test_list_for_people() -> None:
     """An unverified profile says so."""
     lines = suimon("list").stdout.splitlines()
+    assert {"decentlab_dl_mbx", "milesight_ws303"} <= {line.split()[0] for line in lines if "(bridge: radio)" in line}
     assert len(lines) == len(ALL) + 1
     marked = {line.split()[0] for line in lines if line.endswith("UNVERIFIED")}
     assert marked == {name for name, profile in ALL.items() if not profile.verified}

@@ -248,3 +248,18 @@ def test_examples_of_our_own_prove_nothing() -> None:
     assert str(document.problems[0]).startswith(
         "acme.yaml:14:20 examples[0].derived: 'normal' is one that every profile"
     )
+
+
+def test_examples_are_executed_beside_other_mistakes() -> None:
+    """A wrong example does not hide what the others decode to, nor a wrong number in it what it expects."""
+    text = HEAD + BINARY.replace("{distance: 1.953 m}", "{distance: 1.9 m}").replace("hex: FF 01 18 18", "hex: FF 1")
+    text = text.replace("{distance: 0.280 m}", "{distanc: 1}").replace(
+        "{distance: {fault: no_echo}}", "{distance: no_echo}"
+    )
+    document = yamlfile.parse(text.encode(), "acme.yaml")
+    assert profilefile.profile(document, "acme") is None
+    told = {problem.path: problem.message for problem in document.problems}
+    assert told["example 'normal'"] == "decoded 1.953 m, expected 1.900 m"
+    assert "hex" in " ".join(told)
+    assert "no value 'distanc'" in told["examples[1].expect.distanc"]
+    assert told["examples[3].expect.distance"] == "'no_echo' is a fault. Write 'distance: {fault: no_echo}'"

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway import config, onesensor, profilefile, profiles, readout, yamlfile
+from gateway import busfile, config, faultwords, onesensor, profilefile, profiles, readout, settings, yamlfile
 from gateway.cli.main import app
 from gateway.clock import SimClock
 from gateway.errors import ConfigError, FaultCode, Problem
@@ -75,7 +76,8 @@ def test_raw_and_decoded_for_people(sensor: Sensor) -> None:
 
 def test_raw_and_decoded_for_scripts(sensor: Sensor) -> None:
     """The same as JSON."""
-    assert json.loads(read(*stated(sensor.port), "--json").stdout) == {
+    told = json.loads(read(*stated(sensor.port), "--json").stdout)
+    assert told == {
         "where": f"127.0.0.1:{sensor.port}",
         "profile": "sim_river_gauge",
         "verified": True,
@@ -86,6 +88,9 @@ def test_raw_and_decoded_for_scripts(sensor: Sensor) -> None:
             "water_level": {"value": 1.234, "unit": "m"},
             "battery_voltage": {"value": 12.61, "unit": "V"},
         },
+        "sample": told["values"],
+        "readings": 1,
+        "heard": "",
     }
 
 
@@ -142,6 +147,48 @@ def test_over_a_modbus_line() -> None:
         assert "no_answer" in read(*words, "--unit-id", 8, expect=4).stdout
 
 
+def test_a_burst_is_read_as_the_agent_reads_it(tmp_path: Path) -> None:
+    """As many readings as edge.yaml says, and the median that would be sent beside the last of them."""
+    with closing(Speaker(b"R1234\r")) as line:
+        folder = readme.write_configuration(tmp_path / "own")
+        sensor = "{station: kasuga-bridge, bus: pole, profile: maxbotix_mb7389, interval: 60s, burst: 3, "
+        text = (folder / "edge.yaml").read_text().partition("buses:")[0]
+        text += f"buses:\n  pole: {{type: serial, port: {line.port}}}\nsensors:\n"
+        (folder / "edge.yaml").write_text(text + f"  level: {sensor}channels: {{distance: water_level}}}}\n")
+        (folder / "stations.yaml").unlink()
+        lines = read("--config", folder, "--sensor", "level").stdout.splitlines()
+        told = json.loads(read("--config", folder, "--sensor", "level", "--json").stdout)
+    assert lines[lines.index("sample, the median of 3 of 3 readings") + 1] == "  distance  1.234 m"
+    assert (told["readings"], told["sample"]) == (3, told["values"])
+
+
+def test_what_came_is_shown_where_no_answer_is_in_it() -> None:
+    """Bytes in which the profile finds no frame are printed, and what to look at; nobody reads them as a value."""
+    with closing(Speaker(b"\x80R12\r")) as line:
+        words = ["--profile", "hydreon_rg15", "--bus", "serial", "--set", f"port={line.port}", "--set", "timeout=500ms"]
+        lines = read(*words, expect=4).stdout.splitlines()
+        told = json.loads(read(*words, "--json", expect=4).stdout)
+    assert lines[1].endswith("(malformed)")
+    assert lines[2].startswith("what came last, and no whole answer in it: ")
+    assert "80 52 31 32 0D" in lines[3]
+    assert lines[4].startswith("look at: baud and format")
+    assert "80 52 31 32 0D" in told["heard"]
+
+
+@pytest.mark.parametrize("kind", busfile.KINDS)
+@pytest.mark.parametrize("fault", FaultCode)
+def test_every_fault_of_a_bus_has_something_to_look_at(kind: str, fault: FaultCode) -> None:
+    """Whatever a bus says instead of a reading."""
+    bus = {k.__name__.lower(): k for k in get_args(settings.Bus)}[kind.replace("_", "")]
+    assert faultwords.remedy(bus.__new__(bus), fault)
+
+
+def test_a_register_that_is_not_there_leads_to_how_datasheets_count(sensor: Sensor) -> None:
+    """The commonest mistake with a register table is named where it shows."""
+    sensor.mode = FaultCode.REFUSED
+    assert "40001" in read(*stated(sensor.port), expect=4).stdout
+
+
 # --- what is said of wrong words
 
 WRONG = [
@@ -155,6 +202,11 @@ WRONG = [
     ([*stated(502), "--set", "prot=1"], "--set prot: unknown key 'prot'. Did you mean 'port'?"),
     ([*stated(502)[:-1], "port=x"], "--set port: 'x' is not a whole number"),
     ([*stated(502), "--set", "timeout"], "--set: 'timeout' is no setting. Write 'host=192.168.1.20'"),
+    ([*stated(502), "--set", "timeout 1s"], "--set: 'timeout 1s' is no setting. Did you mean 'timeout=1s'?"),
+    (
+        ["--profile", "decentlab_dl_mbx", "--bus", "serial", "--set", "port=/dev/ttyUSB0"],
+        "--profile: decentlab_dl_mbx is the payload of a radio, which the bridge decodes. Name it at a source",
+    ),
     ([*stated(502), "--address", "3"], "--address: a bus of type modbus_tcp knows its sensors by 'unit_id'."),
     ([*stated(502), "--unit-id", "256"], "--unit-id: 256 is above 255"),
     (["--profile", "json_level", *stated(502)[2:]], "--profile: json_level is a profile for JSON texts, and a bus of "),
@@ -171,7 +223,7 @@ def test_a_setting_cannot_become_another() -> None:
     """Nothing that stands in a setting reaches beyond it."""
     for word in ("host=a\nport: 1", "host={", "host=*x"):
         with pytest.raises(ConfigError):
-            onesensor.of(GAUGE, "modbus_tcp", [word], None, None)
+            onesensor.of(GAUGE, "modbus_tcp", [word], None, None, None)
 
 
 # --- every encoding

@@ -92,6 +92,15 @@ class Progress(msgspec.Struct):
     cannot: dict[str, int] = {}
 
 
+def _briefly(kind: str, answer: str) -> str:
+    """For the log, which leaves the house: what a device said of itself and its readings stands in the answer alone."""
+    if kind != "remote":
+        return answer
+    said = msgspec.json.decode(answer)
+    brief = {key: x for key, x in said.items() if key != "data"} if isinstance(said, dict) else {}
+    return msgspec.json.encode(brief).decode()
+
+
 class Requests:
     """Applies requests. `resend` takes letters whose points InfluxDB refused, None where there is no InfluxDB running;
     `rewind` is told the new position of its cursor once that is committed."""
@@ -171,7 +180,13 @@ class Requests:
         if self._rewind and CURSOR in batch.work.cursors:
             self._rewind(batch.work.cursors[CURSOR])
         if reply.state != "asked":
-            log.info("%s asked for %s: %s, %s", batch.request.asked_by, batch.request.kind, reply.state, reply.answer)
+            log.info(
+                "%s asked for %s: %s, %s",
+                batch.request.asked_by,
+                batch.request.kind,
+                reply.state,
+                _briefly(batch.request.kind, reply.answer),
+            )
 
     # --- dead letters ----------------------------------------------------------------------------------------
 

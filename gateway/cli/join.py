@@ -97,7 +97,8 @@ def _look(folder: Path, offline: bool) -> None:
         typer.echo(str(ConfigError(found.problems)), err=True)
         typer.echo(f"The device has its identity; this is what is missing. Then: suimon check {folder}", err=True)
         raise typer.Exit(process.EXIT_CONFIG)
-    typer.echo("the configuration has no problems")
+    typer.echo("the configuration has no problems. A running agent takes it at its next start:")
+    typer.echo("  sudo systemctl restart suimon-edge")
     if offline:
         return
     ill = 0
@@ -105,5 +106,5 @@ def _look(folder: Path, offline: bool) -> None:
         typer.echo(doctor.line(finding))
         ill += finding.state == "fail"
     if ill:
-        typer.echo(f"{ill} of it fails; 'suimon doctor --config {folder}' looks again", err=True)
+        typer.echo(f"{ill} of this fail{'s' * (ill == 1)}; 'suimon doctor --config {folder}' looks again", err=True)
         raise typer.Exit(EXIT_ILL)

@@ -144,16 +144,22 @@ _HEADS = ("name", "vendor and model", "quantities", "read as", "bus", "examples"
 
 
 def _in_words(row: dict[str, Any]) -> tuple[str, ...]:
-    buses = ", ".join(row["bus"]) or "-"
+    # A frame that no bus carries has no end of its own: it comes through a radio's server.
+    buses = ", ".join(row["bus"]) or ("(bridge: radio)" if row["encoding"] == "binary" else "-")
     quantities = ", ".join(row["quantities"][:3]) + (f" and {n} more" if (n := len(row["quantities"]) - 3) > 0 else "")
     model = f"{row['vendor']} {row['model']}"
     verified = "yes" if row["verified"] else "UNVERIFIED"
-    return row["name"], model[:48], quantities, row["encoding"], buses, str(row["examples"]), verified
+    model = model if len(model) <= 48 else f"{model[:47]}…"
+    return row["name"], model, quantities, row["encoding"], buses, str(row["examples"]), verified
 
 
 def _files(given: Sequence[Path] | None) -> Iterator[Path]:
     """The files that are meant: a folder stands for its profiles."""
-    for path in given or [Path("device_profiles")]:
+    here = Path("device_profiles")
+    if not given and not here.is_dir():
+        typer.echo("no folder device_profiles is here. Name files or folders of profiles", err=True)
+        raise typer.Exit(EXIT_CONFIG)
+    for path in given or [here]:
         if not path.is_dir():
             yield path
             continue

@@ -5,6 +5,8 @@ which a sensor is put on its mast, and for buses and profiles alone, without bro
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -14,11 +16,13 @@ import typer
 from gateway.cli import process
 from gateway.cli.process import EXIT_CONFIG, EXIT_UNAVAILABLE
 from gateway.clock import SystemClock
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, FaultCode
 
 if TYPE_CHECKING:
     from gateway import settings
-    from gateway.profiles import Profile
+    from gateway.edge.sampling import Bus
+    from gateway.profiles import Profile, Raw
+    from gateway.readout import Readout
 
 EXIT_FAULT = 1  # it answered, and some value is a fault
 
@@ -47,7 +51,8 @@ def read(
     folder: Path = process.ConfigOption,
     as_json: Json = False,
 ) -> None:
-    """Read one sensor once: print what the bus gave, and each value. Exit 1: a value is a fault; 4: no answer."""
+    """Read one sensor once, as often as its burst says: print what the bus gave, and each value. Exit 1: a value is a
+    fault; 4: no answer."""
     from gateway import readout
     from gateway.edge.agent import open_bus
 
@@ -58,22 +63,65 @@ def read(
     )
     opened = open_bus(wanted)
     try:
-        raw = opened.read(stands, profile)
+        raws = _burst(opened, stands, profile)
     finally:
         opened.close()
-    found = readout.readout(profile, raw)
+    heard: bytes = getattr(opened, "heard", b"")  # a bus that cuts frames from a stream keeps what came
+    found = readout.readout(profile, raws[-1])
+    sample = _sample(profile, raws, stands.burst)
     if as_json:
-        print(json.dumps({"where": opened.where, **readout.told(found)}, ensure_ascii=False))
+        told = {"where": opened.where, **readout.told(found), "sample": readout.told(sample)["values"]}
+        print(json.dumps(told | {"readings": len(raws), "heard": heard.hex(" ").upper()}, ensure_ascii=False))
     else:
         mark = "" if profile.verified else " (UNVERIFIED)"
         print(f"{profile.id}{mark} at {opened.where}")
-        for line in readout.lines(found):
+        for line in (*readout.lines(found), *_around(wanted, stands, found, sample, len(raws), heard)):
             print(line)
-        if found.fault is None and readout.is_example(found):
-            print("as an example of the profile, once somebody has compared it with the sensor")
-            print("  " + readout.example(found, "read", f"read at the sensor, {_today()}"))
-    if not found.in_order:
+    if not (found.in_order if stands.burst == 1 else sample.in_order):
         raise typer.Exit(EXIT_UNAVAILABLE if found.raw is None else EXIT_FAULT)
+
+
+def _burst(bus: Bus, stands: settings.Sensor, profile: Profile) -> list[Raw | FaultCode]:
+    """As many readings as the agent takes for a sample; one that fails is the last."""
+    clock, never = SystemClock(), threading.Event()
+    raws = [bus.read(stands, profile)]
+    while len(raws) < stands.burst and not isinstance(raws[-1], FaultCode):
+        clock.wait_uptime(clock.uptime_ms() + round(profile.sampled.pause_s * 1000), never)
+        raws.append(bus.read(stands, profile))
+    return raws
+
+
+def _sample(profile: Profile, raws: Sequence[Raw | FaultCode], burst: int) -> Readout:
+    """What the agent would send of these readings of a burst: the median of each value."""
+    from gateway import readout
+    from gateway.edge.burst import middle
+
+    each = [readout.readout(profile, raw).values for raw in raws]
+    whole = not isinstance(raws[-1], FaultCode)
+    return readout.Readout(profile, None, None, middle(each, len(raws) if whole else burst))
+
+
+def _around(
+    bus: settings.Bus, stands: settings.Sensor, found: Readout, sample: Readout, readings: int, heard: bytes
+) -> Iterator[str]:
+    """What there is to say beside the last reading: the sample of a burst, what to look at, an example."""
+    from gateway import faultwords, readout, units
+
+    if found.raw is None and heard:
+        yield f"what came last, and no whole answer in it: {heard.decode('ascii', 'backslashreplace')!r}"
+        yield f"  hex: {heard.hex(' ').upper()}"
+    if found.fault is not None:
+        yield f"look at: {faultwords.remedy(bus, found.fault)}"
+    elif set(found.values.values()) == {FaultCode.MALFORMED}:
+        yield f"look at: is it this model, set as its profile's head says? 'suimon profile show {found.profile.id}'"
+    if stands.burst > 1:
+        yield f"sample, the median of {readings} of {stands.burst} readings"
+        yield from (f"  {line}" for line in readout.values(sample))
+    if warm_up_s := found.profile.sampled.warm_up_s:
+        yield f"it warms up: what it says within {units.in_words(warm_up_s)} after power came is not to be believed"
+    if found.fault is None and readout.is_example(found):
+        yield "as an example of the profile, once somebody has compared it with the sensor"
+        yield "  " + readout.example(found, "read", f"read at the sensor, {_today()}")
 
 
 def _configured(folder: Path, name: str) -> tuple[settings.Bus, settings.Sensor, Profile]:

@@ -132,7 +132,7 @@ def _tell(
     folder: Path, device: str, tenant: str | None, command: str, args: dict[str, Any], lives_s: float = LIVES_S
 ) -> dict[str, Any]:
     """The device's answer. Raises Unavailable where there is none."""
-    from gateway import config
+    from gateway import config, fields
     from gateway.bridge.commanding import RemoteRequest
     from gateway.cli import asking
     from gateway.clock import SystemClock
@@ -141,7 +141,9 @@ def _tell(
     bridge, registry = config.load_bridge(folder)
     owners = sorted(t for t, name in registry.devices if name == device and tenant in (None, t))
     if len(owners) != 1:
-        what = f"belongs to several ({', '.join(owners)}): name one with --tenant" if owners else "is no device of ours"
+        known = sorted({name for t, name in registry.devices if tenant in (None, t)})
+        what = f"belongs to several ({', '.join(owners)}): name one with --tenant"
+        what = what if owners else f"is no device of ours{fields.instead(device, known)}"
         raise Unavailable(f"'{device}' {what}")
     expires_ms = SystemClock().now_ms() + round(lives_s * 1000)
     request = RemoteRequest(owners[0], device, Command(secrets.token_hex(8), command, expires_ms, args))

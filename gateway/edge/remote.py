@@ -179,7 +179,8 @@ class Remote:
         own = [s.interval_s for s in self._edge.sensors if s.name in names]
         longest = limits.interval_max_s if limits.interval_max_s is not None else min(own)
         if not (limits.interval_min_s <= interval_s <= longest and 0 < for_s <= limits.longest_s):
-            said = f"between {limits.interval_min_s:g} and {longest:g} s, for at most {limits.longest_s:g} s"
+            said = f"between {limits.interval_min_s:g} and {longest:g} s, for at most {limits.longest_s:g} s; "
+            said += "'remote: {interval: {min: 1s, max: 1h}}' there sets it"
             return refused(command.id, CommandCode.OUT_OF_LIMITS, said)
         until_ms = self._clock.uptime_ms() + round(for_s * 1000)
         answer = self._noted(command, CommandReply(command.id, "done", data={"sensors": list(names)}))

@@ -18,6 +18,8 @@ from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode
 from gateway.profiles import Profile
 
+HEARD = 120  # bytes that are kept of what came
+
 
 class Serial:
     """A bus. Not for several threads at once."""
@@ -26,6 +28,7 @@ class Serial:
         self.where = bus.port
         self._bus = bus
         self._line: serial.Serial | None = None
+        self.heard = b""  # the end of what came since the last reading was wanted, for whoever looks for a mistake
 
     def patience_s(self, profile: Profile) -> float:
         """To open the line, to send, and for a whole frame."""
@@ -34,6 +37,7 @@ class Serial:
     def read(self, sensor: settings.Sensor, profile: Profile) -> bytes | FaultCode:
         """The next whole frame, or why there is none."""
         assert profile.frame is not None  # the configuration was checked
+        self.heard = b""
         try:
             line = self._opened(profile)
             line.reset_input_buffer()
@@ -52,10 +56,10 @@ class Serial:
 
     def _frame(self, line: serial.Serial, frame: Frame, listening: bool) -> bytes | FaultCode:
         deadline = time.monotonic() + self._bus.timeout_s
-        buffer, heard, rest = b"", False, listening and not frame.start and bool(frame.end)
+        buffer, rest = b"", listening and not frame.start and bool(frame.end)
         while time.monotonic() < deadline:
             arrived = serialport.arrived(line)
-            heard = heard or bool(arrived)
+            self.heard = (self.heard + arrived)[-HEARD:]
             buffer += arrived
             if rest:
                 before, end, after = buffer.partition(frame.end)
@@ -65,7 +69,7 @@ class Serial:
             buffer = buffer[done:]
             if found is not None:
                 return found
-        return FaultCode.MALFORMED if heard else FaultCode.NO_ANSWER
+        return FaultCode.MALFORMED if self.heard else FaultCode.NO_ANSWER
 
     def close(self) -> None:
         line, self._line = self._line, None
