@@ -201,6 +201,9 @@ def _examples(profile: Profile) -> Iterator[str]:
     for example in profile.examples:
         if example.place:
             yield f"{example.name}: {example.place}"
+    unplaced = [example.name for example in profile.examples if example.name in MANDATORY and not example.place]
+    if unplaced:
+        yield f"without a place, so by the facts above and not by bytes of a source: {', '.join(unplaced)}"
 
 
 # --- how lines stand beneath each other

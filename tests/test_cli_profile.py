@@ -156,6 +156,13 @@ def test_show_says_all_of_a_profile(name: str) -> None:
     assert ("UNVERIFIED" in text.splitlines()[0]) == (not profile.verified)
 
 
+def test_show_says_which_examples_are_bytes_of_a_source() -> None:
+    """What a place stands at, and beside it those of the mandatory ones that nobody took from anywhere."""
+    lines = suimon("show", "decentlab_dl_mbx").stdout.splitlines()
+    assert "  fault: dl-mbx-codec.yaml, example 2" in lines
+    assert "  without a place, so by the facts above and not by bytes of a source: lowest, highest, malformed" in lines
+
+
 def test_show_a_file(own: Path) -> None:
     """A file as well as a name; what is wrong with it is told instead."""
     lines = suimon("show", own / "acme.yaml").stdout.splitlines()
