@@ -10,6 +10,8 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from gateway.fields import show, text
 
+FIRST, LAST = 0x03, 0x77  # of I2C; the rest of seven bits is reserved (UM10204, section 3.1.12; i2cdetect's range)
+
 
 def pattern(value: Any) -> str:
     """Folders under the root of a tree of the kernel, with `*` for what changes."""
@@ -35,4 +37,29 @@ def device(value: Any) -> str:
     return word
 
 
+def i2c_address(value: Any) -> str:
+    """At the sensor in edge.yaml: '0x44', as tools show it with 0x before it."""
+    word = text(value)
+    if not re.fullmatch(r"0x[0-9a-fA-F]{2}", word):
+        hint = f"Did you mean '0x{word}'?" if re.fullmatch(r"[0-7][0-9a-fA-F]", word) else "Write it like '0x44'"
+        raise ValueError(f"{show(word)} is no address of I2C in hexadecimal. {hint}")
+    return _i2c(int(word, 16))
+
+
+def _i2c_number(value: Any) -> str:
+    """In a profile: 0x44, which YAML reads as a number."""
+    if type(value) is not int:
+        raise ValueError(f"{show(value)} is no number. Write addresses like [0x44, 0x45]")
+    return _i2c(value)
+
+
+def _i2c(number: int) -> str:
+    if not FIRST <= number <= LAST:
+        raise ValueError(f"0x{number:02x} is reserved. Addresses of I2C are 0x{FIRST:02x} to 0x{LAST:02x}")
+    return f"0x{number:02x}"
+
+
+I2cAddress = Annotated[
+    str, PlainValidator(_i2c_number), WithJsonSchema({"type": "integer", "minimum": FIRST, "maximum": LAST})
+]
 Pattern = Annotated[str, PlainValidator(pattern), WithJsonSchema({"type": "string", "pattern": "^[^/]"})]

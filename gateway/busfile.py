@@ -86,6 +86,12 @@ class Gpio(Row):
     chip: f.Text = need("/dev/gpiochip0")
 
 
+class I2c(Row):
+    type: Literal["i2c"] = need("i2c")
+    port: f.Text = need("/dev/i2c-1")
+    timeout: f.Duration = 1.0
+
+
 def _modbus_tcp(row: Any) -> settings.Bus:
     return settings.ModbusTcp(row.host, row.port, row.timeout)
 
@@ -103,6 +109,8 @@ def _sdi12(row: Any) -> settings.Bus:
 
 
 def _measured(profile: Profile) -> str:
+    if profile.asked.addresses:
+        return "is asked over I2C. Use a bus of type i2c"
     return "is asked over SDI-12. Use a bus of type sdi12" if profile.asked.measure else ""
 
 
@@ -143,6 +151,18 @@ def _no_files(profile: Profile) -> str:
     inputs = [x for at in places if isinstance(at, named.At) for x in (at.name, at.times)]
     wrong = next((x for x in inputs if "/" in x or x.startswith(".")), "")
     return f"reads the input {show(wrong)}, and a bus of type sysfs names files of one folder" if wrong else ""
+
+
+def _i2c(row: Any) -> settings.Bus:
+    return settings.I2c(row.port, row.timeout)
+
+
+def _without_length(profile: Profile) -> str:
+    if not profile.asked.addresses:
+        return "does not say at which addresses it is on I2C. Add for example 'asked: {addresses: [0x44]}' to it"
+    if not profile.frame or not profile.frame.length:
+        return "does not say how many bytes are read. Add a length to its frame"
+    return ""
 
 
 def _mqtt(row: Any) -> settings.Bus:
@@ -199,6 +219,7 @@ class Kind:
     unfit: Callable[[Profile], str] = lambda _: ""  # what is wrong with such a profile on this bus
     shared: bool = True  # several sensors may be on one bus
     stated: Callable[[Profile], str] | None = None  # the address that the profile says, where the sensor has none
+    known: Callable[[Profile], tuple[str, ...]] | None = None  # the only addresses that such a model may have
     # What stands in files beside the configuration, as settings of the bus; what is wrong with it are problems.
     files: Callable[[Document, Path, Any, FilePath], dict[str, Any]] | None = None
 
@@ -219,6 +240,17 @@ KINDS: dict[str, Kind] = {
         example="tele/level/SENSOR",
         files=_mqtt_files,
         unfit=_of_a_radio,
+    ),
+    "i2c": Kind(
+        I2c,
+        _i2c,
+        ("binary",),
+        "address",
+        address=bf.i2c_address,
+        example='"0x44"',
+        stated=lambda profile: profile.asked.addresses[0] if profile.asked.addresses else "",
+        known=lambda profile: profile.asked.addresses,
+        unfit=_without_length,
     ),
     "sysfs": Kind(
         Sysfs,
@@ -300,8 +332,10 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
         if value is not None and key != kind.addressed:
             wanted = f"knows its sensors by '{kind.addressed}'" if kind.addressed != "not" else "has one sensor"
             document.add((*path, key), f"a bus of type {type_} {wanted}. Leave {key} out", at_key=True)
-    if kind.addressed != "address":
-        return ""
+    return _address(document, path, row, kind, profile) if kind.addressed == "address" else ""
+
+
+def _address(document: Document, path: Path, row: schema.Sensor, kind: Kind, profile: Profile) -> str:
     if row.address is None:
         if "address" in document.mapping(path):  # and was told
             return ""
@@ -310,10 +344,14 @@ def fits(document: Document, path: Path, row: schema.Sensor, type_: str, profile
         document.add(path, f"'address' is missing. Add for example 'address: {kind.example}'", at_key=True)
         return ""
     try:
-        return kind.address(row.address)
+        found = kind.address(row.address)
     except ValueError as e:
         document.add((*path, "address"), str(e))
         return ""
+    if kind.known is not None and (known := kind.known(profile)) and found not in known:
+        message = f"{profile.id} is never at {found}. Write one of its addresses: {', '.join(known)}"
+        document.add((*path, "address"), message)
+    return found
 
 
 def alone(document: Document, types: Mapping[str, str]) -> None:

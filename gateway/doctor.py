@@ -241,17 +241,31 @@ def reach(name: str, host: str, port: int, remedy: str) -> Finding:
         return Finding(name, place, State.FAIL, f"no connection ({e.strerror or 'time-out'})", remedy)
 
 
-def port(name: str, path: str) -> Finding:
-    """A serial line: is there one, and may this user use it? It is not opened: a running agent holds it."""
+@dataclass(frozen=True, slots=True)
+class Port:
+    """How a kind of port is spoken of, and what to do where one is missing."""
+
+    kind: str
+    missing: str
+    group: str
+
+
+SERIAL = Port("serial line", "Is the adapter plugged in? `ls /dev/serial/by-id` shows those that are", "dialout")
+I2C = Port(
+    "I2C bus", "Is I2C switched on (dtparam=i2c_arm=on in config.txt, module i2c-dev)? See 'ls /dev/i2c-*'", "i2c"
+)
+
+
+def port(name: str, path: str, of: Port = SERIAL) -> Finding:
+    """A port: is there one, and may this user use it? It is not opened: a running agent holds it."""
     try:
         line = stat.S_ISCHR(Path(path).stat().st_mode)
     except OSError as e:
-        remedy = "Is the adapter plugged in? `ls /dev/serial/by-id` shows those that are"
-        return Finding(name, path, State.FAIL, f"no such port ({e.strerror})", remedy)
+        return Finding(name, path, State.FAIL, f"no such port ({e.strerror})", of.missing)
     if not line:
-        return Finding(name, path, State.FAIL, "is no serial line", "Check 'port' of this bus in edge.yaml")
+        return Finding(name, path, State.FAIL, f"is no {of.kind}", "Check 'port' of this bus in edge.yaml")
     if not os.access(path, os.R_OK | os.W_OK):
-        remedy = "Let the agent's user into the group of the port (often dialout)"
+        remedy = f"Let the agent's user into the group of the port (often {of.group})"
         return Finding(name, path, State.FAIL, "this user may not use it", remedy)
     return Finding(name, path, State.OK, "is there")
 

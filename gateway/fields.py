@@ -423,7 +423,7 @@ Columns = Annotated[
     _form(type="array", items={"type": "integer", "minimum": 0}, minItems=2, maxItems=2),
 ]
 Checksum = Annotated[
-    str, PlainValidator(lambda value: _one_of(value, "checksum", frames.CHECKSUMS)), _form(enum=list(frames.CHECKSUMS))
+    str, PlainValidator(lambda value: _one_of(value, "checksum", frames.CHECKS)), _form(enum=frames.CHECKS)
 ]
 Line = Annotated[str, PlainValidator(line), _form(type="string")]
 SerialFormat = Annotated[str, PlainValidator(_serial_format), _form(type="string", pattern="^[5-8][NEO][12]$")]

@@ -123,6 +123,10 @@ def _no_bus(profile: Profile) -> str:
 def _asked(profile: Profile) -> str:
     """How its serial line is set, and what it is sent; or by which command or path."""
     asked = profile.asked
+    if asked.addresses:
+        read = f"register {asked.register.hex(' ').upper()}" if asked.register else "what it has ready"
+        sent = f"sent {asked.send.hex(' ').upper()}, after {asked.pause_s * 1000:g} ms " if asked.send else ""
+        return f"at {' or '.join(asked.addresses)}, {sent}read: {read}"
     if asked.folder:
         return f"in {asked.folder}" + (f", named {asked.device}" if asked.device else "")
     if asked.measure or asked.path:

@@ -92,10 +92,11 @@ def _asked(document: Document, row: profileschema.Asked | None) -> Asked:
     if row.device is not None and row.folder is None and "folder" not in document.mapping(("asked",)):
         example = '"bus/iio/devices/iio:device*"'
         document.add(("asked", "device"), f"'folder' is missing. Add for example 'folder: {example}'", at_key=True)
+    _asked_of_i2c(document, row)
     return Asked(
-        row.baud,
-        row.format,
-        send,
+        baud=row.baud,
+        format=row.format,
+        send=send,
         path=row.path or "",
         measure=row.measure or "",
         folder=row.folder or "",
@@ -103,7 +104,23 @@ def _asked(document: Document, row: profileschema.Asked | None) -> Asked:
         gpio=row.gpio or "",
         debounce_s=row.debounce,
         between_s=row.between,
+        addresses=tuple(row.addresses or ()),
+        register=row.register_hex or b"",
+        stop=not row.repeated_start,
+        pause_s=row.pause,
     )
+
+
+def _asked_of_i2c(document: Document, row: profileschema.Asked) -> None:
+    stated = document.mapping(("asked",))
+    for key in ("pause", "register_hex", "repeated_start"):
+        if key in stated and "addresses" not in stated:
+            message = f"{key} is of a sensor on I2C. Add for example 'addresses: [0x44]', or leave it out"
+            document.add(("asked", key), message, at_key=True)
+    if row.register_hex is not None and len(row.register_hex) not in (1, 2):
+        document.add(("asked", "register_hex"), "the address of a register is one or two bytes: 'F7', '01 00'")
+    if "pause" in stated and not (row.send or row.send_hex):
+        document.add(("asked", "pause"), "nothing is sent before it. Add for example 'send_hex: 24 00'", at_key=True)
 
 
 def _listed(document: Document, key: str) -> Iterator[int]:
@@ -125,10 +142,16 @@ def _frame(document: Document, encoding: EncodingName) -> Frame | None:
         if not (row.length or row.end or row.payload or row.tags):
             message = "nothing says where it ends. Add for example 'length: 4', or 'payload: true' for one of a radio"
             document.add(path, message, at_key=True)
+        inside = (row.length or 0) - len(row.start) - len(row.end)
+        if row.checksum == frames.IN_WORDS and (inside % 3 or not row.length):
+            message = "words of two bytes with a CRC each are 3, 6, 9, … bytes between start and end. Write 'length'"
+            document.add((*path, "checksum"), message)
         return Frame(row.start, row.end, row.length or 0, row.checksum or "", tags=tuple(row.tags.items()))
     line = validate(profileschema.TextFrame, document, path)
     if line is None:
         return None
+    if line.checksum == frames.IN_WORDS:
+        document.add((*path, "checksum"), f"{frames.IN_WORDS} belongs to binary frames, not to lines of text")
     if not line.length and not line.end:
         document.add(path, """nothing says where it ends. Add for example 'end: "\\r\\n"'""", at_key=True)
     if line.separator != text.SIGN and len(line.separator) > 1:
@@ -305,12 +328,13 @@ def _within(document: Document, path: Path, at: binary.At, frame: Frame) -> None
         )
         document.add(path, f"the frame has no tag '{at.tag.hex(' ').upper()}'. {remedy}", at_key=True)
         return
-    tail = (frames.CHECKSUMS[frame.checksum][0] if frame.checksum else 0) + len(frame.end)
-    length = lengths[at.tag] if at.tag else frame.length - tail if frame.length else None
+    length = lengths[at.tag] if at.tag else frame.length - frames.tail(frame) if frame.length else None
     if at.byte < 0 and (-at.byte < at.size or (length is not None and -at.byte > length)):
         document.add((*path, "byte"), f"a {at.type} does not stand at byte {at.byte}, counted from the end")
     elif length is not None and at.byte >= 0 and at.end > length:
         document.add((*path, "byte"), f"a {at.type} at byte {at.byte} ends behind byte {length - 1}, the last")
+    elif frame.checksum == frames.IN_WORDS and (at.byte - len(frame.start)) % 3 + at.size > 2:
+        document.add((*path, "byte"), f"a {at.type} at byte {at.byte} stands on a CRC, which is every third byte")
 
 
 def _no_overlap(document: Document, values: tuple[Value, ...]) -> None:

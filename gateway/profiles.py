@@ -161,8 +161,10 @@ class Asked:
     """How a model is asked. On a serial line: at `baud` in `format` (data bits, parity, stop bits); it is sent `send`
     before each reading, or speaks by itself where that is empty. Over HTTP: for `path`. Over SDI-12: by the
     command `measure`. Through a driver of the kernel: in a `folder` under /sys, in which the file `name` says
-    `device`. At lines of a GPIO chip (`gpio`): their pulses are counted, or their levels read; a level counts
-    once it has stood for `debounce_s`, a pulse where it comes `between_s` or more after the one before."""
+    `device`. At lines of a GPIO chip (`gpio`): their pulses are counted, or their levels read; a level counts once it
+    has stood for `debounce_s`, a pulse where it comes `between_s` or more after the one before. On I2C: at one of its
+    `addresses`; `send` is written, and after `pause_s` as many bytes are read as its frame has, of `register` (its
+    address as it is written) behind a repeated start, or behind a `stop`."""
 
     baud: int = 9600
     format: str = "8N1"
@@ -174,6 +176,10 @@ class Asked:
     gpio: Literal["", "count", "level"] = ""
     debounce_s: float = 0.005
     between_s: float = 0.0
+    addresses: tuple[str, ...] = ()
+    register: bytes = b""
+    stop: bool = False
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

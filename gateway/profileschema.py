@@ -32,6 +32,14 @@ class Asked(Row):
     gpio: Literal["count", "level"] | None = may("Lines of a GPIO chip: their pulses are counted, or their levels read")
     debounce: linefields.Debounce = may("How long a line's level must stand to count: '5ms'", 0.005)
     between: f.Wait = may("A pulse that comes sooner after the one before is its bounce: '250ms'", 0.0)
+    addresses: Annotated[list[bf.I2cAddress], Field(min_length=1)] | None = may(
+        "Which addresses the model may have on I2C: [0x44, 0x45]; the first where the sensor says none"
+    )
+    pause: f.Wait = may("On I2C: how long it measures after what was sent, before it is read: 15ms", 0.0)
+    register_hex: f.Hex | None = may("On I2C: the address of the register that is read, one or two bytes: 'F7'")
+    repeated_start: bool = may(
+        "On I2C: false where a stop must stand between the register's address and the read", True
+    )
 
 
 class Profile(Row):

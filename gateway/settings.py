@@ -124,7 +124,15 @@ class Line:
     debounce_s: float | None = None
 
 
-Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt | Sysfs | Gpio
+@dataclass(frozen=True, slots=True)
+class I2c:
+    """A bus of type `i2c`: the adapter `port` (/dev/i2c-1); `timeout_s` is how long it tries one transfer."""
+
+    port: str
+    timeout_s: float = 1.0
+
+
+Bus = ModbusTcp | ModbusRtu | Serial | Http | Sdi12 | Mqtt | Sysfs | Gpio | I2c
 
 
 @dataclass(frozen=True, slots=True)

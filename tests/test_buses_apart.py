@@ -12,12 +12,15 @@ from pathlib import Path
 
 from gateway import config, settings
 from gateway.clock import SystemClock
-from gateway.edge.agent import Agent
+from gateway.edge.agent import Agent, open_bus
+from gateway.edge.buses.i2c import I2c
+from gateway.edge.sampling import Bus
 from gateway.errors import FaultCode
 from gateway.model import Reading
 from gateway.profiles import Asked
 from simulators.gpsreceiver import Fix, Receiver
 from simulators.httpdevice import HttpDevice
+from simulators.i2cline import Commanded, I2cLine
 from simulators.sdi12line import Probe, Sdi12Line
 from simulators.sysfstree import SysfsTree
 from tests.servers import free_port
@@ -34,15 +37,21 @@ def _sensor(name: str, profile: str, address: str = "", **channels: str) -> sett
 
 
 def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
-    """A device that swallows requests, a line without its sensor, a driver that hangs in the kernel, a broker and a
-    logger that are away: a receiver and a thermometer beside them are sampled on, and each of the others says its
-    fault."""
+    """A device that swallows requests, a line without its sensor, a driver that hangs in the kernel, an address at
+    which nobody is, a broker and a logger that are away: a receiver and thermometers beside them are sampled on, and
+    each of the others says its fault."""
     receiver = Receiver(Fix(34.3, 134.0, 1.0))
     logger, line = HttpDevice({"/level": b"{}"}), Sdi12Line({"0": Probe({}, broken="no_answer")})
     logger.broken = "no_answer"
     kernel = SysfsTree(tmp_path / "sys")
     kernel.ds18b20("0316a2794f5d", 12.5)
     kernel.ds18b20("0416c1d2e3ff", 20).be("hangs")
+    air = Commanded(b"\x24\x00", lambda: bytes.fromhex("62 76 53 73 D3 C0"))
+    board = I2cLine({0x44: air})
+
+    def bus_of(bus: settings.Bus) -> Bus:
+        return I2c(bus, board.open) if isinstance(bus, settings.I2c) and bus.port == "board" else open_bus(bus)
+
     buses: dict[str, settings.Bus] = {
         "gps": settings.Serial(receiver.port),
         "logger": settings.Http("127.0.0.1", logger.port, timeout_s=0.5),
@@ -52,6 +61,9 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         "mast": settings.ModbusTcp("127.0.0.1", free_port(), 0.5),
         "water": settings.Sysfs(kernel.root, 0.2),
         "drain": settings.Sysfs(kernel.root, 0.2),
+        "air": settings.I2c("board"),
+        "box": settings.I2c("board"),
+        "no_board": settings.I2c(str(tmp_path / "i2c-1")),
         "unplugged": settings.ModbusRtu(str(tmp_path / "ttyUSB0"), 9600, "8N1"),
         "pins": settings.Gpio(str(tmp_path / "gpiochip0")),
     }
@@ -64,6 +76,9 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         _sensor("mast", "sim_river_gauge", water_level="mast"),
         _sensor("water", "maxim_ds18b20", "28-0316a2794f5d", water_temperature="water"),
         _sensor("drain", "maxim_ds18b20", "28-0416c1d2e3ff", water_temperature="drain"),
+        _sensor("air", "sensirion_sht3x", air_temperature="air"),
+        _sensor("box", "sensirion_sht3x", "0x45", air_temperature="box"),
+        _sensor("no_board", "sensirion_sht3x", air_temperature="no_board"),
         _sensor("unplugged", "sim_river_gauge", water_level="unplugged"),
         replace(_sensor("pins", "tipping_bucket_05", rain="rain"), lines=(settings.Line("count", "17"),)),
     )
@@ -75,7 +90,7 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         if reads["spooled"] >= 80:
             agent.stop()
 
-    agent = Agent(edge, PROFILES, SystemClock(), mark, connect=FakeTransport)
+    agent = Agent(edge, PROFILES, SystemClock(), mark, connect=FakeTransport, bus_of=bus_of)
     try:
         agent.run()
     finally:
@@ -91,6 +106,9 @@ def test_a_fault_of_one_bus_never_stops_another(tmp_path: Path) -> None:
         "mast": FaultCode.BUS_ERROR,
         "water": None,
         "drain": FaultCode.NO_ANSWER,
+        "air": None,
+        "box": FaultCode.NO_ANSWER,
+        "no_board": FaultCode.BUS_ERROR,
         "unplugged": FaultCode.BUS_ERROR,
         "rain": FaultCode.BUS_ERROR,
     }

@@ -122,6 +122,8 @@ def _edge(edge: settings.Edge, profiles: Mapping[str, Profile]) -> Iterator[Find
     for name, bus in edge.buses.items():
         if isinstance(bus, settings.ModbusRtu | settings.Serial | settings.Sdi12):
             yield look.port(f"bus {name}", bus.port)
+        elif isinstance(bus, settings.I2c):
+            yield look.port(f"bus {name}", bus.port, look.I2C)
         elif isinstance(bus, settings.Sysfs):
             for sensor in (x for x in edge.sensors if x.bus == name):
                 yield look.device(f"bus {name}", bus, profiles[sensor.profile], sensor)

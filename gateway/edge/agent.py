@@ -50,6 +50,7 @@ BUSES: dict[type[settings.Bus], tuple[str, str]] = {
     settings.Mqtt: ("mqtt", "Mqtt"),
     settings.Sysfs: ("sysfs", "Sysfs"),
     settings.Gpio: ("gpio", "Gpio"),
+    settings.I2c: ("i2c", "I2c"),
 }
 
 

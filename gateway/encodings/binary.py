@@ -86,8 +86,7 @@ def assembled(frame: Frame | None, found: Iterable[tuple[At, float]]) -> bytes:
     if frame.tags:
         return frames.sealed(frame, _tags(dict(frame.tags), list(found)))
     data = bytearray(frame.start)
-    tail = (frames.CHECKSUMS[frame.checksum][0] if frame.checksum else 0) + len(frame.end)
-    data.extend(bytes(max(0, frame.length - tail - len(data))))
+    data.extend(bytes(max(0, frame.length - frames.tail(frame) - len(data))))
     places = sorted(found, key=lambda item: item[0].byte < 0)  # those from the end once it is known
     if not frame.length:
         behind = max((at.end for at, _ in places if at.byte >= 0), default=0)

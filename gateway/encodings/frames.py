@@ -81,7 +81,29 @@ CHECKSUMS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {  # its length in 
 }
 
 
+IN_WORDS = "crc8_words"  # no checksum at the end: each word of two bytes has its CRC-8 behind it
+CHECKS = [*CHECKSUMS, IN_WORDS]
 ANY_TALKER = b"--"
+
+
+def crc8(data: bytes) -> int:
+    """x^8 + x^5 + x^4 + 1, begun with FF (Sensirion, datasheet SHT3x-DIS of May 2018, table 20)."""
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ 0x131 if crc & 0x80 else crc << 1
+    return crc
+
+
+def _in_words(inner: bytes) -> bytes:
+    """With the CRC of each word in its place."""
+    return bytes(crc8(inner[i - 2 : i]) if i % 3 == 2 else byte for i, byte in enumerate(inner))
+
+
+def tail(frame: Frame) -> int:
+    """How many bytes stand behind the content: checksum and end."""
+    return (CHECKSUMS[frame.checksum][0] if frame.checksum in CHECKSUMS else 0) + len(frame.end)
 
 
 def _starts(frame: Frame, data: bytes) -> bool:
@@ -103,14 +125,18 @@ def _found(frame: Frame, buffer: bytes, at: int) -> int:
 
 def content(frame: Frame, raw: bytes) -> bytes | None:
     """What stands between start and checksum, or None where this is no such frame."""
-    tail = CHECKSUMS[frame.checksum][0] if frame.checksum else 0
-    if len(raw) < len(frame.start) + tail + len(frame.end) or len(raw) > MAX_LENGTH:
+    behind = tail(frame)
+    if len(raw) < len(frame.start) + behind or len(raw) > MAX_LENGTH:
         return None
     if not _starts(frame, raw[: len(frame.start)]) or not raw.endswith(frame.end) or frame.length not in (0, len(raw)):
         return None
     body = raw[: len(raw) - len(frame.end)]
-    if tail:
-        body, check = body[:-tail], body[-tail:]
+    if frame.checksum == IN_WORDS:
+        inner = body[len(frame.start) :]
+        return inner if len(inner) % 3 == 0 and inner == _in_words(inner) else None
+    if frame.checksum:
+        length = behind - len(frame.end)
+        body, check = body[:-length], body[-length:]
         wanted = CHECKSUMS[frame.checksum][1](body)
         if check.upper() != wanted.upper() if frame.checksum == "nmea" else check != wanted:
             return None
@@ -118,7 +144,9 @@ def content(frame: Frame, raw: bytes) -> bytes | None:
 
 
 def sealed(frame: Frame, inner: bytes) -> bytes:
-    """The frame around its content. The inverse of `content`."""
+    """The frame around its content. The inverse of `content`; a CRC behind each word is put over what stands there."""
+    if frame.checksum == IN_WORDS:
+        return frame.start + _in_words(inner) + frame.end
     talker = frame.checksum == "nmea" and ANY_TALKER in frame.start
     body = (frame.start.replace(ANY_TALKER, b"GN", 1) if talker else frame.start) + inner
     check = CHECKSUMS[frame.checksum][1](body) if frame.checksum else b""
