@@ -30,7 +30,7 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(70_001, 70_011)  # never looked at; those from 30001, 40001, 50001 and 60001 on mended rules
+REPORTED = range(80_001, 80_011)  # never looked at; those from 30001, 40001, … 70001 on were, and mended something
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one
