@@ -96,11 +96,8 @@ def flat_line(since_ms: int, at_ms: int, limits: FlatLine) -> Flag:
     return Flag.SUSPECT if limits.suspect_s is not None and still_s >= limits.suspect_s else Flag.GOOD
 
 
-def attenuated(measure: float | None, limits: Attenuated) -> Flag:
-    """Suspect, or fail, where range or standard deviation of the window is too small. Not evaluated (None) until the
-    window is full."""
-    if measure is None:
-        return Flag.NOT_EVALUATED
+def attenuated(measure: float, limits: Attenuated) -> Flag:
+    """Suspect, or fail, where range or standard deviation of a full window is too small."""
     if limits.fail is not None and measure < limits.fail:
         return Flag.FAIL
     return Flag.SUSPECT if measure < limits.suspect else Flag.GOOD

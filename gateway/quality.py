@@ -182,7 +182,7 @@ def _live(state: State, o: Observation, value: float, channel: Channel, around: 
     window = state.window
     if tests.attenuated is not None:
         window = _bucketed(window, now, tests.attenuated)
-        verdict.add("attenuated", qc.attenuated(_measure(window, tests.attenuated), tests.attenuated))
+        verdict.add("attenuated", _attenuated(window, tests.attenuated, state.live.last))
     if tests.multi_variate or tests.neighbour is not None:
         _together(verdict, state, now, channel, around)
     run = _extended(state.live, now, tests.flat_line, channel)
@@ -318,12 +318,15 @@ def rise_per_h(state: State, now: Sample) -> float | None:
 
 
 def _extended(line: Line, now: Sample, limits: FlatLine | None, channel: Channel) -> Run:
-    """The run that ends with this value. Nobody knows what stood in a gap, so a run begins anew after it."""
+    """The run that ends with this value. Nobody knows what stood in a gap, so a run begins anew after it; but one that
+    was already too long goes on: a gauge that comes back with the value that it was stuck at is stuck."""
     if limits is None:
         return line.run
     last = line.last
     alone = last is None or not line.run.highs or abs(now[1] - last.value) > limits.tolerance + qc.NOISE
-    if alone or last is None or now[0] - last.ms > channel.contract.late_after_s * 1000:
+    if alone or last is None:
+        return Run((now,), (now,))
+    if now[0] - last.ms > channel.contract.late_after_s * 1000 and "flat_line" not in last.tests:
         return Run((now,), (now,))
     return extended(line.run, now, limits.tolerance)
 
@@ -379,10 +382,18 @@ def _bucketed(window: Window, now: Sample, limits: Attenuated) -> Window:
     return (*kept, (number, 1, value, 0.0))
 
 
-def _measure(window: Window, limits: Attenuated) -> float | None:
-    """Range, or standard deviation (of the population), of all that the window holds; None until it is full."""
-    if window[-1][0] - window[0][0] < BUCKETS - 1:
-        return None
+def _attenuated(window: Window, limits: Attenuated, last: Seen | None) -> Flag:
+    """After a gap, until the window is full again, what was said before it stands: silence cures no gauge. It ends as
+    soon as the signal has moved by as much as it must, which a full window can only confirm."""
+    if window[-1][0] - window[0][0] >= BUCKETS - 1:
+        return qc.attenuated(_measure(window, limits), limits)
+    if last is None or "attenuated" not in last.tests or qc.attenuated(_measure(window, limits), limits) is Flag.GOOD:
+        return Flag.NOT_EVALUATED
+    return Flag.SUSPECT
+
+
+def _measure(window: Window, limits: Attenuated) -> float:
+    """Range, or standard deviation (of the population), of all that the window holds."""
     if limits.measure == "range":
         return max(b[2] for b in window) - min(b[1] for b in window)
     count = sum(b[1] for b in window)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import msgspec
 import pytest
@@ -154,6 +156,46 @@ def test_a_level_without_thresholds_is_flat_anywhere() -> None:
 def test_what_ends_a_run(what: str, series: list[tuple[int, float | None]]) -> None:
     """Nobody knows what stood in a gap; and with no tolerance a millimetre is enough."""
     assert set(play(series).flags()) == {GOOD}, what
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "expected"),
+    [("the same value", 1.0, FAIL), ("another one", 1.02, GOOD)],
+)
+def test_what_was_stuck_before_a_gap(what: str, value: float, expected: Flag) -> None:
+    """A gauge that stood still for too long and comes back with the same value after silence is stuck still."""
+    series = every(10, [1.0] * 20) + every(10, [value], start=400)
+    assert play(series).flags()[-2:] == [SUSPECT, expected], what
+
+
+TIDE = [round(1 + 0.5 * math.sin(i / 12), 2) for i in range(60)]  # a metre in six hours, every ten minutes
+SILTED = [round(1 + 0.01 * math.sin(i / 12), 3) for i in range(60)]
+
+
+@pytest.mark.parametrize("measure", ["range", "std"])
+@pytest.mark.parametrize(
+    ("what", "before", "after", "first", "after_2_h", "after_8_h"),
+    [
+        ("a silted intake", SILTED, SILTED, True, True, True),
+        ("one that was cleaned meanwhile", SILTED, TIDE, True, False, False),
+        ("a good one that silts up in the gap", TIDE, SILTED, False, False, True),
+    ],
+)
+def test_silence_cures_no_gauge(
+    measure: Literal["range", "std"],
+    what: str,
+    before: list[float],
+    after: list[float],
+    first: bool,
+    after_2_h: bool,
+    after_8_h: bool,
+) -> None:
+    """What was said of the signal before a gap stands until it has moved by as much as it must, or the window is full
+    again; a gauge of which nothing was said is not judged before."""
+    tests = replace(DEFAULTS, flat_line=None, attenuated=Attenuated(measure, 7 * 3600, 0.1))
+    played = play(every(10, before) + every(10, after, start=1200), replace(level(tests), thresholds=()))
+    told = ["attenuated" in tests for tests in spoken(played)[len(before) :]]
+    assert (told[0], told[12], told[48]) == (first, after_2_h, after_8_h), what
 
 
 def test_a_fault_and_a_failed_value_stand_in_no_line() -> None:

@@ -11,7 +11,7 @@ each other. Nothing here knows how such things are found out.
 | `stuck` | from low water on the same reading again and again, for hours or days, whatever the water does then |
 | `drift` | the zero creeps for days, up or down, until a visit, or until rising water washes off what lay on it |
 | `dropouts` | no readings for minutes to hours; half of the time they come later, all at once |
-| `damped` | the intake silts up: readings follow the water sluggishly for days, until a flood opens it |
+| `damped` | the intake silts up in low water: readings follow the water sluggishly for days, until a flood opens it |
 | `noise` | waves, or a loose mount: readings scatter by centimetres for hours |
 | `clock` | the device's clock jumps, and jumps back when it is set |
 | `obstructed` | something hangs in the beam: a high, nearly constant level |
@@ -227,7 +227,7 @@ def noise(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[T
 
 
 def damped(reads: Reads, gauge: Gauge, rng: random.Random) -> tuple[Reads, list[Trouble]]:
-    first, last = _somewhere(reads, rng, 24 * rng.uniform(2, 8))
+    first, last = _low_water(reads, rng, 24 * rng.uniform(2, 8))
     share = 1 / rng.uniform(80, 200)
     flood = _OPENS_M + max(r.value or 0.0 for r in reads[max(0, first - 288) : first + 1])
     inside = reads[first].value or 0.0

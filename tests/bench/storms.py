@@ -30,7 +30,7 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(60_001, 60_011)  # never looked at; those from 30001, 40001 and 50001 on were, and mended rules
+REPORTED = range(80_001, 80_011)  # never looked at; those from 30001, 40001, … 70001 on were, and mended something
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one

@@ -12,6 +12,7 @@ REPORTING = "gateway/reporting.py"
 CAUSES = "gateway/causes.py"
 CALLING = "gateway/calling.py"
 QC = "gateway/qc.py"
+QUALITY = "gateway/quality.py"
 PEOPLE = "gateway/people.py"
 TELLING = "gateway/bridge/telling.py"
 DELIVERY = "gateway/bridge/delivery.py"
@@ -316,6 +317,12 @@ ALARM = [
     Mutation("quality: who stands still alone is good", QC,
              "return Flag.SUSPECT if alone or stuck else Flag.GOOD", "return Flag.SUSPECT if alone else Flag.GOOD",
              by("qc: neighbour", "quality: a_gauge_that_stands_still_alone")),
+    Mutation("quality: silence cures a silted intake", QUALITY,
+             '    if last is None or "attenuated" not in last.tests or', "    if last is None or last.tests or",
+             by("quality: silence_cures_no_gauge")),
+    Mutation("quality: silence cures a stuck gauge", QUALITY,
+             ' and "flat_line" not in last.tests:', ":",
+             by("quality: what_was_stuck_before_a_gap")),
     Mutation("quality: unknown neighbours judge", QC,
              "if rise_per_h is None or len(others_per_h) < limits.reporting:",
              "if rise_per_h is None or not others_per_h:",
