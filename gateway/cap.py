@@ -52,6 +52,7 @@ _RANKS = {
 STILL_WATCHED = Meaning("Future", "Minor", "Observed", "Monitor")  # below rank 2, and the episode goes on
 OVER = Meaning("Past", "Minor", "Observed", "AllClear")
 WITHDRAWN = Meaning("Past", "Unknown", "Unlikely", "None")
+UNWATCHED = Meaning("Unknown", "Unknown", "Unknown", "Monitor")  # nobody measures there any more: no all-clear
 
 
 def meaning(rank: int, confirmed: bool) -> Meaning:

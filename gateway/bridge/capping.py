@@ -269,6 +269,35 @@ def _end(work: Batch, to: settings.Cap, e: Episode, station: Station) -> Due:
     return Due((e.tenant, e.id), e.station, e.id, found, ends=True)
 
 
+def abandoned(work: Batch) -> list[Chain]:
+    """Chains of episodes that ended because their station was taken out of the configuration."""
+    ended = (e for e in work.episodes.values() if e.closed_ms is not None and (e.tenant, e.id) in work.memory.chains)
+    return [(e.tenant, e.id) for e in ended if work.rules.registry.station(e.tenant, e.station) is None]
+
+
+def unwatched(last: Message, now_ms: int) -> Message:
+    """The last word on a station of which only messages are left: it is no longer watched, which is no all-clear."""
+    names = last.texts[0].area.removesuffix("周辺"), last.texts[1].area.removeprefix("around ")
+    said = wording.removed(names, now_ms, last.status == "Exercise")
+    texts = (
+        replace(x, headline=head, description=text, instruction="")
+        for x, (head, text) in zip(last.texts, said, strict=True)
+    )
+    sent = now_ms - now_ms % 1000
+    return replace(
+        last,
+        identifier=f"{last.identifier.partition('.renewed.')[0]}.unwatched.{now_ms}",
+        sent_ms=sent,
+        expires_ms=sent + VALID_MS,
+        msg_type="Alert",
+        meaning=cap.UNWATCHED,
+        texts=tuple(texts),
+        onset_ms=None,
+        rank=0,
+        parameters=(),
+    )
+
+
 def renewals(work: Batch) -> list[Chain]:
     """Chains of episodes that last and whose newest message expires soon."""
     soon = work.rules.now_ms + RENEWED_MS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
@@ -32,7 +33,9 @@ def write(db: sqlite3.Connection, work: Work) -> None:
     for due in capping.due(work, to):
         _insert(db, work, due)
     for chain in work.cap.renewals:
-        _renew(db, work, chain)
+        _follow(db, work, chain, capping.renewed)
+    for chain in capping.abandoned(work):
+        _follow(db, work, chain, capping.unwatched, ends=True)
     if work.cap.chains:
         db.execute(_OLD, (work.rules.now_ms - round(work.rules.bridge.store_keep_s * 1000),))
 
@@ -56,12 +59,15 @@ def _insert(db: sqlite3.Connection, work: Work, due: Due) -> None:
     work.cap.chains[due.chain] = None if due.ends else Open(m.expires_ms, due.episode, chain.endswith(ORDER))
 
 
-def _renew(db: sqlite3.Connection, work: Work, chain: Chain) -> None:
+def _follow(
+    db: sqlite3.Connection, work: Work, chain: Chain, made: Callable[[Message, int], Message], *, ends: bool = False
+) -> None:
+    """The next of a chain, made from its newest."""
     found = db.execute(_NEWEST, chain).fetchone()
     if found is not None:
         station, episode, text = found
-        again = capping.renewed(msgspec.json.decode(text, type=Message), work.rules.now_ms)
-        _insert(db, work, Due(chain, station, episode, again))
+        following = made(msgspec.json.decode(text, type=Message), work.rules.now_ms)
+        _insert(db, work, Due(chain, station, episode, following, ends))
 
 
 def open_chains(db: sqlite3.Connection) -> dict[Chain, Open]:
