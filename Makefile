@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup check fix unit test demo torture bench mutations clean
+.PHONY: help setup check fix unit test demo torture bench fuzz mutations clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -55,6 +55,9 @@ torture: $(STAMP)  ## a thousand faults against real processes, and the account 
 
 bench: $(STAMP)  ## the figures of the README, measured here
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(STAMP)  ## every property test with new examples for an hour: make fuzz ARGS=300 for five minutes
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 mutations: $(STAMP)  ## break each promise on purpose, in a scratch copy, and see that a test tells
 	@$(BIN)/python -m tests.crash.mutations $(ARGS)
