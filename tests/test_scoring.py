@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,14 @@ def test_runs(what: str, values: list[float], places: list[tuple[int, int]]) -> 
     found = truth.runs(levels(*values), 2.0)
     assert [(r.first, r.last) for r in found] == places, what
     assert all(r == Run(r.first, r.last, at(r.first), at(r.last)) for r in found)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "highest"), [(1, 2, 5.0), (2, 2, 5.0), (3, 9, 4.0), (0, 0, 1.0), (-9, -5, -inf)]
+)
+def test_the_highest_of_a_time(since: int, until: int, highest: float) -> None:
+    """From the sample before the first time on: the water stood there until then."""
+    assert truth.highest(levels(1, 5, 2, 3, 4), at(since), at(until)) == highest
 
 
 # --- judging -------------------------------------------------------------------------------------------------------
@@ -127,6 +136,14 @@ def test_false(what: str, said: list[Transition], expected: tuple[int, int, int]
     series = ABOVE + levels(*[1.0] * 30)[len(ABOVE) :]
     score, _ = judge(series, CHANNEL, track((2, 2, False), said=said))
     assert (score.false, score.false_confirmed, score.unconfirmed) == expected, what
+
+
+def test_how_far_the_water_stayed_below_a_false_alert() -> None:
+    """Metres from the highest around that time up to the level: waves and wrong readings are told apart by it."""
+    series = levels(*[1.0] * 4, 3.4, *[1.0] * 20)
+    for when, short in ((5, 0.5), (20, 2.9)):
+        _, found = judge(series, CHANNEL, track(said=[told(Change.RISE, 0, 4, when)]))
+        assert [f.short for f in found if f.what == "false_confirmed"] == [short]
 
 
 def test_a_crest_that_touches_the_level_is_no_false_alarm() -> None:

@@ -56,13 +56,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that went wrong, with its place: `what` is missed, false or false_confirmed."""
+    """One thing that went wrong, with its place: `what` is missed, false or false_confirmed. `short`: how many metres
+    the series stayed below the level of a false one."""
 
     what: str
     level: str
     rank: int
     since_ms: int
     until_ms: int
+    short: float = 0.0
 
 
 def judge(series: Levels, channel: Channel, track: Track) -> tuple[Score, list[Finding]]:
@@ -154,7 +156,9 @@ def _false(
         false += not again
         confirmed += t.confirmed
         what = "false_confirmed" if t.confirmed else "false"
-        found.append(Finding(what, levels[t.to_rank].level, t.to_rank, now_ms, now_ms))
+        level = levels[t.to_rank]
+        short = round(level.value - truth.highest(series, *span), 3)
+        found.append(Finding(what, level.level, t.to_rank, now_ms, now_ms, short))
     return false, confirmed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 Levels = Sequence[tuple[int, float]]  # UTC milliseconds, metres; times strictly rise
 
@@ -52,3 +53,10 @@ def touches(found: Sequence[Run], from_ms: int, to_ms: int) -> bool:
     """Whether any of these runs, which are in order, has a sample's time within the bounds or spans them."""
     place = bisect_left(found, from_ms, key=lambda run: run.until_ms)
     return place < len(found) and found[place].since_ms <= to_ms
+
+
+def highest(series: Levels, from_ms: int, to_ms: int) -> float:
+    """The highest value from one time to another, with the sample before them; -inf where there is none."""
+    first = max(0, bisect_left(series, from_ms, key=lambda sample: sample[0]) - 1)
+    last = bisect_left(series, to_ms + 1, key=lambda sample: sample[0])
+    return max((value for _, value in series[first:last]), default=-inf)

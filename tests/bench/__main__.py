@@ -188,6 +188,7 @@ def scoring(rivers: int = len(storms.REPORTED)) -> list[Figure]:
         Figure("score.detected", found.score.detected or 0),
         Figure("score.missed", found.score.missed or 0, 0, at_least=False),
         Figure("score.confirmed_false_rank_3_up", found.false_high, 0, at_least=False),
+        Figure("score.confirmed_within_10_cm_rank_3_up", found.false_by_waves),
         Figure("score.confirmed_false_95_bound_per_year", round(storms.upper_bound(found.false_high, years), 4)),
         Figure("score.unconfirmed_false_per_year", round(found.false_unconfirmed / years, 3)),
         Figure("score.unconfirmed_false_95_bound_per_year", round(bound, 3)),

@@ -30,7 +30,7 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(80_001, 80_011)  # never looked at; those from 30001, 40001, … 70001 on were, and mended something
+REPORTED = range(90_001, 90_011)  # never looked at; those from 30001, 40001, … 80001 on were, and mended something
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one
@@ -64,7 +64,8 @@ class Account:
     station_years: float = 0.0
     episodes: int = 0
     river_floods: int = 0
-    false_high: int = 0  # confirmed false at rank >= 3
+    false_high: int = 0  # confirmed false at rank >= 3, by a reading that was wrong
+    false_by_waves: int = 0  # the same where the water stood within `WRONG_BY` of the level: the reading was right
     false_unconfirmed: int = 0
     wrong: int = 0  # readings that were
     wrong_as_good: int = 0  # of them, those that no quality test spoke of
@@ -194,7 +195,9 @@ def _judged(
     account.score += score
     account.station_years += len(series) / STEPS_A_YEAR
     account.episodes += episodes(series, g.thresholds["caution"])
-    account.false_high += sum(f.what == "false_confirmed" and f.rank >= 3 for f in wrong)
+    high = [f.short > WRONG_BY for f in wrong if f.what == "false_confirmed" and f.rank >= 3]
+    account.false_high += sum(high)
+    account.false_by_waves += len(high) - sum(high)
     account.false_unconfirmed += sum(f.what == "false" for f in wrong)
     account.troubles.update(t.name for t in made)
     for f in wrong:
@@ -418,7 +421,7 @@ def gravest(worst: Sequence[tuple[int, str, Finding, tuple[str, ...]]]) -> list[
     return [
         f"river {seed}, {gauge}: {f.what} {f.level}, {_hour(f.since_ms)} to {_hour(f.until_ms)}; {', '.join(names)}"
         for seed, gauge, f, names in worst
-        if f.what == "missed" or (f.what == "false_confirmed" and f.rank >= 3)
+        if f.what == "missed" or (f.what == "false_confirmed" and f.rank >= 3 and f.short > WRONG_BY)
     ]
 
 
