@@ -22,7 +22,9 @@ from gateway.profiles import EncodingName, Profile, decode
 from gateway.senml import NAME
 
 ARRIVALS = "arrivals"
+NAMELESS = "x"  # the session of an uplink that names none
 NEW_COUNT_MS = 3_600_000  # a number that was heard before, of an uplink so much newer, is of a device that counts anew
+END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
 DEVICE, VALUE = "{device}", "{value}"
 
 
@@ -131,14 +133,15 @@ def samples(source: Source, device: str, value: str, station: str, payload: byte
 def _identity(told: Told, read: Sequence[wire.WireRecord], heard: Ledger, place: int) -> tuple[str, int]:
     if told.number is None:
         return ARRIVALS, heard.top(ARRIVALS) + 1 + place
-    logs = sorted((_first(log), log) for log in heard.logs_of(told.session))
+    session = told.session or NAMELESS
+    logs = sorted((_first(log), log) for log in heard.logs_of(session))
     own = next((log for first, log in reversed(logs) if first <= told.number), None)
     if own is not None:
         seq = told.number - _first(own) + 1
         newest = max((heard.newest_ms(r.station, r.channel) or 0 for r in read), default=0)
         if not heard.arrived(own, seq) or not newest or (told.at_ms or 0) <= newest + NEW_COUNT_MS:
             return own, seq
-    return f"{told.session or 'x'}.{told.number}.{(told.at_ms or 0) // 1000:x}", 1
+    return f"{session}.{told.number}.{(told.at_ms or 0) // 1000:x}", 1
 
 
 def session_of(log: str) -> str:
@@ -160,7 +163,10 @@ def _said_at(source: Source, told: Told) -> int | None:
         return jsontext.instant(said)
     if said is None:
         raise Unreadable("its time is missing")
-    return round(said * 1000) if abs(said) < 1e11 else round(said)
+    ms = said * 1000 if abs(said) < 1e11 else said
+    if not 0 <= ms < END_OF_TIME_MS:  # nor is NaN
+        raise Unreadable("a time that is no usable number")
+    return round(ms)
 
 
 def _by_profile(source: Source, told: Told, station: str) -> list[wire.WireRecord]:

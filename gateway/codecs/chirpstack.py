@@ -16,7 +16,7 @@ def read(payload: bytes) -> tuple[Told, ...]:
         payload=jsontext.base64_of(up, "data"),
         document=jsontext.again(up.get("object")),
         at_ms=jsontext.instant(said),
-        session=jsontext.text(up, "devAddr"),
+        session=jsontext.session(jsontext.text(up, "devAddr")),
         number=jsontext.counter(up, "fCnt"),
     )
     return (told,)

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.codecs import Unreadable
 
+MAX_SESSION = 40  # characters of what is kept of each session: an address has 8, a key of The Things Stack 24
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -47,6 +48,14 @@ def counter(of: dict[str, Any], key: str) -> int:
     found = of.get(key, 0)
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**32:
         raise Unreadable(f"{key} is no count")
+    return found
+
+
+def session(said: str) -> str:
+    """What names a session: its letters and digits, for the rest has a meaning in the names of logs."""
+    found = re.sub(r"[^0-9A-Za-z]", "", said)
+    if len(found) > MAX_SESSION:
+        raise Unreadable(f"a session's name is longer than {MAX_SESSION} characters")
     return found
 
 

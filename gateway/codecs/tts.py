@@ -4,8 +4,6 @@ where they are 0; the session is named by its key, so that a device that joined 
 
 from __future__ import annotations
 
-import re
-
 from gateway.codecs import Told, Unreadable, jsontext
 
 
@@ -22,7 +20,7 @@ def read(payload: bytes) -> tuple[Told, ...]:
         payload=jsontext.base64_of(up, "frm_payload"),
         document=jsontext.again(up.get("decoded_payload")),
         at_ms=jsontext.instant(said),
-        session=re.sub(r"[^0-9A-Za-z]", "", session),
+        session=jsontext.session(session),
         number=jsontext.counter(up, "f_cnt"),
     )
     return (told,)
