@@ -2,7 +2,8 @@
 `reporting`). Pure functions from state to state and transitions; nothing here rings, stores or knows a person.
 
 Rules (flood.md, "Defaults for ringing" and "Quality tests"; ALARM.md has them as a table):
-- A rise to rank >= 3 needs one good sample that was plausibly reached (`plausible`), to rank <= 2 two samples.
+- A rise to rank >= 3 needs one good sample that was plausibly reached (`plausible`), to rank <= 2 two samples: in a
+  row, or within half an hour in which the water did not fall as far as a rank is left.
 - A rank >= 3 that is suspect, that a jump reached, or before which nothing was known, is *claimed*: unconfirmed. From
   rank 4 on a claim rings, one of rank 3 when it has stood for half an hour. After a claim was taken back the next ones
   ring with their second sample.
@@ -52,6 +53,7 @@ from gateway.reporting import resumed, suspended, unusable
 from gateway.stations import Channel, Station, Threshold
 
 SAMPLES_TO_RISE_LOW = 2  # to rank 1 and 2
+TIME_TO_RISE_LOW_MS = 30 * 60_000
 SAMPLES_TO_FALL = 3
 TIME_TO_FALL_MS = 30 * 60_000
 LATE_ALARM_MS = 30 * 60_000  # backlog this young may still raise rank >= 3
@@ -228,7 +230,9 @@ def _next_level(step: Step, o: Observation, value: float, marks: Marks) -> None:
     places = {t.level: t.value for t in marks if t.rank == state.rank}
     before = places.get(state.level)
     if before is None or places[key] <= before or value < places[key]:
-        step.set(pending=0, pending_rank=0, level=key if before is None else state.level)
+        step.set(level=key if before is None else state.level)
+        if not _hovers(state, o.observed_ms, value, marks):
+            step.set(pending=0, pending_rank=0)
     elif not state.pending:
         step.set(pending=1, pending_rank=state.rank)
     else:
@@ -236,6 +240,15 @@ def _next_level(step: Step, o: Observation, value: float, marks: Marks) -> None:
         step.say(Change.RISE, state.rank, o.observed_ms, value, rings=state.rank >= 2 and not quiet)
         step.set(pending=0, pending_rank=0, level=key)
         surge.noted(step, state.rank, o.observed_ms, value)
+
+
+def _hovers(state: ChannelState, at_ms: int, value: float, marks: Marks) -> bool:
+    """Whether the first of two samples still counts though this one is below its level: a gauge that reads a few
+    centimetres too low in between must not keep back what the water says twice."""
+    if not state.pending or state.pending_rank <= state.rank or at_ms - state.pending_ms > TIME_TO_RISE_LOW_MS:
+        return False
+    floor = floor_of(state.pending_rank, marks)
+    return floor is not None and value >= floor
 
 
 def _late(step: Step, o: Observation, value: float, now_ms: int, context: Context) -> None:
@@ -326,14 +339,16 @@ def _rise(step: Step, o: Observation, value: float, marks: Marks) -> None:
     if target >= 3:
         _raise_to(step, target, o.observed_ms, value, marks)
         return
-    seen = step.state.pending + 1
-    common = min(step.state.pending_rank, target) if step.state.pending else target
+    before, seen = step.state, step.state.pending + 1
+    common = min(before.pending_rank, target) if before.pending else target
     if seen < SAMPLES_TO_RISE_LOW:
-        step.set(pending=seen, pending_rank=target)
+        step.set(pending=seen, pending_rank=target, pending_ms=o.observed_ms)
         return
     _raise_to(step, common, o.observed_ms, value, marks)
     if target > common:  # this sample is the first of the next rise
-        step.set(pending=1, pending_rank=target)
+        step.set(pending=1, pending_rank=target, pending_ms=o.observed_ms)
+    elif before.pending_rank > common and _hovers(before, o.observed_ms, value, marks):
+        step.set(pending=1, pending_rank=before.pending_rank, pending_ms=before.pending_ms)
 
 
 def _raise_to(step: Step, rank: int, at_ms: int, value: float, marks: Marks) -> None:

@@ -43,7 +43,8 @@ class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     several new ones, and `msgspec.structs.replace` costs a tenth of that of dataclasses.
 
     `rank` is the confirmed rank, kept while `held`; `unconfirmed` a higher one that only suspect data claim.
-    `pending` counts samples of a rise to rank <= 2, `below` those of a fall, of which `below_top` is the highest.
+    `pending` counts samples of a rise to rank <= 2, the first at `pending_ms`; `below` those of a fall, of which
+    `below_top` is the highest.
     `lost_ms` is the time of a loss, in its transition, `lost_seen_ms` when it was found; `lost` says that it was
     announced, `rung_ms` and `rung_rank` when people were last rung for a loss of this channel, and at which rank. What
     came before `since_ms` does not count (the end of maintenance). `log` and `seq` are of the newest observation: a
@@ -69,6 +70,7 @@ class ChannelState(msgspec.Struct, frozen=True, omit_defaults=True):
     flag: Flag = Flag.NOT_EVALUATED
     pending_rank: int = 0
     pending: int = 0
+    pending_ms: int = 0
     below: int = 0
     below_since_ms: int = 0
     below_top: float = 0.0

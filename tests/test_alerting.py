@@ -85,6 +85,10 @@ def test_a_threshold_that_ends_clears_nothing() -> None:
         ("one sample of rank 2", [0.5, 2.0], []),
         ("two of rank 2", [0.5, 2.0, 2.0], ["rise 0->2"]),
         ("two with one lower between them", [2.0, 0.5, 2.0], []),
+        ("two with two a hand lower between them", [1.0, 0.92, 0.90, 1.0], ["rise 0->1 quiet"]),
+        ("two with one below the hysteresis between them", [1.0, 0.89, 1.0], []),
+        ("two more than half an hour apart", [1.0, 0.95, 0.95, 0.95, 0.95, 1.0, 0.5], []),
+        ("of rank 2 with one of rank 1 a hand lower between them", [2.0, 1.95, 2.0], ["rise 0->1 quiet", "rise 1->2"]),
         ("one of rank 1 and one of rank 2", [1.5, 2.5], ["rise 0->1 quiet"]),
         ("and a second of rank 2", [1.5, 2.5, 2.5], ["rise 0->1 quiet", "rise 1->2"]),
         ("one of rank 2 and one of rank 1", [2.5, 1.5], ["rise 0->1 quiet"]),
@@ -98,7 +102,7 @@ def test_a_threshold_that_ends_clears_nothing() -> None:
     ],
 )
 def test_rise(what: str, values: list[float], expected: list[str]) -> None:
-    """Rank 3 and above needs one good sample, rank 1 and 2 two in a row; rank 1 never rings."""
+    """Rank 3 and above needs one good sample, rank 1 and 2 two, with no fall between them; rank 1 never rings."""
     assert Gauge(*ALL_FIVE).story(*values) == expected, what
 
 

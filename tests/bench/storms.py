@@ -30,7 +30,7 @@ from simulators.faults import gauge as faults
 from simulators.stormyears import STEP_MS, STEPS_A_DAY, STEPS_A_YEAR, Gauge, River
 
 TUNING = range(1, 1000)
-REPORTED = range(90_001, 90_011)  # never looked at; those from 30001, 40001, … 80001 on were, and mended something
+REPORTED = range(100_001, 100_011)  # never looked at; those from 30001, 40001, … 90001 on were, and mended something
 YEARS, GAUGES = 5, 6  # of a river
 TENANT, LEVEL, SECOND, RAIN = "storms", "water_level", "water_level_b", "rain"
 RAIN_GAUGE = 2  # the place of the gauge that has one
