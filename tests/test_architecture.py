@@ -216,6 +216,12 @@ def test_what_scores_the_alarm_shares_nothing_with_it(path: Path) -> None:
     assert not any(module.partition(".")[0] == "gateway" for module in imports(path))
 
 
+@pytest.mark.parametrize("path", [p for p in SIMULATORS if p.stem.startswith("foreign")], ids=name)
+def test_devices_of_others_share_nothing_with_what_reads_them(path: Path) -> None:
+    """They are written from their formats' own documents; of the gateway they know at most how to publish."""
+    assert {module for module in imports(path) if part_of(module)} <= {"gateway.mqtt", "gateway.settings"}
+
+
 @pytest.mark.parametrize("path", [p for p in OURS if part_of_file(p) not in {"cli", "demo"}], ids=name)
 def test_the_gateway_needs_no_simulator(path: Path) -> None:
     """Only the demonstration and the command line know the simulators."""
