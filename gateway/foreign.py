@@ -3,8 +3,9 @@
 A source is a topic with the device's name in it, and a codec. What the message says becomes a pack as our own devices
 send them, so that from there on everything is one: identity, clock, units, quality, alarm, dead letters, the account.
 
-A radio counts its uplinks, and the same number of the same session again is the same reading: the log is named after
-the session and its first number that was heard. Whoever does not count is numbered by arrival, in the log `arrivals`.
+A radio counts its uplinks, and the same number of the same session again is the same reading. A log is named after the
+session, its first number that was heard, and when: an uplink is of the newest count that had begun by its time. Whoever
+does not count is numbered by arrival, in the log `arrivals`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ ARRIVALS = "arrivals"
 NAMELESS = "x"  # the session of an uplink that names none
 NEW_COUNT_MS = 3_600_000  # a number that was heard before, of an uplink so much newer, is of a device that counts anew
 END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
+SAME_MS = 5_000  # by which the times of one uplink may differ that several gateways heard
 DEVICE, VALUE = "{device}", "{value}"
 
 
@@ -104,8 +106,6 @@ class Ledger(Protocol):
 
     def newest_ms(self, station: str, channel: str) -> int | None: ...
 
-    def arrived(self, log: str, seq: int) -> bool: ...
-
 
 def found(sources: Sequence[Source], topic: str) -> tuple[Source, str, str] | None:
     """(source, device, value) of a topic that is one of a source."""
@@ -133,19 +133,28 @@ def samples(source: Source, device: str, value: str, station: str, payload: byte
 def _identity(told: Told, read: Sequence[wire.WireRecord], heard: Ledger, place: int) -> tuple[str, int]:
     if told.number is None:
         return ARRIVALS, heard.top(ARRIVALS) + 1 + place
-    session = told.session or NAMELESS
-    logs = sorted((_first(log), log) for log in heard.logs_of(session))
-    own = next((log for first, log in reversed(logs) if first <= told.number), None)
+    session, at_ms, number = told.session or NAMELESS, told.at_ms or 0, told.number
+    logs = sorted((_began_ms(log), log) for log in heard.logs_of(session))
+    own = next((log for ms, log in reversed(logs) if ms <= at_ms + SAME_MS and _first(log) <= number), None)
     if own is not None:
-        seq = told.number - _first(own) + 1
+        seq = number - _first(own) + 1
         newest = max((heard.newest_ms(r.station, r.channel) or 0 for r in read), default=0)
-        if not heard.arrived(own, seq) or not newest or (told.at_ms or 0) <= newest + NEW_COUNT_MS:
+        anew = newest and at_ms > newest + NEW_COUNT_MS
+        # The first uplinks of a new count may come behind a later one of it.
+        overtaken = at_ms - _began_ms(own) > NEW_COUNT_MS and (
+            number == _first(own) or any(number < _first(log) and 0 < ms - at_ms < NEW_COUNT_MS for ms, log in logs)
+        )
+        if seq > heard.top(own) or not (anew or overtaken):
             return own, seq
-    return f"{session}.{told.number}.{(told.at_ms or 0) // 1000:x}", 1
+    return f"{session}.{number}.{at_ms // 1000:x}", 1
 
 
 def session_of(log: str) -> str:
     return log.partition(".")[0]
+
+
+def _began_ms(log: str) -> int:
+    return int(log.split(".")[2], 16) * 1000
 
 
 def _first(log: str) -> int:

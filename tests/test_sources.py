@@ -158,6 +158,26 @@ def test_a_count_from_0_after_a_reset(house: House) -> None:
     assert not levels(house.take(UP, uplink(100, 1000), T0 + 140_000))
 
 
+def test_a_count_that_begins_in_a_gap_of_the_old_one(house: House) -> None:
+    """1 was lost, and is the first that is heard two hours later: those behind it are new, too."""
+    for number in (0, 2, 3, 4):
+        house.take(UP, uplink(number, 1000, T0 + number * 60_000))
+    for number in (1, 2, 3):
+        at_ms = T0 + 7_200_000 + number * 60_000
+        assert levels(house.take(UP, uplink(number, 1000, at_ms), at_ms)), number
+        assert not levels(house.take(UP, uplink(number, 1000, at_ms), at_ms + 1000))
+
+
+def test_a_count_whose_first_uplinks_are_overtaken(house: House) -> None:
+    """2 of the new count comes first, then 1 and 0."""
+    for number in range(8):
+        house.take(UP, uplink(number, 1000, T0 + number * 60_000))
+    for number in (2, 1, 0, 3):
+        at_ms = T0 + 7_200_000 + number * 60_000
+        assert levels(house.take(UP, uplink(number, 1000, at_ms), at_ms + 300_000)), number
+    assert not levels(house.take(UP, uplink(7, 1000, T0 + 7 * 60_000), T0 + 7_700_000))  # one of the old
+
+
 def test_a_radios_own_affairs(house: House) -> None:
     """An uplink without a payload is counted and says nothing of the water."""
     said = json.loads(uplink(3, 1000))

@@ -64,9 +64,6 @@ class Heard:
     def newest_ms(self, station: str, channel: str) -> int | None:
         return self._work.previous(self._tenant, station, channel)
 
-    def arrived(self, log: str, seq: int) -> bool:
-        return self._ledger.arrived(log, seq)
-
 
 def take(work: Batch, message: Message) -> None:
     """Give the message its fate. Never raises for its content."""
