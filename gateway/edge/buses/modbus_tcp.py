@@ -33,10 +33,10 @@ class ModbusTcp:
             if not self._client.connected and not self._client.connect():  # type: ignore[no-untyped-call]
                 return FaultCode.BUS_ERROR
             words = modbus.words(self._client, sensor.unit_id, profile)
-        except ModbusException:
+        except ModbusException as e:
             # A late answer would be taken for the next one's: begin again on a new connection.
             self._client.close()  # type: ignore[no-untyped-call]
-            return FaultCode.NO_ANSWER
+            return FaultCode.MALFORMED if isinstance(e, modbus.WrongLength) else FaultCode.NO_ANSWER
         except OSError:
             self._client.close()  # type: ignore[no-untyped-call]
             return FaultCode.BUS_ERROR
