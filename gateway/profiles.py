@@ -124,6 +124,8 @@ class Status:
         fault = self.faults.of(number)
         if fault is not None or isinstance(number, str):
             return fault
+        if not math.isfinite(number):  # as of a value: NaN and infinities are what JSON and floats can hold
+            return FaultCode.SENSOR_ERROR
         return next((code for bit, code in self.bits.items() if int(number) >> bit & 1), None)
 
     def saying(self, fault: FaultCode) -> float | str | None:
