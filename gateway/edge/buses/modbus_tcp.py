@@ -36,7 +36,7 @@ class ModbusTcp:
         except ModbusException as e:
             # A late answer would be taken for the next one's: begin again on a new connection.
             self._client.close()  # type: ignore[no-untyped-call]
-            return FaultCode.MALFORMED if isinstance(e, modbus.WrongLength) else FaultCode.NO_ANSWER
+            return FaultCode.MALFORMED if isinstance(e, modbus.OtherAnswer) else FaultCode.NO_ANSWER
         except OSError:
             self._client.close()  # type: ignore[no-untyped-call]
             return FaultCode.BUS_ERROR
