@@ -3,9 +3,9 @@
 A source is a topic with the device's name in it, and a codec. What the message says becomes a pack as our own devices
 send them, so that from there on everything is one: identity, clock, units, quality, alarm, dead letters, the account.
 
-A radio counts its uplinks, and the same number of the same session again is the same reading. A log is named after the
-session, its first number that was heard, and when: an uplink is of the newest count that had begun by its time. Whoever
-does not count is numbered by arrival, in the log `arrivals`.
+A radio counts its uplinks, and the same number of the same session about the same time is the same reading. A log is
+named after the session, its first number that was heard, and when: an uplink is of the newest count that had begun by
+its time. Whoever does not count is numbered by arrival, in the log `arrivals`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from gateway.senml import NAME
 
 ARRIVALS = "arrivals"
 NAMELESS = "x"  # the session of an uplink that names none
-NEW_COUNT_MS = 3_600_000  # a number that was heard before, of an uplink so much newer, is of a device that counts anew
 END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
 SAME_MS = 5_000  # by which the times of one uplink may differ that several gateways heard
 DEVICE, VALUE = "{device}", "{value}"
@@ -104,7 +103,9 @@ class Ledger(Protocol):
 
     def logs_of(self, session: str) -> Sequence[str]: ...
 
-    def newest_ms(self, station: str, channel: str) -> int | None: ...
+    def stands(self, station: str, channel: str, at_ms: int, within_ms: int) -> bool: ...
+
+    def arrived(self, log: str, seq: int) -> bool: ...
 
 
 def found(sources: Sequence[Source], topic: str) -> tuple[Source, str, str] | None:
@@ -138,15 +139,15 @@ def _identity(told: Told, read: Sequence[wire.WireRecord], heard: Ledger, place:
     own = next((log for ms, log in reversed(logs) if ms <= at_ms + SAME_MS and _first(log) <= number), None)
     if own is not None:
         seq = number - _first(own) + 1
-        newest = max((heard.newest_ms(r.station, r.channel) or 0 for r in read), default=0)
-        anew = newest and at_ms > newest + NEW_COUNT_MS
-        # The first uplinks of a new count may come behind a later one of it.
-        overtaken = at_ms - _began_ms(own) > NEW_COUNT_MS and (
-            number == _first(own) or any(number < _first(log) and 0 < ms - at_ms < NEW_COUNT_MS for ms, log in logs)
-        )
-        if seq > heard.top(own) or not (anew or overtaken):
+        if not heard.arrived(own, seq) or _again(told.at_ms, read, heard):
             return own, seq
     return f"{session}.{number}.{at_ms // 1000:x}", 1
+
+
+def _again(at_ms: int | None, read: Sequence[wire.WireRecord], heard: Ledger) -> bool:
+    """Whether a number that was heard before is the same reading again: one stands about its time. Else its device
+    counts anew, after a reset."""
+    return at_ms is None or not read or any(heard.stands(r.station, r.channel, at_ms, SAME_MS) for r in read)
 
 
 def session_of(log: str) -> str:
@@ -184,6 +185,8 @@ def _by_profile(source: Source, told: Told, station: str) -> list[wire.WireRecor
     raw = told.document if source.profile.encoding == "json" else told.payload
     if raw is None:
         return []
+    if source.codec == "plain" and source.profile.encoding == "json" and jsonpath.opened(None, raw) is None:
+        raise Unreadable("no JSON text")
     said = decode(source.profile, raw)
     out: list[wire.WireRecord] = []
     for name, channel in source.channels.items():

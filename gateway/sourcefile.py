@@ -140,11 +140,12 @@ def _channels(
                 (*path, "channels", value), f"{profile.id} has no value '{value}'{instead(value, names)}", at_key=True
             )
             continue
-        found = next((s.channels[channel] for s in stations if channel in s.channels), None)
-        if found is None:
+        found = [s.channels[channel] for s in stations if channel in s.channels]
+        wanted = ["distance" if c.factor < 0 else c.quantity for c in found]
+        if not found:
             document.add((*path, "channels", value), f"no station here has a channel '{channel}'")
-        elif declared.quantity != ("distance" if found.factor < 0 else found.quantity):
-            message = f"{value} of {profile.id} is a {declared.quantity}, channel {channel} takes a {found.quantity}"
+        elif declared.quantity not in wanted:  # of several stations it is for those that it fits
+            message = f"{value} of {profile.id} is a {declared.quantity}, channel {channel} takes a {found[0].quantity}"
             document.add((*path, "channels", value), message)
     return stated
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway import config, settings, sourcefile, yamlfile
+from gateway.bridge.abroad import Stood
 from gateway.bridge.work import Memory, Rules, Work
 from gateway.cli.main import app
 from gateway.errors import RejectCode
-from gateway.model import ClockState, Message
+from gateway.model import ClockState, Message, Observation
 from gateway.profiles import Profile
 from gateway.stations import Registry
 
@@ -85,14 +87,21 @@ class House:
 
     def __init__(self, bridge: settings.Bridge, registry: Registry) -> None:
         self.bridge, self.registry, self.memory = bridge, registry, Memory("store")
+        self.stored: list[Observation] = []
+        self.memory.there = self._there
 
     def take(self, topic: str, payload: bytes, at_ms: int = T0, retained: bool = False) -> Work:
         work = Work(self.memory, Rules(self.registry, self.bridge, at_ms, at_ms + 300_000, 0))
         work.take(Message(topic, payload, at_ms, retained))
         work.swap_in()
+        self.stored += work.observations
         received = sum(work.counts[k] for k in ("accepted", "rejected", "duplicate"))
         assert work.counts["received"] == received  # every message has one fate
         return work
+
+    def _there(self, series: tuple[str, str, str], from_ms: int, to_ms: int) -> list[Stood]:
+        of = [o for o in self.stored if (o.tenant, o.station, o.channel) == series]
+        return [(o.observed_ms, o.raw, o.fault) for o in of if from_ms <= o.observed_ms <= to_ms]
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +185,53 @@ def test_a_count_whose_first_uplinks_are_overtaken(house: House) -> None:
         at_ms = T0 + 7_200_000 + number * 60_000
         assert levels(house.take(UP, uplink(number, 1000, at_ms), at_ms + 300_000)), number
     assert not levels(house.take(UP, uplink(7, 1000, T0 + 7 * 60_000), T0 + 7_700_000))  # one of the old
+
+
+def test_a_device_that_counts_anew_at_once(house: House) -> None:
+    """One that was reset a minute ago is heard from its first uplink on; numbers that come twice are not."""
+    for number in range(20, 24):
+        assert levels(house.take(UP, uplink(number, 1000, T0 + number * 60_000), T0 + number * 60_000))
+    for minute, number in enumerate([0, 1, 2, 3, 20, 21], 25):
+        at_ms = T0 + minute * 60_000
+        assert levels(house.take(UP, uplink(number, 1000, at_ms), at_ms))
+        assert house.take(UP, uplink(number, 1000, at_ms + 400), at_ms + 500).counts["duplicate"] == 1
+    house.take(UP, uplink(0, 1000, T0 + 40 * 60_000), T0 + 40 * 60_000)
+    assert levels(house.take(UP, uplink(1, 1000, T0 + 41 * 60_000), T0 + 41 * 60_000))
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("loggers/esp-tank", {"level": {"value": 50}, "at": T0 - 60_000}),
+        ("senml/esp-tank", [{"n": "urn:dev:x:level", "u": "m", "v": 0.5, "bt": T0 / 1000 - 60}]),
+    ],
+)
+def test_a_message_with_a_time_that_comes_again(house: House, topic: str, payload: object) -> None:
+    """The same value at the same time is the same reading, in one batch or days later; another value is not."""
+    said = json.dumps(payload).encode()
+    assert levels(house.take(topic, said)) == [("tank", "water_level", 0.5, T0 - 60_000)]
+    for later in (0, 60_000, 86_400_000):
+        work = house.take(topic, said, T0 + later)
+        assert (levels(work), work.counts["duplicate"], work.letters) == ([], 1, [])
+    assert levels(house.take(topic, said.replace(b"50", b"51").replace(b"0.5", b"0.51")))
+
+
+def test_a_document_that_is_none(house: House) -> None:
+    """What a profile for JSON cannot even open is kept as a dead letter, with its bytes."""
+    source = replace(next(s for s in house.bridge.sources if s.name == "logger"), time=())
+    house.bridge = replace(house.bridge, sources=(source,))
+    work = house.take("loggers/esp-tank", b'{"level": {"va')
+    assert [(x.code, x.payload) for x in work.letters] == [(RejectCode.BAD_UPLINK, b'{"level": {"va')]
+
+
+def test_distances_and_levels_in_one_tenant(tmp_path: Path) -> None:
+    """A source whose values fit one of its tenant's stations is taken, whichever stands first in stations.yaml."""
+    folder(tmp_path, SOURCES["radio"])
+    path = tmp_path / "stations.yaml"
+    head, _, rest = path.read_text().partition("  kasuga:\n")
+    kasuga, tank = rest.split("  tank:\n")
+    path.write_text(f"{head}  tank:\n{tank}  kasuga:\n{kasuga}")
+    assert [s.name for s in config.load_bridge(tmp_path)[0].sources] == ["radio"]
 
 
 def test_a_radios_own_affairs(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway import foreign, pipeline, settings
@@ -11,11 +11,14 @@ from gateway.bridge.ledger import DeviceLedger
 from gateway.codecs import Unreadable
 from gateway.errors import RejectCode
 from gateway.foreign import Source
-from gateway.model import DeadLetter, Message
+from gateway.model import ClockState, DeadLetter, Message, Observation
 from gateway.pipeline import Judgement, Processed
 from gateway.stations import Registry
 
 Device = tuple[str, str]  # tenant, device
+Series = tuple[str, str, str]  # tenant, station, channel
+Stood = tuple[int, float | None, str | None]  # observed_ms, raw, fault
+There = Callable[[Series, int, int], Sequence[Stood]]  # the readings of a series that are stored, between two times
 
 
 class Rules(Protocol):
@@ -31,12 +34,20 @@ class Hearing(Protocol):
     def hear(self, tenant: str, device: str) -> None: ...
 
 
+class Memory(Protocol):
+    @property
+    def there(self) -> There: ...
+
+
 class Batch(Protocol):
     """What is needed of the `Work` that is written into."""
 
+    observations: list[Observation]
     letters: list[DeadLetter]
     counts: Counter[str]
 
+    @property
+    def memory(self) -> Memory: ...
     @property
     def rules(self) -> Rules: ...
     @property
@@ -61,8 +72,12 @@ class Heard:
     def logs_of(self, session: str) -> Sequence[str]:
         return [log for log in self._ledger.logs if foreign.session_of(log) == session and log != foreign.ARRIVALS]
 
-    def newest_ms(self, station: str, channel: str) -> int | None:
-        return self._work.previous(self._tenant, station, channel)
+    def stands(self, station: str, channel: str, at_ms: int, within_ms: int) -> bool:
+        """Whether a reading of the channel is stored, or will be with this batch, within so many ms of that time."""
+        return bool(_standing(self._work, (self._tenant, station, channel), at_ms - within_ms, at_ms + within_ms))
+
+    def arrived(self, log: str, seq: int) -> bool:
+        return self._ledger.arrived(log, seq)
 
 
 def take(work: Batch, message: Message) -> None:
@@ -104,7 +119,40 @@ def _take(work: Batch, message: Message, source: Source, device: str, value: str
         work.settle(place, message, Processed(received=len(pack.samples), duplicates=len(pack.samples)), live=False)
         return
     out = pipeline.judged(message, *place, pack, work.judgement(place))
+    _leave_out_known(work, out)
     work.settle(place, message, out, live=False)
+
+
+def _leave_out_known(work: Batch, out: Processed) -> None:
+    """Of a device that does not count: what says its time and stands already at this very millisecond, with the same
+    value, is the same reading again."""
+    known = [o for o in out.observations if o.log == foreign.ARRIVALS and _same(work, o)]
+    if not known:
+        return
+    new = {o.seq for o in out.observations if o not in known} | {x.seq for x in out.letters}
+    again = {(o.log, o.seq) for o in known if o.seq not in new}
+    out.observations = [o for o in out.observations if (o.log, o.seq) not in again]
+    out.stored = [key for key in out.stored if key not in again]
+    out.duplicates += len(again)
+
+
+def _same(work: Batch, o: Observation) -> bool:
+    if o.clk is ClockState.UNSYNCED:  # dated by its arrival
+        return False
+    standing = _standing(work, (o.tenant, o.station, o.channel), o.observed_ms, o.observed_ms)
+    return (o.observed_ms, o.raw, o.fault) in standing
+
+
+def _standing(work: Batch, series: Series, from_ms: int, to_ms: int) -> list[Stood]:
+    newest = work.previous(*series)
+    if newest is not None and newest < from_ms:
+        return []
+    coming = [
+        (o.observed_ms, o.raw, o.fault)
+        for o in work.observations
+        if (o.tenant, o.station, o.channel) == series and from_ms <= o.observed_ms <= to_ms
+    ]
+    return [*work.memory.there(series, from_ms, to_ms), *coming]
 
 
 def _refuse(work: Batch, message: Message, tenant: str, device: str, code: RejectCode, detail: str) -> None:

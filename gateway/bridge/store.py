@@ -14,6 +14,7 @@ import msgspec
 from gateway import letterfile, storefile
 from gateway.births import agent_of, of_text
 from gateway.bridge import caprows, derivedrows, journalrows, letterbox, peoplerows, prune, qualityrows
+from gateway.bridge.abroad import Stood
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import DeviceLedger, LogLedger
 from gateway.bridge.notices import Notice
@@ -114,7 +115,13 @@ class Store:
         memory.in_force.events = journalrows.equipment(db)
         memory.in_force.recorded, memory.chains = journalrows.in_force(db), caprows.open_chains(db)
         memory.ledgers = self._load_ledgers()
+        memory.there = self._there
         return memory
+
+    def _there(self, series: Series, from_ms: int, to_ms: int) -> list[Stood]:
+        sql = """SELECT observed_ms, raw, fault FROM observations
+                 WHERE channel_id = ? AND observed_ms BETWEEN ? AND ? ORDER BY observed_ms"""
+        return self._db.execute(sql, (self._channels.get(series), from_ms, to_ms)).fetchall()
 
     def _load_ledgers(self) -> dict[Device, DeviceLedger]:
         ledgers: dict[Device, DeviceLedger] = {}

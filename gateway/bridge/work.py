@@ -47,7 +47,9 @@ class Memory:
 
     No mirrors: `pending`, changes of conditions that have not lasted long enough, `witnesses`, what devices said of the
     time, `heard`, how long routers have been heard, `gathered_ms`, when losses were looked at last, `easing`, since
-    when a common cause is nearly over, and `judged_by`, the registry that all this agrees with. No disk holds them."""
+    when a common cause is nearly over, and `judged_by`, the registry that all this agrees with. No disk holds them.
+
+    `there` asks the store itself."""
 
     store: str
     last_commit_ms: int = 0
@@ -69,6 +71,7 @@ class Memory:
     in_force: inforce.InForce = field(default_factory=inforce.InForce)
     chains: dict[Chain, Open] = field(default_factory=dict)
     judged_by: Registry | None = None
+    there: abroad.There = lambda *_: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,24 +227,10 @@ class Work:
     def empty(self) -> bool:
         """Nothing to write."""
         return not any(
-            (
-                self.ledgers,
-                self.states,
-                self.episodes,
-                self.observations,
-                self.letters,
-                self.owed,
-                self.entries,
-                self.cap.renewals,
-                self.suspensions,
-                self.notes,
-                self.notices,
-                self.jobs,
-                self.cursors,
-                self.verdicts,
-                self.replies,
-            )
-        )
+            (self.ledgers, self.states, self.episodes, self.observations, self.letters, self.owed, self.entries,
+             self.cap.renewals, self.suspensions, self.notes, self.notices, self.jobs, self.cursors, self.verdicts,
+             self.replies)
+        )  # fmt: skip
 
     # --- messages --------------------------------------------------------------------------------------------
 
