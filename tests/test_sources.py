@@ -180,7 +180,7 @@ def test_a_count_that_begins_in_a_gap_of_the_old_one(house: House) -> None:
 def test_a_count_whose_first_uplinks_are_overtaken(house: House) -> None:
     """2 of the new count comes first, then 1 and 0."""
     for number in range(8):
-        house.take(UP, uplink(number, 1000, T0 + number * 60_000))
+        house.take(UP, uplink(number, 1000, T0 + number * 60_000), T0 + number * 60_000)
     for number in (2, 1, 0, 3):
         at_ms = T0 + 7_200_000 + number * 60_000
         assert levels(house.take(UP, uplink(number, 1000, at_ms), at_ms + 300_000)), number
