@@ -368,7 +368,7 @@ def plan(format_: str, faults: Sequence[str], readings: int, until_ms: int, inte
         format_,
         rng,
         [_Reading(at_ms, level, level) for at_ms, level in zip(times, _water(readings, rng), strict=True)],
-        f"a84041{rng.getrandbits(40):010x}",
+        f"a84041{random.Random(format_).getrandbits(40):010x}",  # of the device, whatever happens to it
     )
     _first_session(device)
     slots = rng.sample(range(1, (readings - HELD) // SLOT), len(faults))

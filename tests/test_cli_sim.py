@@ -18,6 +18,7 @@ import pytest
 from pymodbus.client import ModbusTcpClient
 from typer.testing import CliRunner
 
+from gateway import config
 from gateway.cli.process import simulators_module, simulators_package
 from gateway.cli.sim import sim_app
 from gateway.clock import SimClock
@@ -128,6 +129,51 @@ def test_mistakes_on_the_command_line_are_told(arguments: list[str], code: int, 
         result = CliRunner().invoke(sim_app, [*given, "--data", str(tmp_path / "data")])
     assert (result.exit_code, result.exception.__class__) == (code, SystemExit)
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["devices", "--formats", "senml"], 3, "--formats: unknown format 'senml'. Did you mean 'senml_json'?"),
+        (["devices", "--faults", "lots"], 3, "--faults: unknown fault 'lots'. Did you mean 'lost'?"),
+        (["devices", "--faults", "lost*x"], 3, "--faults: 'lost*x'; write a number from 1 to 1000 after the star"),
+        (["devices", "--readings", "20"], 3, "10 faults of senml_json need 52 readings, and there are 20"),
+        (["devices", "--broker", "1883"], 3, "--broker 1883: write HOST:PORT, like 127.0.0.1:1883"),
+        (["devices", "--interval", "60"], 3, "60 has no unit. Did you mean '60s'?"),
+        (["devices"], 3, "has no bridge.yaml. Write one with --configure, start the bridge with it, then publish"),
+        (["account"], 3, "has no log of a simulated device. Has a bridge run with this folder"),
+    ],
+)
+def test_mistakes_about_devices_of_others_are_told(
+    arguments: list[str], code: int, message: str, tmp_path: Path
+) -> None:
+    """Each ends the command before anything is published, with one sentence and no traceback."""
+    result = CliRunner().invoke(sim_app, [*arguments, "--data", str(tmp_path)])
+    assert (result.exit_code, result.exception.__class__) == (code, SystemExit)
+    assert message in result.output
+
+
+def test_the_configuration_of_devices_of_others_has_no_problems(tmp_path: Path) -> None:
+    """What --configure writes is what a bridge takes; whatever the seed, the devices are the same."""
+    for seed in ("1", "2"):
+        given = ["devices", "--configure", "--data", str(tmp_path), "--seed", seed]
+        result = CliRunner().invoke(sim_app, given)
+        assert result.exit_code == 0, result.output
+        bridge, registry = config.load_bridge(tmp_path)
+        assert len(bridge.sources) == len(registry.stations) == 11
+    written = (tmp_path / "stations.yaml").read_text()
+    CliRunner().invoke(sim_app, [*given[:-1], "3"])
+    assert (tmp_path / "stations.yaml").read_text() == written
+
+
+def test_devices_of_others_without_a_broker(tmp_path: Path) -> None:
+    """That no broker answers is told with its place."""
+    CliRunner().invoke(sim_app, ["devices", "--configure", "--data", str(tmp_path)])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        result = CliRunner().invoke(sim_app, ["devices", "--data", str(tmp_path), "--broker", where])
+    assert result.exit_code == 4
+    assert f"no MQTT broker answers at {where}. Is it running?" in result.output
 
 
 def test_the_simulators_are_found() -> None:

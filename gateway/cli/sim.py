@@ -1,4 +1,5 @@
-"""`suimon sim`: sensors without hardware. A flooding river, or a recording, served as Modbus TCP registers."""
+"""`suimon sim`: sensors without hardware. A flooding river, or a recording, served as Modbus TCP registers; devices of
+others at a broker."""
 
 from __future__ import annotations
 
@@ -14,12 +15,17 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from gateway import config, fields, units
+from gateway.cli import simdevices
 from gateway.cli.process import EXIT_CONFIG, refuse, simulators_module, unavailable
 from gateway.clock import SimClock
 from gateway.errors import ConfigError, Problem, Unavailable
 from gateway.profiles import Profile
 
-sim_app = typer.Typer(help="Sensors without hardware: a flooding river, or a recording.", no_args_is_help=True)
+sim_app = typer.Typer(
+    help="Sensors without hardware: a flooding river, a recording, devices of others.", no_args_is_help=True
+)
+sim_app.command("devices")(simdevices.devices)
+sim_app.command("account")(simdevices.account)
 
 Seconds = Annotated[float | None, typer.Option(min=1, help="Real seconds the flood takes (120).")]
 Speed = Annotated[str | None, typer.Option(help="Virtual seconds in a real one, or 'max': one step a read.")]
