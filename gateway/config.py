@@ -227,7 +227,6 @@ class _Reader:
             return
         found.profiles = found.profiles or load_profiles(found.path, found.problems)
         sources = sourcefile.sources(document, found.profiles, found.registry)
-        sourcefile.overlapping(document, sources)
         found.bridge = replace(found.bridge, sources=sources)
 
     def _readable(self, name: str) -> Document | None:

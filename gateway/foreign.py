@@ -58,6 +58,11 @@ class Named:
     unit: str = ""
 
 
+def filter_of(topic: str) -> str:
+    """What the bridge subscribes to for a topic with names in it."""
+    return topic.replace(DEVICE, "+").replace(VALUE, "+")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """`topic` has `{device}` where the device's name stands, and `{value}` where the topic names the value. By
@@ -77,7 +82,7 @@ class Source:
     @property
     def filter(self) -> str:
         """What the bridge subscribes to."""
-        return self.topic.replace(DEVICE, "+").replace(VALUE, "+")
+        return filter_of(self.topic)
 
     def match(self, topic: str) -> tuple[str, str] | None:
         """(device, value) as the topic names them; None for any other topic."""

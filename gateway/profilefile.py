@@ -20,6 +20,7 @@ from gateway.validation import amount_of, loosely, quantity_of, span_of, unit_of
 from gateway.yamlfile import Document, Path
 
 LAST_REGISTER = 65535
+HARMLESS = ("examples", "id", "values.", "asked", "sampled")  # what is wrong here changes no other value
 TEXTS = ("text", "json")  # encodings in which words may stand
 
 
@@ -27,14 +28,23 @@ def profile(document: Document, stem: str) -> Profile | None:
     """The profile, its examples executed, or None where the document has problems. `stem` is the file's name without
     `.yaml`."""
     result = _built(document, stem)
-    if result is None or not all(x.path.startswith(("examples", "id")) for x in document.problems):
+    if result is None or not all(x.path.startswith(HARMLESS) for x in document.problems):
         return None  # what the values mean is not known
     if not document.problems:
         examplefile.sourced(document, result)
-    for example, sentence in examplefile.failures(result):
+    for example, sentence in examplefile.failures(_right_of(document, result)):
         place = (example.line, example.col)
         document.problems.append(Problem(document.file, *place, f"example '{example.name}'", sentence))
     return None if document.problems else result
+
+
+def _right_of(document: Document, found: Profile) -> Profile:
+    """The profile without the values that have a mistake, in its examples too: the others can be executed."""
+    wrong = {x.path.split(".")[1].partition("[")[0] for x in document.problems if x.path.startswith("values.")}
+    values = tuple(value for value in found.values if value.name not in wrong)
+    names = {value.name for value in values}
+    examples = (replace(e, expect={n: x for n, x in e.expect.items() if n in names}) for e in found.examples)
+    return replace(found, values=values, examples=tuple(examples))
 
 
 def compiled(document: Document, stem: str, *, with_examples: bool = True) -> Profile | None:

@@ -263,3 +263,25 @@ def test_examples_are_executed_beside_other_mistakes() -> None:
     assert "hex" in " ".join(told)
     assert "no value 'distanc'" in told["examples[1].expect.distanc"]
     assert told["examples[3].expect.distance"] == "'no_echo' is a fault. Write 'distance: {fault: no_echo}'"
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new", "expected"),
+    [
+        ("another value has a mistake", "battery_voltage: {unit: V,", "battery_voltage: {unit: Volt,", True),
+        ("another value has a key too many", "{unit: V, field: 2}", "{unit: V, field: 2, feild: 3}", True),
+        ("its own value has a mistake", "{unit: m, field: 1,", "{unit: mete, field: 1,", False),
+        ("the frame has a mistake", 'separator: ","', 'separator: ", "', False),
+        ("the status has a mistake", "faults: {1: sensor_error}, ", "", False),
+    ],
+)
+def test_examples_are_executed_beside_a_mistake_in_a_value(what: str, old: str, new: str, expected: bool) -> None:
+    """The values without a mistake are decoded and compared; what depends on the mistake is not judged by it."""
+    assert old in TEXT
+    text = HEAD + TEXT.replace("expect: {water_level: 10 m}", "expect: {water_level: 11 m}").replace(old, new, 1)
+    document = yamlfile.parse(text.encode(), "acme.yaml")
+    assert profilefile.profile(document, "acme") is None
+    told = [f"{problem.path}: {problem.message}" for problem in document.problems]
+    assert any(not x.startswith("example '") for x in told), what
+    wrong = ["example 'highest': decoded 10 m, expected 11 m"] if expected else []
+    assert [x for x in told if x.startswith("example '")] == wrong, what

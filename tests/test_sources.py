@@ -334,7 +334,7 @@ def test_mistakes(
     """Each mistake is told once, at its line, with what would be right."""
     assert old in SOURCES[name]
     document = yamlfile.parse(f"version: 1\nsources:{SOURCES[name].replace(old, new, 1)}".encode(), "bridge.yaml")
-    sourcefile.overlapping(document, sourcefile.sources(document, profiles, loaded[1]))
+    sourcefile.sources(document, profiles, loaded[1])
     (told,) = document.problems
     assert told.line > 2
     assert expected in told.message
@@ -359,3 +359,67 @@ def test_a_message_is_tried_against_a_configuration_without_mistakes(tmp_path: P
     assert said.exit_code == 3
     assert "bridge.yaml:3:1 sauces: unknown key 'sauces'. Did you mean 'sources'?" in said.stderr
     assert "stations.yaml:1:1 no such file" in said.stderr
+
+
+EVERY = """\
+4:12 radio.topic: 'suimon' is not for devices of others. Name their topic
+5:12 radio.codec: 'chirpstak' is not known. Did you mean 'chirpstack'? (one of plain, bare, ultralight, senml_json, senml_cbor, chirpstack, tts)
+8:16 radio.channels.distanse: decentlab_dl_mbx has no value 'distanse'. Did you mean 'distance'? (one of distance, battery_voltage)
+8:26 radio.channels.distanse: no station here has a channel 'flow' (only water_level)
+8:49 radio.channels.battery_voltage: battery_voltage of decentlab_dl_mbx is a battery_voltage, channel water_level takes a distance or a water_level. Take distance
+11:12 again.topic: '{device}' must stand once where the device's name is, or 'station' beside it
+11:12 again.topic: '{value}' is for codec bare alone
+13:13 again.tenant: no station of tenant 'takamatu'. Did you mean 'takamatsu'? (only takamatsu)
+14:5 again.profil: unknown key 'profil'. Did you mean 'profile'? (one of topic, codec, tenant, profile, channels, values, station, time)
+16:5 again.values: codec chirpstack has no use for 'values'. Leave it out
+18:12 third.topic: 'suimon' is not for devices of others. Name their topic
+18:12 third.topic: source 'radio' already takes suimon/+/+. Tell them apart by their topics
+21:5 third.profile: codec bare has no use for 'profile'. Leave it out
+22:14 third.station: 'tonk' is not in stations.yaml. Did you mean 'tank'?
+23:28 third.values.water_level.unite: unknown key 'unite'. Did you mean 'unit'? (one of name, unit)
+28:14 fourth.profile: keller_30x reads registers, and codec chirpstack gives binary or json. Take a profile that reads that
+29:26 fourth.channels.distance: no station here has a channel 'flow' (only water_level)
+30:10 fifth: 7 stands where a mapping is expected (keys: topic, codec, tenant, profile, channels, values, station, time)
+"""  # noqa: E501
+
+
+def test_every_mistake_of_every_source_at_once(
+    profiles: dict[str, Profile], loaded: tuple[settings.Bridge, Registry]
+) -> None:
+    """None hides another: in one source, beside a mistake of form, and in the next source. Nothing is told twice, nor
+    what only follows from another mistake."""
+    text = """version: 1
+sources:
+  radio:
+    topic: suimon/{device}/{value}
+    codec: chirpstak
+    tenant: takamatsu
+    profile: decentlab_dl_mbx
+    channels: {distanse: flow, battery_voltage: water_level}
+    time: 5
+  again:
+    topic: "{value}/{device}/{device}"
+    codec: chirpstack
+    tenant: takamatu
+    profil: decentlab_dl_mbx
+    channels: {distance: water_level}
+    values: {water_levle: {}}
+  third:
+    topic: "suimon/{device}/{value}"
+    codec: bare
+    tenant: takamatsu
+    profile: keller_30x
+    station: tonk
+    values: {water_level: {unite: cm}}
+  fourth:
+    topic: "a/{device}"
+    codec: chirpstack
+    tenant: takamatsu
+    profile: keller_30x
+    channels: {distance: flow}
+  fifth: 7
+"""
+    document = yamlfile.parse(text.encode(), "bridge.yaml")
+    assert sourcefile.sources(document, profiles, loaded[1]) == ()
+    told = [f"{p.line}:{p.col} {p.path.removeprefix('sources.')}: {p.message}" for p in sorted(document.problems)]
+    assert told == EVERY.splitlines()
