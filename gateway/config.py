@@ -80,6 +80,11 @@ def load_bridge(folder: Path) -> tuple[settings.Bridge, Registry]:
     return found.bridge, found.registry
 
 
+def place(folder: Path, path: yamlfile.Path) -> tuple[int, int]:
+    """(line, column) of what stands in bridge.yaml at the path, or of the nearest thing around it."""
+    return yamlfile.read(folder / BRIDGE, BRIDGE).place(path)
+
+
 def check(folder: Path) -> list[Problem]:
     """Every problem of whatever of the files is present, in the order of files and lines."""
     return inspect(folder).problems

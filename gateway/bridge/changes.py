@@ -23,6 +23,8 @@ FIXED: dict[str, tuple[str, ...]] = {
     "max_held_bytes": ("limits", "held"),
     "simulation": ("simulation",),
 }
+_SHOWN = {"store", "client_id"}  # with what they are, which is no secret
+RESTART = "fixed while the bridge runs. Put it back and reload the rest, or restart the bridge"
 _TOLD_APART = {"recipients", "media"}
 NAMED = 10  # of each kind, in words
 
@@ -68,11 +70,18 @@ def between(old: settings.Bridge, old_registry: Registry, new: settings.Bridge, 
     )
 
 
-def needing_restart(old: settings.Bridge, new: settings.Bridge) -> list[tuple[str, ...]]:
-    """The settings that differ and are fixed while the bridge runs, as paths in bridge.yaml."""
-    differ = [path for name, path in FIXED.items() if getattr(old, name) != getattr(new, name)]
+def needing_restart(old: settings.Bridge, new: settings.Bridge) -> list[tuple[tuple[str, ...], str]]:
+    """The settings that differ and are fixed while the bridge runs, as paths in bridge.yaml, with the remedy."""
+    found = []
+    for name, path in FIXED.items():
+        had, has = getattr(old, name), getattr(new, name)
+        if had != has:
+            what = f"'{has}' is not '{had}', with which the bridge runs; it is" if name in _SHOWN else "it is"
+            found.append((path, f"{what} {RESTART}"))
     topics = [{source.filter for source in bridge.sources} for bridge in (old, new)]
-    return [*differ, *([("sources",)] if topics[0] != topics[1] else [])]  # what is subscribed to
+    if topics[0] != topics[1]:  # what is subscribed to
+        found.append((("sources",), f"which topics are read is {RESTART}"))
+    return found
 
 
 def digest(bridge: settings.Bridge, registry: Registry) -> str:

@@ -19,8 +19,8 @@ from gateway.stations import Registry
 log = logging.getLogger(__name__)
 
 KEPT = 100  # answers, until whoever asked has taken them
-RESTART = "it is fixed while the bridge runs. Put it back and reload the rest, or restart the bridge"
 Load = Callable[[], tuple[settings.Bridge, Registry]]
+Where = Callable[[tuple[str, ...]], tuple[int, int]]  # a path in bridge.yaml -> its line and column
 Answer = tuple[str, str]  # state of the request, and its JSON
 
 
@@ -48,8 +48,10 @@ class Reloader:
         now_ms: Callable[[], int],
         wake: Callable[[], None],
         mark: Callable[[str], None] = lambda _: None,
+        place: Where = lambda _: (1, 1),
     ) -> None:
         """`load` raises ConfigError; `adopt` swaps, whole. `mark` as in `Service`: reading, swapped."""
+        self._place = place
         self._load, self._adopt, self._now_ms, self._wake, self._mark = load, adopt, now_ms, wake, mark
         self.in_force = in_force
         self.digest = in_force.digest
@@ -99,7 +101,10 @@ class Reloader:
 
     def _read(self, load: Load) -> None:
         try:
-            self._found = load()
+            found = load()
+            fixed = changes.needing_restart(self.in_force.bridge, found[0])  # nothing is swapped while it is read
+            problems = [Problem("bridge.yaml", *self._place(path), ".".join(path), why) for path, why in fixed]
+            self._found = problems or found
         except ConfigError as e:
             self._found = e.problems
         except (*BROKEN, OSError) as e:  # a mistake of ours in reading a file must not end a bridge that works
@@ -109,8 +114,6 @@ class Reloader:
 
     def _swapped(self, bridge: settings.Bridge, registry: Registry) -> Answer:
         before = self.in_force
-        if fixed := changes.needing_restart(before.bridge, bridge):
-            return self._refused([Problem("bridge.yaml", 1, 1, ".".join(path), RESTART) for path in fixed])
         what = changes.between(before.bridge, before.registry, bridge, registry).lines()
         if what:
             self._adopt(bridge, registry)

@@ -26,7 +26,7 @@ from gateway.bridge.notify import Outcome
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
-from gateway.bridge.reloading import InForce, Load, Reloader
+from gateway.bridge.reloading import InForce, Load, Reloader, Where
 from gateway.bridge.requests import Requests
 from gateway.bridge.room import Room
 from gateway.bridge.room import statement as room_in_days
@@ -76,9 +76,11 @@ class Service:
         supervisor: Supervisor | None = None,
         takeover: bool = False,
         load: Load | None = None,
+        place: Where = lambda _: (1, 1),
     ) -> None:
         """`mark` is called at the points where a crash matters: taken, committed, acknowledged, receipt, sent, reading,
-        swapped. `load` reads the configuration again; without it there is no other while it runs."""
+        swapped. `load` reads the configuration again, of which `place` says where a setting stands; without it there is
+        no other while it runs."""
         self._bridge, self._registry, self._clock, self._mark = bridge, registry, clock, mark
         self._store = Store(bridge.store, bridge.letter_bytes_per_device, disk)
         self._memory: Memory = self._store.load()
@@ -100,7 +102,7 @@ class Service:
         self._deliverers.adopt(bridge, registry)
         in_force = InForce(bridge, registry, clock.now_ms())
         wake = self.receiver.wake
-        self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark)
+        self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark, place)
         self._drain = self._make_drain(disk)
         self._feed = Feed(bridge.cap, bridge.store, lambda: self._rules().now_ms, disk) if bridge.cap else None
         resend = self._drain.resend if self._drain else None

@@ -26,6 +26,10 @@ PATIENCE_S = 30.0  # without any progress of a request
 LOOK_S = 0.1
 
 
+class NobodyRuns(Unavailable):
+    """No bridge runs on the store."""
+
+
 def ask(bridge: settings.Bridge, registry: Registry, kind: str, body: msgspec.Struct) -> dict[str, Any]:
     """The answer. Says on stderr who did it where no bridge runs. Raises Unavailable where it was refused, or where
     the bridge does not answer; then the request is taken back if it was not begun."""
@@ -51,8 +55,10 @@ def ask(bridge: settings.Bridge, registry: Registry, kind: str, body: msgspec.St
 def ask_running(
     store: Path, kind: str, body: msgspec.Struct | None = None, patience_s: float = PATIENCE_S
 ) -> tuple[str, dict[str, Any]]:
-    """(state, answer) of what only a running bridge can do. Raises Unavailable where none runs on this store, or where
-    it does not answer."""
+    """(state, answer) of what only a running bridge can do. Raises NobodyRuns where none runs on this store,
+    Unavailable where it does not answer."""
+    if not store.exists():
+        raise NobodyRuns(f"no bridge runs on {store}, which does not exist: start it")
     text = msgspec.json.encode(body).decode() if body is not None else "{}"
     request = storefile.ask(store, kind, text, getpass.getuser(), SystemClock().now_ms())
     try:
@@ -61,7 +67,7 @@ def ask_running(
         _wait(store, request, patience_s)
     else:
         storefile.withdraw(store, request)
-        raise Unavailable(f"no bridge runs on {store}: start it. Where 'store' has changed, restart it")
+        raise NobodyRuns(f"no bridge runs on {store}: start it")
     state, answer = storefile.answer(store, request)
     return state, msgspec.json.decode(answer or "{}")
 

@@ -47,8 +47,8 @@ def run(
         disk = process.disk_of(journal, bridge.simulation)
         try:
             mark, supervisor = process.crash_at(crash, bridge.simulation), Supervisor.of(os.environ)
-            load = functools.partial(config.load_bridge, folder)
-            service = Service(bridge, registry, clock, mark, disk, supervisor, takeover, load)
+            load, place = functools.partial(config.load_bridge, folder), functools.partial(config.place, folder)
+            service = Service(bridge, registry, clock, mark, disk, supervisor, takeover, load, place)
         except ModuleNotFoundError as e:
             raise Unavailable(f"InfluxDB needs the package {e.name}: pip install 'suimon[bridge]'") from e
     process.stop_on_signals(service.stop)
@@ -59,6 +59,11 @@ def run(
         logging.error("stopped: %s", e)
         raise typer.Exit(process.EXIT_DISPLACED) from e
     logging.info("stopped; samples: %s", service.summary())
+
+
+ELSEWHERE = (
+    "Or does it run on another store? Which one is fixed while it runs: put its path back, or restart the bridge"
+)
 
 
 @bridge_app.command("reload")
@@ -77,7 +82,11 @@ def reload(
             bridge, _ = config.load_bridge(folder)
         except ConfigError as e:
             _not_reloaded([str(x) for x in e.problems], as_json)
-        state, answer = asking.ask_running(bridge.store, "reload")
+        try:
+            state, answer = asking.ask_running(bridge.store, "reload")
+        except asking.NobodyRuns as e:
+            line, col = config.place(folder, ("store", "path"))
+            raise Unavailable(f"bridge.yaml:{line}:{col} store.path: {e}. {ELSEWHERE}") from e
     if state == "refused":
         _not_reloaded(answer.get("problems") or [str(answer.get("reason"))], as_json)
     if as_json:

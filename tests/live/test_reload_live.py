@@ -99,6 +99,20 @@ def test_a_signal_and_a_broken_file(town: House) -> None:
     edit(town, "bridge.yaml", limits={"payload": "100kB"})
     town.signal("bridge", "SIGHUP")
     servers.wait_for("a change", lambda: "settings changed: max_payload" in town.log("bridge"))
+    path = town.configs["bridge"] / "bridge.yaml"
+    good = edit(town, "bridge.yaml", store={"path": "other.db"})
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "other.db" in text)
+    town.signal("bridge", "SIGHUP")
+    servers.wait_for(
+        "a refusal", lambda: f"configuration refused: bridge.yaml:{line}:9 store.path: '" in town.log("bridge")
+    )
+    elsewhere = reload(town)
+    assert elsewhere.returncode == EXIT_UNAVAILABLE
+    assert f"bridge.yaml:{line}:9 store.path: no bridge runs on {path.parent / 'other.db'}" in elsewhere.stderr
+    assert "another store? Which one is fixed while it runs: put its path back, or restart" in elsewhere.stderr
+    assert not (path.parent / "other.db").exists()
+    path.write_text(good, encoding="utf-8")
+    assert json.loads(reload(town).stdout)["state"] == "in_force"
     assert town.stop("bridge") == 0
     assert reload(town).returncode == EXIT_UNAVAILABLE  # nobody is there to be asked
 
