@@ -337,9 +337,8 @@ def _channels_agree(
             document.add(where, f"{channel_name} is what the bridge derives from {channel.derived}. Send that one")
             continue
         # A distance becomes a level only at the bridge; its factor shows the direction.
-        wanted = "distance" if channel.factor < 0 else channel.quantity
-        if value is not None and value.quantity != wanted:
-            message = f"{name} of {profile.id} is a {value.quantity}, channel {channel_name} takes a {wanted}"
+        if value is not None and value.quantity != channel.takes:
+            message = f"{name} of {profile.id} is a {value.quantity}, channel {channel_name} takes a {channel.takes}"
             document.add(where, message)
         if sensor.interval_s > channel.contract.late_after_s:
             message = (

@@ -166,7 +166,7 @@ def _channels(
         if not found and stations:
             message = f"no station here has a channel '{channel}'{_instead_of(channel, stations)}"
             document.add((*path, "channels", value), message)
-        wanted = sorted({"distance" if c.factor < 0 else c.quantity for c in found})
+        wanted = sorted({c.takes for c in found})
         if found and declared and declared.quantity not in wanted:  # of several stations it is for those that it fits
             message = f"{value} of {row.profile} is a {declared.quantity}, channel {channel} takes a"
             document.add((*path, "channels", value), f"{message} {' or a '.join(wanted)}{_fitting(profile, wanted)}")

@@ -220,6 +220,11 @@ class Channel:
     def unit(self) -> str:
         return units.QUANTITIES[self.quantity].unit
 
+    @property
+    def takes(self) -> str:
+        """The quantity of its readings, as a sensor gives them."""
+        return "distance" if self.factor < 0 else self.quantity
+
     def in_force(self, at_ms: int) -> tuple[Threshold, ...]:
         """Thresholds valid at that time, lowest rank first."""
         return tuple(

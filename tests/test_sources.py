@@ -225,13 +225,21 @@ def test_a_document_that_is_none(house: House) -> None:
 
 
 def test_distances_and_levels_in_one_tenant(tmp_path: Path) -> None:
-    """A source whose values fit one of its tenant's stations is taken, whichever stands first in stations.yaml."""
+    """A source whose values fit one of its tenant's stations is taken, whichever stands first in stations.yaml; from a
+    device of another it takes no distance for a level."""
     folder(tmp_path, SOURCES["radio"])
     path = tmp_path / "stations.yaml"
     head, _, rest = path.read_text().partition("  kasuga:\n")
     kasuga, tank = rest.split("  tank:\n")
     path.write_text(f"{head}  tank:\n{tank}  kasuga:\n{kasuga}")
-    assert [s.name for s in config.load_bridge(tmp_path)[0].sources] == ["radio"]
+    bridge, registry = config.load_bridge(tmp_path)
+    assert [s.name for s in bridge.sources] == ["radio"]
+    house = House(bridge, registry)
+    assert levels(house.take(UP, uplink(7, 1234))) == [("kasuga", "water_level", pytest.approx(4.766), T0)]
+    work = house.take(UP.replace("A84041F0D1827E3C", "esp-tank"), uplink(7, 1234))
+    assert [(x.code, x.detail) for x in work.letters] == [
+        (RejectCode.WRONG_UNIT, "distance is a distance, tank/water_level takes a water_level")
+    ]
 
 
 def test_a_radios_own_affairs(house: House) -> None:

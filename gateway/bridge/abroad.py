@@ -94,8 +94,21 @@ def take(work: Batch, message: Message) -> None:
         _refuse(work, message, source.tenant, device, RejectCode.UNKNOWN_DEVICE, f"{source.tenant}/{device}"[:200])
     elif len(message.payload) > work.rules.bridge.max_payload:
         _refuse(work, message, source.tenant, device, RejectCode.TOO_LONG, f"{len(message.payload)} bytes")
+    elif detail := _misfit(work.rules.registry, source, station):
+        _refuse(work, message, source.tenant, device, RejectCode.WRONG_UNIT, detail[:200])
     else:
         _take(work, message, source, device, value, station)
+
+
+def _misfit(registry: Registry, source: Source, station: str) -> str:
+    """Where a value is another quantity than the station's channel takes: a source may serve several stations, and a
+    distance taken as a level would alarm by the air. Empty where all fits."""
+    for name, channel in source.channels.items():
+        declared = source.profile.value(name) if source.profile else None
+        found = registry.channel(source.tenant, station, channel)
+        if declared and found and declared.quantity != found.takes:
+            return f"{name} is a {declared.quantity}, {station}/{channel} takes a {found.takes}"
+    return ""
 
 
 def _device_of(work: Batch, source: Source) -> str:
