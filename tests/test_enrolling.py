@@ -6,12 +6,15 @@ import base64
 import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway import brokerfiles, bundle, config, devicefile
+from gateway.bridge.store import Store
+from gateway.clock import SystemClock
 from gateway.enrolling import Asked, Contents, Enrolling
 from gateway.errors import ConfigError, Unavailable
 from gateway.storefile import lock
@@ -359,6 +362,41 @@ def test_the_list_tells_where_record_and_broker_differ(tmp_path: Path) -> None:
 
 
 # --- the document
+
+
+def test_a_revoked_device_is_not_shown_online(tmp_path: Path) -> None:
+    """What it said before it was revoked is not how it is now; what it says after that is remarked, with the remedy."""
+    folder = enrolment.gateway(tmp_path / "gateway")
+    assert suimon("device", "add", USER, "--bundle", tmp_path / "b", "--config", folder).exit_code == 0
+    bridge, _ = config.load_bridge(folder)
+    assert bridge.enrolment is not None
+    Store(bridge.store).close()
+
+    def listed(heard_ms: int) -> tuple[dict[str, object], str]:
+        with contextlib.closing(sqlite3.connect(bridge.store)) as db, db:
+            db.execute(
+                "INSERT OR REPLACE INTO devices (tenant, device, statement_ms, status) VALUES (?,?,?,?)",
+                (*USER.split("/"), heard_ms, '{"state": "online"}'),
+            )
+        found = json.loads(suimon("device", "list", "--json", "--config", folder).output)
+        (row,) = (d for d in found["devices"] if f"{d['tenant']}/{d['device']}" == USER)
+        text = suimon("device", "list", "--config", folder).output
+        return row, next(line for line in text.splitlines() if line.startswith(USER))
+
+    row, line = listed(NOW)
+    assert (row["state"], row["status"]) == ("enrolled", "online")
+    assert "online" in line
+    assert suimon("device", "revoke", USER, "--why", "stolen", "--config", folder).exit_code == 0
+    now_ms = SystemClock().now_ms()
+    row, line = listed(now_ms - 3_600_000)
+    assert (row["state"], row["status"], row["remarks"]) == ("revoked", "revoked", [])
+    assert row["last_seen"]
+    assert "online" not in line
+    row, line = listed(now_ms + 60_000)
+    assert (row["status"], "online" in line) == ("revoked", False)
+    told = f"it was heard after it was revoked. Has the broker been told? {bridge.enrolment.reload}"
+    assert row["remarks"] == [told]
+    assert told in line
 
 
 def test_the_section_of_the_document_is_read(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def list_(
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     folder: Path = process.ConfigOption,
 ) -> None:
-    """Every device: whether it may connect, since when, which stations it serves, when the bridge last heard of it."""
+    """Every device: whether it may connect, since when, which stations it serves, when the bridge last heard of it.
+    One that was revoked is shown so, whatever it said last."""
     with process.told():
         found = _listed(folder)
     if json_output:
@@ -140,7 +141,7 @@ def list_(
 
 
 def _seen(d: dict[str, Any]) -> str:
-    return " ".join(x for x in (d["last_seen"] or "-", d["status"]) if x)
+    return " ".join(x for x in (d["last_seen"] or "-", d["status"] if d["status"] != d["state"] else "") if x)
 
 
 # --- who, and what for
@@ -322,7 +323,9 @@ def _listed(folder: Path) -> dict[str, Any]:
     keys = [*records, *sorted((named | strangers) - records.keys())]
     return {
         "version": 1,
-        "devices": [_described(key, records.get(key), registry, let_in, heard.get(key)) for key in keys],
+        "devices": [
+            _described(key, records.get(key), registry, let_in, heard.get(key), bridge.enrolment.reload) for key in keys
+        ],
         "notes": notes,
     }
 
@@ -351,13 +354,23 @@ def _state(status: str | None) -> str:
 
 
 def _described(
-    key: Key, record: Record | None, registry: Registry, let_in: set[str] | None, heard: tuple[int | None, str] | None
+    key: Key,
+    record: Record | None,
+    registry: Registry,
+    let_in: set[str] | None,
+    heard: tuple[int | None, str] | None,
+    reload: str,
 ) -> dict[str, Any]:
     from gateway.cli import times
 
     tenant, device = key
     last_ms, status = heard or (None, "")
     last = record.last if record else None
+    remarks = _remarks(f"{tenant}/{device}", record, let_in)
+    if record and record.state == "revoked":
+        status = "revoked"  # whatever it said last
+        if last_ms is not None and last_ms > (datetime.fromisoformat(record.last.at).timestamp() + 1) * 1000:
+            remarks.append(f"it was heard after it was revoked. Has the broker been told? {reload}")
     return {
         "tenant": tenant,
         "device": device,
@@ -370,7 +383,7 @@ def _described(
         "stations": [s.id for s in _served(registry, tenant, device)],
         "last_seen": times.iso(last_ms),
         "status": status,
-        "remarks": _remarks(f"{tenant}/{device}", record, let_in),
+        "remarks": remarks,
     }
 
 
