@@ -37,7 +37,9 @@ BELIEVED = "tests/test_uplink.py::test_what_is_not_believed"
 IDS = "tests/test_store.py::test_ids_never_come_back"
 
 SPOOL, SPOOLFILE, UPLINK = "gateway/edge/spool.py", "gateway/edge/spoolfile.py", "gateway/edge/uplink.py"
-QUALITY = "gateway/quality.py"
+QUALITY, FOREIGN = "gateway/quality.py", "gateway/foreign.py"
+SOURCES = "tests/test_sources.py::"
+EVERY_FAULT = "tests/test_foreign_devices.py::test_all_faults_of_all_formats"
 BACKLOG, DATING = "gateway/edge/backlog.py", "gateway/edge/dating.py"
 STOREFILE, BRIDGE, WORK, LEDGER = (
     "gateway/storefile.py",
@@ -213,6 +215,24 @@ MUTATIONS = [
     Mutation("CAP: a restricted document is for everybody", "gateway/bridge/capfeed.py",
              'return 0o644 if self.scope == "Public" else 0o640', "return 0o644",
              ("tests/test_capfeed.py::test_what_is_restricted_is_not_for_everybody",)),
+    Mutation("foreign: a radio that counts anew is taken for its old self", FOREIGN,
+             "if not heard.arrived(own, seq) or _again(told.at_ms, read, heard):", "if True:",
+             (SOURCES + "test_a_device_that_counts_anew_at_once", EVERY_FAULT)),
+    Mutation("foreign: what comes through a second gateway is another reading", FOREIGN,
+             "SAME_MS = 5_000", "SAME_MS = 0",
+             (SOURCES + "test_a_device_that_counts_anew_at_once", EVERY_FAULT)),
+    Mutation("foreign: a dated message that comes again is another reading", "gateway/bridge/abroad.py",
+             "    _leave_out_known(work, out)\n", "",
+             (SOURCES + "test_a_message_with_a_time_that_comes_again", EVERY_FAULT)),
+    Mutation("foreign: what was stored before a restart is not known again", "gateway/bridge/store.py",
+             "        memory.there = self._there\n", "",
+             ("tests/test_foreign_devices.py::test_again_after_a_restart",)),
+    Mutation("foreign: a document that is none is a fault without its bytes", FOREIGN,
+             '        raise Unreadable("no JSON text")\n', "        pass\n",
+             (SOURCES + "test_a_document_that_is_none", EVERY_FAULT)),
+    Mutation("foreign: a distance is taken for a level", "gateway/bridge/abroad.py",
+             "declared.quantity != found.takes", "False",
+             (SOURCES + "test_distances_and_levels_in_one_tenant",)),
     *ALARM,
 ]  # fmt: skip
 

@@ -69,7 +69,8 @@ def expected(messages: list[Message]) -> dict[str, int]:
 
 def test_every_format_with_every_fault(tmp_path: Path, broker: Server) -> None:
     """Each good reading is stored once, by its time; what comes again is counted; each refused one is a dead letter
-    with its code. So it is, too, of what comes after the bridge was killed and before it is back."""
+    with its code. So it is, too, of what comes after the bridge was killed and before it is back, and live after
+    that."""
     folder, watch = tmp_path / "house", free_port()
     simulate(folder, broker, "--configure")
     with (folder / "bridge.yaml").open("a") as file:
@@ -92,8 +93,9 @@ def test_every_format_with_every_fault(tmp_path: Path, broker: Server) -> None:
     assert storefile.rows(folder / "store.db", beyond) == [(3,)]  # suspect, every one
 
     simulate(folder, broker, "--seed", "2", "--formats", ",".join(DATED), "--faults", ",".join([*CATALOGUE, "reset"]))
-    received = expected(house.published(folder))["received"] - received
     with bridge(folder, watch):
+        simulate(folder, broker, "--live", "--interval", "200ms", "--readings", "12", "--faults", "none")
+        received = expected(house.published(folder))["received"] - received
         wait_for(f"{received} samples", lambda: counted(watch)["received"] >= received, 60)
     done = CliRunner().invoke(app, ["sim", "account", "--data", str(folder), "--json"])
     assert (done.exit_code, json.loads(done.output)["problems"]) == (0, [])
