@@ -70,6 +70,11 @@ class Sample:
     moment: Moment | None = None
     raised: bool = False
 
+    @property
+    def begins(self) -> bool:
+        """Whether a count begins again in it. Without it, what follows would be taken for more of the former count."""
+        return any(reading.fault is FaultCode.COUNT_LOST for reading in self.readings)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway.edge import thinning
+from gateway.edge import grouped, thinning
 from gateway.edge.held import HeldLog
 from gateway.edge.spool import Spool
-from gateway.errors import GoneReason
+from gateway.errors import FaultCode, GoneReason
 from gateway.model import ClockState, Reading
 from gateway.ranges import RangeSet
 from tests.spools import filled, kill, opened, rows, settle, stated, unsettled
@@ -27,6 +27,7 @@ from tests.world import STATION, T0
 MINUTE = 60_000
 PAGE = 512  # small pages, so that a few dozen rows fill a card
 READINGS = [Reading(STATION, "water_level", "m", 1.5)]
+BEGINS = [*READINGS, Reading(STATION, "rain", "mm", fault=FaultCode.COUNT_LOST)]
 
 
 @pytest.fixture
@@ -207,6 +208,55 @@ def test_ranges_below_the_oldest_row_become_one(path: Path) -> None:
         assert len(after.gone) <= 2
 
 
+@pytest.mark.parametrize("raised", [False, True])
+def test_a_count_that_begins_again_is_never_thinned_away(path: Path, raised: bool) -> None:
+    """While any other sample is left, each that says `count_lost` stays: without it, the tips before and after it would
+    be one count. What is given up around them is declared, and they come back as they were."""
+    with opened(path) as spool:
+        for n in range(3000):
+            begins = n % 97 == 0 or n in (1500, 1501)
+            spool.append(T0 + MINUTE * n, ClockState.SYNCED, BEGINS if begins else READINGS, raised=raised)
+        spool.commit()
+        log = spool.opening
+        keep = {n + 1 for n in [*range(0, 3000, 97), 1500, 1501]}
+        for share in (0.8, 0.5, 0.6):
+            spool._room.max_bytes = int(spool.used_bytes() * share)
+            minutes(spool, 1)
+            assert keep <= set(rows(spool, log))
+        assert len(rows(spool, log)) < 1000
+        entry = stated(spool, log)
+        assert entry is not None
+        declared = RangeSet((a, b) for a, b, _ in entry.gone)
+        assert not keep & {n for a, b in declared for n in range(a, b + 1)}
+        sent = [s for s in spool.unsettled(log, 10_000, RangeSet()) if s.begins]
+        assert {s.seq for s in sent} == keep
+        assert {s.raised for s in sent} == {raised}
+
+
+def test_a_card_full_of_counts_that_begin_again(path: Path) -> None:
+    """Where nothing else is left, the oldest go all the same: the card stays within its ceiling."""
+    with opened(path) as spool:
+        for n in range(1000):
+            spool.append(T0 + MINUTE * n, ClockState.SYNCED, BEGINS)
+        spool.commit()
+        spool._room.max_bytes = ceiling = int(spool.used_bytes() * 0.6)
+        minutes(spool, 1)
+        assert spool.used_bytes() <= ceiling
+        left = rows(spool, spool.opening)
+        assert left[-1] == 1001
+        assert 300 < len(left) < 700
+
+
+def test_memory_that_is_full_keeps_a_count_that_begins() -> None:
+    """While the card refuses, too: the oldest others are given up."""
+    pending = grouped.Pending("a", most=50)
+    for n in range(200):
+        pending.append(T0 + n, ClockState.SYNCED, BEGINS if n in (0, 7, 30) else READINGS, None, raised=n % 5 == 0)
+    left = [s.seq for s in pending]
+    assert len(left) == 50
+    assert {1, 8, 31} <= set(left)
+
+
 # --- any life ------------------------------------------------------------------------------------------------------
 
 
@@ -216,12 +266,13 @@ class Card:
 
     rows: dict[tuple[str, int], tuple[int, bool]] = field(default_factory=dict)
     settled: set[tuple[str, int]] = field(default_factory=set)
+    begins: set[tuple[str, int]] = field(default_factory=set)
     clock: int = 0
 
 
 LIFE = st.lists(
     st.tuples(
-        st.sampled_from(["plain", "plain", "raised", "mixed", "settle", "unsettle", "reopen", "ceiling"]),
+        st.sampled_from(["plain", "plain", "raised", "mixed", "begins", "settle", "unsettle", "reopen", "ceiling"]),
         st.integers(1, 40),
         st.integers(0, 40),
     ),
@@ -235,7 +286,8 @@ def test_whatever_happens_the_account_closes_and_the_last_go_last(
     life: list[tuple[str, int, int]], pages: int, block: int
 ) -> None:
     """Held, deleted as settled and declared make up what was assigned; no held number is declared; a raised sample or
-    one of the newest hour is given up only when no other is left, and nothing is while a settled one is."""
+    one of the newest hour is given up only when no other is left, one in which a count begins only when all are such,
+    and nothing is while a settled one is."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "spool.db"
         with contextlib.closing(sqlite3.connect(path)) as db:
@@ -277,8 +329,11 @@ def added(spool: Spool, card: Card, what: str, count: int) -> None:
     for n in range(count):
         card.clock += 7
         raised = what == "raised" or (what == "mixed" and n % 3 == 0)
-        sample = spool.append(T0 + MINUTE * card.clock, ClockState.SYNCED, READINGS, raised=raised)
-        new[(sample.log, sample.seq)] = (card.clock, raised)
+        begins = what == "begins" and n % 3 == 0
+        readings = BEGINS if begins else READINGS
+        sample = spool.append(T0 + MINUTE * card.clock, ClockState.SYNCED, readings, raised=raised)
+        new[(sample.log, sample.seq)] = (card.clock, raised or begins)
+        card.begins |= {(sample.log, sample.seq)} if begins else set()
     spool.commit()
     after = held(spool)
     assert new.keys() <= after
@@ -289,6 +344,8 @@ def added(spool: Spool, card: Card, what: str, count: int) -> None:
         assert not before & after & card.settled, "a settled sample was left"
     if lost & last:
         assert not before & after - last, "a sample that goes before others was left"
+    if lost & card.begins:
+        assert not before & after - card.begins, "a count that begins went before another sample"
     card.rows |= new
 
 

@@ -80,11 +80,13 @@ class Pending:
 
     def _overflow(self) -> None:
         """The card refuses for so long that memory is full: the oldest samples that are not raised are given up, and
-        declared once the card works again. A few at once, so that most samples cost nothing."""
+        declared once the card works again; one in which a count begins only where all are such. A few at once, so
+        that most samples cost nothing."""
         if not self._dropped:
             log.error("%d samples wait in memory and the card refuses: the oldest are given up", len(self._samples))
-        plain = [s.seq for s in self._samples if not s.raised] if len(self._dropped) < PENDING_HOLES else []
-        chosen = set((plain or [s.seq for s in self._samples])[: max(1, self._most // 100)])
+        spare = self._samples if len(self._dropped) >= PENDING_HOLES else [s for s in self._samples if not s.begins]
+        plain = [s.seq for s in spare if not s.raised] if spare is not self._samples else []
+        chosen = set((plain or [s.seq for s in spare or self._samples])[: max(1, self._most // 100)])
         for seq in chosen:
             self._dropped.add(seq)
         self._samples = deque(s for s in self._samples if s.seq not in chosen)

@@ -41,6 +41,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 UPDATE samples SET clk = 'holdover' WHERE clk = 'unsynced';
 """,
 }
+RAISED, BEGINS = 1, 2  # bits of the column `raised`: of the raised interval; a count begins again in it
 COLUMNS = "seq, observed_ms, clk, body, boot, uptime_ms, raised"
 INSERT = f"INSERT INTO samples (log_id, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"  # noqa: S608
 SELECT = f"SELECT {COLUMNS} FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"  # noqa: S608
@@ -101,7 +102,16 @@ def is_damage(e: sqlite3.Error) -> bool:
 def to_row(log_id: int, s: Sample) -> tuple[object, ...]:
     """The values of INSERT."""
     boot, uptime_ms = (s.moment.boot, s.moment.uptime_ms) if s.moment else (None, None)
-    return (log_id, s.seq, s.observed_ms, s.clk.value, _body(s.readings), boot, uptime_ms, int(s.raised))
+    return (
+        log_id,
+        s.seq,
+        s.observed_ms,
+        s.clk.value,
+        _body(s.readings),
+        boot,
+        uptime_ms,
+        RAISED * s.raised | BEGINS * s.begins,
+    )
 
 
 def _body(readings: Iterable[Reading]) -> str:
@@ -121,7 +131,7 @@ def to_sample(
         for station, channel, unit, value, fault in _decode_body(body)
     )
     moment = Moment(boot, uptime_ms) if boot is not None and uptime_ms is not None else None
-    return Sample(name, seq, observed_ms, ClockState(clk), tuple(readings), moment, bool(raised))
+    return Sample(name, seq, observed_ms, ClockState(clk), tuple(readings), moment, bool(raised & RAISED))
 
 
 # --- what is noted beside the rows -----------------------------------------------------------------------------------

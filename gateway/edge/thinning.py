@@ -10,6 +10,9 @@ long, about 1/256 of what the card holds and never less than 64 samples. In this
 3. Raised samples older than the newest hour, in the same way as 1.
 4. The newest hour, oldest first.
 
+A sample in which a count begins again (`count_lost`) goes behind all of these: without it, the tips of a rain
+gauge that came before and after would be one count.
+
 Blocks stand where they stand (by number), so that a restart goes on where the last one stopped, without a note. Where
 holes of other kinds are so many that the statement has GONE_RANGES of them, the oldest block of the log that has most
 goes first, whatever it holds: the statement must stay small.
@@ -20,6 +23,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.edge import spoolfile
 from gateway.edge.held import HeldLog
 
 GONE_RANGES = 1000  # of a statement; about 30 kB
@@ -32,6 +36,8 @@ Block = tuple[HeldLog, int, int]
 NEWEST = "SELECT observed_ms FROM samples WHERE log_id = ? ORDER BY seq DESC LIMIT 1"
 LEFT_HOUR = """SELECT seq FROM samples WHERE log_id = ? AND (observed_ms < ? OR observed_ms > ?)
   ORDER BY seq DESC LIMIT 1"""
+BEGINS = f"""SELECT seq FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? AND raised >= {spoolfile.BEGINS}
+  ORDER BY seq"""  # noqa: S608
 RAISED = "SELECT 1 FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? AND raised LIMIT 1"
 PLAIN = "SELECT seq FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? AND NOT raised ORDER BY seq LIMIT 1"
 NEXT_RAISED = "SELECT seq FROM samples WHERE log_id = ? AND seq BETWEEN ? AND ? AND raised ORDER BY seq LIMIT 1"
@@ -53,17 +59,32 @@ class Thinning:
         if sum(len(log.gone) for log in logs) >= self._gone_ranges:
             log = max(logs, key=lambda log: len(log.gone))
             return log, log.oldest, log.oldest + step - 1
+        for log, a, b in self._in_order(logs, step):
+            if part := self._sparing(log, a, b):
+                return log, *part
+        return next((log, a, min(b, a + step - 1)) for log in logs for a, b in log.held(1, log.next))
+
+    def _in_order(self, logs: Sequence[HeldLog], step: int) -> Iterator[Block]:
+        """What goes first, whatever begins in it."""
         old = self._old(logs)
         blocks = list(_whole_blocks(old, step))
         for log, a, b in _by_halves(blocks, step):
             if self._db.execute(RAISED, (log.id, a, b)).fetchone() is None:
-                return log, a, b
-        return (
-            self._oldest_plain(old, step)
-            or next(iter(_by_halves(blocks, step)), None)
-            or next(((log, a, min(b, a + step - 1)) for log, before in old for a, b in log.held(1, before)), None)
-            or next((log, a, min(b, a + step - 1)) for log in logs for a, b in log.held(1, log.next))
-        )
+                yield log, a, b
+        if plain := self._oldest_plain(old, step):
+            yield plain
+        yield from _by_halves(blocks, step)
+        for log, last in [*old, *((log, log.next) for log in logs)]:
+            for a, b in log.held(1, last):
+                yield from ((log, x, min(b, x + step - 1)) for x in range(a, b + 1, step))
+
+    def _sparing(self, log: HeldLog, a: int, b: int) -> tuple[int, int] | None:
+        """The first part of the range that holds something and in which no count begins."""
+        for begin in [*(row[0] for row in self._db.execute(BEGINS, (log.id, a, b))), b + 1]:
+            if any(True for _ in log.held(a, begin - 1)):
+                return a, begin - 1
+            a = begin + 1
+        return None
 
     def block_rows(self, logs: Iterable[HeldLog]) -> int:
         """How many numbers a block has, by what the card holds now."""
