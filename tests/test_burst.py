@@ -18,7 +18,7 @@ from gateway.encodings import binary
 from gateway.encodings.frames import Frame
 from gateway.errors import FaultCode
 from gateway.model import Reading
-from gateway.profiles import Profile, Raw, Sampled, Value, encode
+from gateway.profiles import Faults, Profile, Raw, Sampled, Value, encode
 from tests.clocks import S, SetClock
 from tests.test_sampling import PROFILE, sensor
 
@@ -88,7 +88,11 @@ def samples(serves: Callable[[int], float | FaultCode], sampled: Sampled, reads:
         if len(bus.at) >= reads:
             stop.set()
 
-    profile = replace(PROFILE, sampled=sampled)
+    level = PROFILE.values[1]
+    assert level.name == "water_level"
+    begun = replace(level, faults=Faults({-30_000.0: FaultCode.COUNT_LOST}))
+    values = tuple(begun if v is level else v for v in PROFILE.values)
+    profile = replace(PROFILE, sampled=sampled, values=values)
     one = replace(sensor(60.0), burst=sampled.burst)
     Sampling(bus, [one], {profile.id: profile}, clock, Stamper(clock), take).run(stop)  # type: ignore[arg-type]
     return taken, [(at - bus.at[0]) // S for at in bus.at]
@@ -113,6 +117,12 @@ def test_what_is_said_while_it_warms_up_is_no_reading() -> None:
     found, _ = samples(lambda n: NO_ANSWER if n == 4 else float(n), Sampled(warm_up_s=62.0), 7)
     warm = FaultCode.WARMING_UP
     assert found == [warm, warm, 3.0, NO_ANSWER, warm, warm, 7.0]
+
+
+def test_a_count_that_begins_again_while_it_warms_up_is_told() -> None:
+    """It is said once, at the first reading after a start, which no warming up may hide."""
+    found, _ = samples(lambda n: -30.0 if n == 1 else float(n), Sampled(warm_up_s=62.0), 3)
+    assert found == [FaultCode.COUNT_LOST, FaultCode.WARMING_UP, 3.0]
 
 
 @dataclass

@@ -147,7 +147,9 @@ class Sampling:
         if since is None:
             since = self._power_ms[sensor.name] = now_ms
         if now_ms - since < profile.sampled.warm_up_s * 1000:
-            return dict.fromkeys((value.name for value in profile.values), FaultCode.WARMING_UP)
+            said = decode(profile, raw)  # that a count begins again is said once, and is true however cold it is
+            lost, warm = FaultCode.COUNT_LOST, FaultCode.WARMING_UP
+            return {value.name: lost if said.get(value.name) is lost else warm for value in profile.values}
         return decode(profile, raw) or dict.fromkeys((value.name for value in profile.values), FaultCode.MALFORMED)
 
     def _raise(self, sensor: settings.Sensor, values: Decoded) -> bool:
