@@ -57,6 +57,16 @@ class Verdict:
     detail: str = ""
 
 
+def from_abroad(letter: Letter) -> bool:
+    """A whole message on a topic that is not ours: only a source can say what it is."""
+    whole = not letter.of_record and letter.code not in (
+        RejectCode.UNWRITABLE,
+        RejectCode.TIME_TAKEN,
+        RejectCode.TOO_LONG,
+    )
+    return whole and letter.payload is not None and wire.parse_topic(letter.topic) is None
+
+
 class Hopeless(Exception):
     """This letter cannot be taken again; the text says why."""
 
@@ -112,7 +122,7 @@ def hopeless(letter: Letter) -> str | None:
         return None if _observation(letter.payload) else "what is kept of it cannot be read"
     address = wire.parse_topic(letter.topic)
     if address is None:
-        return "its topic is not one of the wire contract"
+        return None if letter.of_record else "its topic is not one of the wire contract"
     if address[2] not in ("data", "backlog"):
         return f"a device says its {address[2]} afresh; an old one would be untrue by now"
     return None

@@ -80,8 +80,8 @@ class Heard:
         return self._ledger.arrived(log, seq)
 
 
-def take(work: Batch, message: Message) -> None:
-    """Give the message its fate. Never raises for its content."""
+def take(work: Batch, message: Message, live: bool = True) -> None:
+    """Give the message its fate. Never raises for its content. `live`: it came just now, and is no letter once more."""
     found = foreign.found(work.rules.bridge.sources, message.topic)
     if found is None:
         _refuse(work, message, "", "", RejectCode.FOREIGN_TOPIC, message.topic[:200])
@@ -97,7 +97,7 @@ def take(work: Batch, message: Message) -> None:
     elif detail := _misfit(work.rules.registry, source, station):
         _refuse(work, message, source.tenant, device, RejectCode.WRONG_UNIT, detail[:200])
     else:
-        _take(work, message, source, device, value, station)
+        _take(work, message, source, device, value, station, live)
 
 
 def _misfit(registry: Registry, source: Source, station: str) -> str:
@@ -117,7 +117,7 @@ def _device_of(work: Batch, source: Source) -> str:
     return station.device if station else ""
 
 
-def _take(work: Batch, message: Message, source: Source, device: str, value: str, station: str) -> None:
+def _take(work: Batch, message: Message, source: Source, device: str, value: str, station: str, live: bool) -> None:
     heard = Heard(work, source, device)
     try:
         pack = foreign.samples(source, device, value, station, message.payload, heard)
@@ -126,7 +126,8 @@ def _take(work: Batch, message: Message, source: Source, device: str, value: str
         return
     place = (source.tenant, device)
     if not message.retained:
-        work.alerts.hear(*place)
+        if live:
+            work.alerts.hear(*place)
     elif any(sample.observed_ms is None for sample in pack.samples):
         # What a broker kept is of an unknown age: a level of yesterday would be shown as one of now.
         work.settle(place, message, Processed(received=len(pack.samples), duplicates=len(pack.samples)), live=False)

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from gateway import journalfile, letterfile, letters, settings, storefile
-from gateway.bridge import acts, recording
+from gateway import foreign, journalfile, letterfile, letters, settings, storefile
+from gateway.bridge import abroad, acts, recording
 from gateway.bridge.act import Act, Refused
 from gateway.bridge.commanding import Commands, RemoteRequest
 from gateway.bridge.influx import CURSOR
@@ -32,6 +32,7 @@ from gateway.errors import RejectCode, Unavailable
 from gateway.journal import Row
 from gateway.letterfile import Choice
 from gateway.letters import Hopeless, Letter, Verdict
+from gateway.model import Message
 from gateway.pipeline import Judgement, Processed
 
 log = logging.getLogger(__name__)
@@ -229,6 +230,9 @@ class Requests:
             if letter.code is RejectCode.TIME_TAKEN and not self._room(letter):
                 _keep(work, letter, letter.code, letter.detail, done)
                 return
+            if letters.from_abroad(letter) and foreign.found(work.rules.bridge.sources, letter.topic):
+                _abroad(work, letter, done)
+                return
             out = letters.again(letter, self._judgement(work, letter))
         except Hopeless as e:
             done.cannot[str(e)] = done.cannot.get(str(e), 0) + 1
@@ -347,6 +351,26 @@ def _refused(request: Request, why: str) -> Reply:
 def _keep(work: Work, letter: Letter, code: RejectCode, detail: str, done: Progress) -> None:
     work.verdicts.append(Verdict(letter.id, "again", code, detail))
     done.again[code.value] = done.again.get(code.value, 0) + 1
+
+
+def _abroad(work: Work, letter: Letter, done: Progress) -> None:
+    """A message of a device of others, by its source as it is now. It was counted when it came."""
+    counted, before, rows = work.counts.copy(), len(work.letters), len(work.observations)
+    abroad.take(work, Message(letter.topic, letter.payload or b"", letter.received_ms), live=False)
+    stored = work.counts["accepted"] - counted["accepted"]
+    work.counts.clear()
+    work.counts.update(counted)
+    new = work.letters[before:]
+    if any(x.seq is None for x in new):
+        del work.letters[before:]
+        _keep(work, letter, new[0].code, new[0].detail, done)
+        return
+    work.verdicts.append(Verdict(letter.id, "replayed"))
+    work.counts["replayed"] += stored
+    done.stored += sum(o.log is not None for o in work.observations[rows:])
+    done.stored_before += not stored and not new
+    for x in new:
+        done.again[x.code.value] = done.again.get(x.code.value, 0) + 1
 
 
 def _settle(work: Work, letter: Letter, out: Processed) -> None:

@@ -269,7 +269,8 @@ def explain(number: IdArgument, json_output: JsonOption = False, folder: Path = 
 
 def _dry(place: _Place, x: Letter) -> dict[str, Any]:
     """The pipeline on it with the configuration as it is now, without a trace."""
-    from gateway import letters
+    from gateway import foreign, letters
+    from gateway.bridge import trial
     from gateway.clock import SystemClock
     from gateway.pipeline import Judgement
 
@@ -280,6 +281,10 @@ def _dry(place: _Place, x: Letter) -> dict[str, Any]:
     if x.code in (RejectCode.UNWRITABLE, RejectCode.TIME_TAKEN):
         reason = letters.hopeless(x)
         return {"accepted": None, "values": 0, "remaining": [], "reason": reason}
+    if letters.from_abroad(x) and foreign.found(place.bridge.sources, x.topic):
+        said = trial.of(place.bridge, place.registry, x.topic, x.payload or b"")
+        left = [y | {"sentence": RejectCode(y["code"]).sentence} for y in said["refused"]]
+        return {"accepted": not left, "values": len(said["readings"]), "remaining": left, "reason": None}
     try:
         out = letters.again(x, judgement)
     except letters.Hopeless as e:
