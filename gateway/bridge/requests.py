@@ -95,11 +95,22 @@ class Progress(msgspec.Struct):
 
 def _briefly(kind: str, answer: str) -> str:
     """For the log, which leaves the house: what a device said of itself and its readings stands in the answer alone."""
-    if kind != "remote":
+    if kind != REMOTE:
         return answer
     said = msgspec.json.decode(answer)
     brief = {key: x for key, x in said.items() if key != "data"} if isinstance(said, dict) else {}
     return msgspec.json.encode(brief).decode()
+
+
+def _what(request: Request) -> str:
+    """For the log; which command to which device. Nothing of what it says to it, which may be a configuration."""
+    if request.kind != REMOTE:
+        return request.kind
+    try:
+        said = _decode(request.body, RemoteRequest)
+    except msgspec.DecodeError:
+        return request.kind
+    return f"{request.kind} {said.command.command} of {said.tenant}/{said.device}"
 
 
 class Requests:
@@ -184,7 +195,7 @@ class Requests:
             log.info(
                 "%s asked for %s: %s, %s",
                 batch.request.asked_by,
-                batch.request.kind,
+                _what(batch.request),
                 reply.state,
                 _briefly(batch.request.kind, reply.answer),
             )
