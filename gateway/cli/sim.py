@@ -10,16 +10,17 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from gateway import config, fields, units
 from gateway.cli import simdevices
 from gateway.cli.process import EXIT_CONFIG, refuse, simulators_module, unavailable
 from gateway.clock import SimClock
 from gateway.errors import ConfigError, Problem, Unavailable
-from gateway.profiles import Profile
+
+if TYPE_CHECKING:
+    from gateway.profiles import Profile
 
 sim_app = typer.Typer(
     help="Sensors without hardware: a flooding river, a recording, devices of others.", no_args_is_help=True
@@ -79,6 +80,8 @@ def run(
     confirm_sql: ConfirmSql = "",
 ) -> None:
     """Flood a small river with three gauges, each a Modbus TCP sensor."""
+    from gateway import units
+
     if scenario != "river":
         _refuse(f"unknown scenario '{scenario}'. Did you mean 'river'?")
     shared = _Shared(data, log, clock, ready, confirm_store, confirm_sql)
@@ -117,6 +120,8 @@ def replay(
     confirm_sql: ConfirmSql = "",
 ) -> None:
     """Play a recorded water level through a Modbus TCP sensor, one row for each read."""
+    from gateway import fields
+
     shared = _Shared(data, log, clock, ready, confirm_store, confirm_sql)
     try:
         recording = simulators_module("recordings").read(file)
@@ -197,6 +202,8 @@ def _welcome(sensors: Any, log_dir: Path, clock: SimClock) -> None:
 
 def _profile(folder: Path, name: str) -> Profile:
     """The sensor model: one that comes with Suimon, or of `device_profiles/` in the folder."""
+    from gateway import config, fields
+
     problems: list[Problem] = []
     profiles = config.load_profiles(folder, problems)
     if problems:

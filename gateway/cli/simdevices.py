@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway import fields, units
+from gateway import units
 from gateway.cli.process import EXIT_CONFIG, EXIT_UNAVAILABLE, simulators_module
 
 EXIT_OPEN = 1  # the account does not close
@@ -100,6 +100,8 @@ def _broker(text: str) -> tuple[str, int]:
 
 
 def _names(text: str, known: Mapping[str, object], option: str, what: str) -> list[str]:
+    from gateway import fields
+
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
@@ -109,6 +111,8 @@ def _names(text: str, known: Mapping[str, object], option: str, what: str) -> li
 
 def _faults(text: str, catalogue: Mapping[str, object]) -> list[str]:
     """'lost,late*3' as names, each as often as it shall happen."""
+    from gateway import fields
+
     if text in ("all", "none"):
         return list(catalogue) if text == "all" else []
     out: list[str] = []
