@@ -6,9 +6,10 @@ and, by `suimon check`, that somebody can be reached at every time of the coming
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import cache
 from pathlib import Path as FilePath
@@ -120,17 +121,26 @@ def _office(document: Document, text: str | None) -> tuple[time, time]:
 def _closed(document: Document, entries: list[str]) -> Callable[[date], bool]:
     """Whether the office is closed on a day: a public holiday, or one of `closed` ('2026-06-01', '12-29..01-03')."""
     spans = [span for i, text in enumerate(entries) if (span := _span(document, ("closed", i), text))]
-    try:
-        import jpholiday
-    except ImportError:
+    if importlib.util.find_spec("jpholiday") is None:
         document.add((), "Japan's holidays are not installed. Install suimon with its part 'bridge'")
-        return lambda _: False
+    return Closed(tuple(spans))
 
-    @cache
-    def closed(day: date) -> bool:
-        return any(_within(day, *span) for span in spans) or bool(jpholiday.is_holiday(day))
 
-    return closed
+@cache
+def _holiday(day: date) -> bool:
+    import jpholiday
+
+    return bool(jpholiday.is_holiday(day))
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Whether the office is closed on a day. A value, so that people who were read again are the same people."""
+
+    spans: tuple[tuple[Day, Day], ...]
+
+    def __call__(self, day: date) -> bool:
+        return any(_within(day, *span) for span in self.spans) or _holiday(day)
 
 
 def _span(document: Document, path: Path, text: str) -> tuple[Day, Day] | None:

@@ -141,6 +141,24 @@ def test_the_worst_comes_first(house: House) -> None:
     assert "NOT SEEN 未応答: calling 当直 Duty" in text
 
 
+@pytest.mark.parametrize(
+    ("condition", "word"),
+    [("silent", "未着"), ("late", "遅延"), ("faulty", "故障"), ("unknown", "不明"), ("fresh", "平常の水位")],
+)
+def test_normal_is_said_of_fresh_data_only(house: House, condition: str, word: str) -> None:
+    """An episode without a rank, such as a silence, is not called normal."""
+    from gateway.cli.alertview import list_lines
+
+    house.reads("kasuga-bridge", 3.2)
+    listed = house.json("list")
+    episode = listed["episodes"][0] | {"rank": 0, "unconfirmed": 0, "condition": condition}
+    line = list_lines(listed | {"episodes": [episode]})[1]
+    assert line.startswith(f"[0] {word}")
+    assert ("平常" in line) == (condition == "fresh")
+    outage = episode | {"cause": {"group": "north", "stations": ["a", "b"]}, "condition": None}
+    assert "平常" not in list_lines(listed | {"episodes": [outage]})[1]
+
+
 def test_heavy_rain_is_listed_by_its_steps(house: House) -> None:
     """Rain has no rank: the list names the step that was reached, never an ordinary level."""
     store = Store(house.bridge.store)

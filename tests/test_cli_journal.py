@@ -404,6 +404,14 @@ def test_the_export_for_paper_and_spreadsheet(night: House, tmp_path: Path) -> N
     assert suimon(night, "export", "--from", z(-10), "--to", z(200), "--out", str(out), expect=4)
 
 
+def test_an_export_that_ends_before_it_begins_is_refused(night: House, tmp_path: Path) -> None:
+    """An empty sheet could be filed as a night in which nothing happened."""
+    words = ["journal", "export", "--from", "2026-11-24", "--to", "2026-11-23", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, [*words, "--config", str(night.folder)])
+    assert (done.exit_code, list(tmp_path.glob("journal-*"))) == (2, [])
+    assert "is not before" in done.output
+
+
 def test_an_export_says_that_the_chain_is_broken(night: House, tmp_path: Path) -> None:
     """A page of a journal that was touched does not look like evidence."""
     with sqlite3.connect(night.bridge.store) as db:

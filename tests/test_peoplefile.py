@@ -120,6 +120,15 @@ def test_the_first_moment_without_anybody(folder: Path) -> None:
     assert config.load_bridge(folder)[0].people is not None
 
 
+def test_people_who_were_read_again_are_the_same_people(folder: Path) -> None:
+    """A reload that changes nothing says so; a day on which the office is closed is a change."""
+    before = people(folder)
+    assert people(folder) == before
+    assert repr(people(folder)) == repr(before)
+    change(folder / "people.yaml", "12-29..01-03", "12-28..01-03")
+    assert people(folder) != before
+
+
 def test_a_mistake_in_a_medium_is_told_once(folder: Path) -> None:
     """Members who use a medium that is described with a mistake have made none: one problem, not one for each."""
     change(folder / "bridge.yaml", "timeout: 5s", "timeout: 5")

@@ -298,7 +298,7 @@ def test_another_configuration(bridge: Bridge) -> None:
     bridge.take(world.message(records(1, RAIN)))
     state, answer = bridge.ask("letters.replay", LetterRequest(Choice(), WITH_RAIN.digest()))
     assert state == "refused"
-    assert "Restart the bridge" in answer["reason"]
+    assert "suimon bridge reload" in answer["reason"]
     assert bridge.letters()[0].count == 1
     bridge.restart(WITH_RAIN)
     state, answer = bridge.ask("letters.replay", LetterRequest(Choice(), WITH_RAIN.digest()))

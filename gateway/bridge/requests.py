@@ -220,8 +220,8 @@ class Requests:
         said = _decode(batch.request.body, LetterRequest)
         if said.configuration not in (None, batch.work.rules.registry.digest()):
             raise Refused(
-                "the bridge was started with another stations.yaml than the one read here, and would judge by that. "
-                "Restart the bridge, then replay"
+                "the bridge works by another stations.yaml than the one read here, and would judge by that. "
+                "Reload it (suimon bridge reload), then replay"
             )
         done, found, last = self._letters(batch, said)
         for letter in found:

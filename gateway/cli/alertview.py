@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.stations import Registry, Station
 
 _WEEKDAYS = "月火水木金土日"
+# Instead of the word for a normal level, where nobody can see one (flood.md, words on screen).
+UNSEEN_JA = {"late": "遅延", "silent": "未着", "faulty": "故障", "unknown": "不明", "maintenance": "点検中"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _episode_lines(e: dict[str, Any]) -> list[str]:
     name = f"{e['name']['ja']} {e['name']['en']}" if e["name"] else e["station"]
     if e["cause"]:
         name = f"{e['cause']['group']}: {len(e['cause']['stations'])} stations"
-    level = e["level"]["exceeded_ja"] if rank else "平常の水位"
+    level = e["level"]["exceeded_ja"] if rank else _calm(e)
     if e["steps"] and not rank:
         level = "雨量の基準に到達 " + "・".join(f"{s['ja']} {s['en']} {s['value']:g} {s['unit']}" for s in e["steps"])
     words = [
@@ -221,6 +223,11 @@ def _episode_lines(e: dict[str, Any]) -> list[str]:
     if e["muted_until"]:
         lines.append(f"      muted until {_clock(e['muted_until'])}")
     return [*lines, f"      {e['episode']}"]
+
+
+def _calm(e: dict[str, Any]) -> str:
+    """What stands for no rank: normal for fresh data only; of many stations nothing is known together."""
+    return "共通の原因（複数の観測所）" if e["cause"] else UNSEEN_JA.get(e["condition"] or "fresh", "平常の水位")
 
 
 def _seen(e: dict[str, Any]) -> str:

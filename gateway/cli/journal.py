@@ -91,10 +91,12 @@ def _choice(
     names = [s.id for s in place.registry.stations.values()]
     if station and station not in names:
         raise typer.BadParameter(f"no station '{station}' in stations.yaml{did_you_mean(station, names)}")
-    from_ms = times.parse(since, known_ms)
+    from_ms, to_ms = times.parse(since, known_ms), times.parse(until, known_ms)
     if from_ms is None and not episode:
-        from_ms = known_ms - DAY_MS
-    return Choice(from_ms, times.parse(until, known_ms), station, episode, known_ms, tenant or "")
+        from_ms = (to_ms or known_ms) - DAY_MS
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        raise typer.BadParameter(f"--from {since} is not before --to {until}. Exchange them")
+    return Choice(from_ms, to_ms, station, episode, known_ms, tenant or "")
 
 
 @journal_app.command("show")

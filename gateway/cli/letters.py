@@ -300,7 +300,9 @@ def _said_dry(now: dict[str, Any], folder: Path) -> str:
     if now["accepted"] is None:
         return "Whether a replay succeeds is for the database to say; nothing in the configuration stands in its way."
     if now["accepted"]:
-        return f"With the configuration in {folder} it would be accepted: {values}. Restart the bridge with it, replay."
+        return (
+            f"With the configuration in {folder} it would be accepted: {values}. 'suimon bridge reload', then replay."
+        )
     rest = "; ".join(sorted({f"{y['code']}, {y['sentence']} ({y['detail']})" for y in now["remaining"]}))
     partly = f"{values} would be accepted, and there remains" if now["values"] else "it would still be rejected"
     return _safe(f"With the configuration in {folder} {partly}: {rest}.".encode())

@@ -104,7 +104,7 @@ def import_(
     if json_output:
         typer.echo(json.dumps(_document(differences, found, backup), ensure_ascii=False))
     elif backup:
-        typer.echo(f"written; as it was before: {backup}. Restart the bridge to use them")
+        typer.echo(f"written; as it was before: {backup}. 'suimon bridge reload' puts them into force")
     elif not changes:
         typer.echo("nothing differs")
 

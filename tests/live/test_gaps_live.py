@@ -94,7 +94,7 @@ def test_what_was_rejected_is_got_in_while_the_bridge_runs(
         assert letters["unknown_channel"] >= 300
         path.write_text(whole)
         assert "would be accepted: 1 value" in suimon(h, "letters", "explain", "1")
-        assert "Restart the bridge" in suimon(h, "letters", "replay", expect=4)
+        assert "suimon bridge reload" in suimon(h, "letters", "replay", expect=4)
         h.stop("bridge")
         h.start("bridge")
         h.wait_stored(20)
