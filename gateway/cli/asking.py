@@ -39,7 +39,7 @@ def ask(bridge: settings.Bridge, registry: Registry, kind: str, body: msgspec.St
     request = storefile.ask(bridge.store, kind, text, getpass.getuser(), SystemClock().now_ms())
     try:
         requests.alone(bridge, lambda memory: _rules(bridge, registry, memory), request)
-        typer.echo("no bridge runs on this store; it was done here", err=True)
+        typer.echo("no bridge runs on this store; it was done here, and nobody is told before one runs", err=True)
     except storefile.InUse:
         _wait(bridge.store, request)
     except Unavailable:
