@@ -14,8 +14,8 @@ from gateway import calling, channelstate, episodes, journal, judging
 from gateway.bridge import testwords
 from gateway.bridge.act import Act, Refused, Said
 from gateway.bridge.notify import Owed
+from gateway.bridge.rows import Answer, Asked
 from gateway.bridge.telling import standing_of
-from gateway.bridge.work import Answer, Asked
 from gateway.channelstate import ChannelState
 from gateway.episodes import Episode, Suspension
 from gateway.model import Change

@@ -24,8 +24,9 @@ from gateway.bridge.commanding import Commands, RemoteRequest
 from gateway.bridge.influx import CURSOR
 from gateway.bridge.ledger import STORED
 from gateway.bridge.reloading import Reloader
+from gateway.bridge.rows import Reply
 from gateway.bridge.store import REFUSALS, Store
-from gateway.bridge.work import Memory, Reply, Rules, Work
+from gateway.bridge.work import Memory, Rules, Work
 from gateway.disk import DISK, Disk
 from gateway.episodes import Episode
 from gateway.errors import RejectCode, Unavailable

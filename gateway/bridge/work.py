@@ -19,6 +19,7 @@ from gateway.bridge.capping import Capped, Chain, Open
 from gateway.bridge.deriving import Deriving
 from gateway.bridge.ledger import STORED, DeviceLedger
 from gateway.bridge.notices import Condition, Notice, Pending
+from gateway.bridge.rows import Answer, Asked, DeviceNote, Reply
 from gateway.bridge.timekeeping import Time, Witness
 from gateway.calling import Phone, Phones
 from gateway.channelstate import ChannelState
@@ -97,42 +98,6 @@ def rules_at(
     """`listening_since_ms` is by the uptime, as `Time.up_ms`."""
     since = None if listening_since_ms is None else t.now_ms - (t.up_ms - listening_since_ms)
     return Rules(registry, bridge, t.now_ms, t.future_ms, since, steady_ms, t.up_ms, t.own_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceNote:
-    """The latest birth or status of a device, as it came."""
-
-    tenant: str
-    device: str
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a request: `asked` still, with how far it is, `done` or `refused`; the answer is JSON."""
-
-    request: int
-    state: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A recipient who was asked to answer in a test of the call."""
-
-    test: str
-    recipient: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A recipient who has answered in a test, as somebody noted."""
-
-    test: str
-    recipient: str
-    by: str
 
 
 class Work:
@@ -227,10 +192,24 @@ class Work:
     def empty(self) -> bool:
         """Nothing to write."""
         return not any(
-            (self.ledgers, self.states, self.episodes, self.observations, self.letters, self.owed, self.entries,
-             self.cap.renewals, self.suspensions, self.notes, self.notices, self.jobs, self.cursors, self.verdicts,
-             self.replies)
-        )  # fmt: skip
+            (
+                self.ledgers,
+                self.states,
+                self.episodes,
+                self.observations,
+                self.letters,
+                self.owed,
+                self.entries,
+                self.cap.renewals,
+                self.suspensions,
+                self.notes,
+                self.notices,
+                self.jobs,
+                self.cursors,
+                self.verdicts,
+                self.replies,
+            )
+        )
 
     # --- messages --------------------------------------------------------------------------------------------
 
