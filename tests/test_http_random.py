@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from gateway.edge.buses.http import MAX_BYTES
 from gateway.encodings import jsonpath
 from gateway.errors import FaultCode
 from gateway.profiles import Asked, Decoded, Faults, Status, decode
+from tests.loopback import Loopback
 
 JSON_LEVEL = config.load_profiles(Path("/nonexistent"), [])["json_level"]
 BITS = Status(
@@ -34,31 +33,12 @@ TIMEOUT_S, SOON_S = 30.0, 0.05  # of a device that ends its answer, of one that 
 SLOW = int(os.environ.get("SUIMON_FUZZ", "0")) // 10 or 10  # examples that each take a time-out
 
 
-class Anything:
-    """A server of the loopback that answers every request with the bytes of `says`; then it hangs up, or `holds` the
-    connection."""
+class Anything(Loopback):
+    """Answers every request with the bytes of `says`; then it hangs up, or `holds` the connection."""
 
-    def __init__(self) -> None:
-        self.says, self.holds = b"", False
-        self.asked = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._thread = threading.Thread(target=self._serve, name="anything")
-        self._thread.start()
+    says, holds, asked = b"", False, 0
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):  # closed
-            while True:
-                line, _ = self._listener.accept()
-                with line, contextlib.suppress(OSError):  # the caller has had enough
-                    self._answer(line)
-
-    def _answer(self, line: socket.socket) -> None:
+    def answer(self, line: socket.socket) -> None:
         heard = b""
         while b"\r\n\r\n" not in heard:
             if not (piece := line.recv(4096)):
@@ -66,9 +46,8 @@ class Anything:
             heard += piece
         self.asked += 1
         line.sendall(self.says)
-        line.shutdown(socket.SHUT_WR) if not self.holds else None
-        while line.recv(4096):  # until the caller closes: what was sent is not taken back by a reset
-            pass
+        if not self.holds:
+            line.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import math
 import os
 import select
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from gateway.encodings.frames import CHECKSUMS
 from gateway.errors import FaultCode
 from gateway.profiles import Decoded, decode, encode
 from simulators.serialsensors import Line
+from tests.loopback import Loopback
 
 PROFILE = config.load_profiles(Path("/nonexistent"), [])["sim_river_gauge"]
 ((FIRST, COUNT),) = PROFILE.blocks()
@@ -70,31 +70,15 @@ def right(pdu: bytes) -> bool:
 # --- TCP
 
 
-class Peer:
-    """A server of the loopback: each request is answered with what `says` makes of its transaction id; then it hangs
-    up, so that what is too short is known at once."""
+class Peer(Loopback):
+    """Each request is answered with what `says` makes of its transaction id; then it hangs up, so that what is too
+    short is known at once."""
 
-    def __init__(self) -> None:
-        self.says: Callable[[bytes], bytes] = lambda _: b""
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._thread = threading.Thread(target=self._serve, name="peer")
-        self._thread.start()
+    says: Callable[[bytes], bytes] = staticmethod(lambda _: b"")
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):  # closed
-            while True:
-                line, _ = self._listener.accept()
-                with line, contextlib.suppress(OSError):
-                    line.sendall(self.says(line.recv(12)[:2]))
-                    line.shutdown(socket.SHUT_WR)
-                    while line.recv(4096):
-                        pass
+    def answer(self, line: socket.socket) -> None:
+        line.sendall(self.says(line.recv(12)[:2]))
+        line.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture(scope="module")
