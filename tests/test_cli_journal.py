@@ -412,6 +412,13 @@ def test_an_export_that_ends_before_it_begins_is_refused(night: House, tmp_path:
     assert "is not before" in done.output
 
 
+def test_an_export_without_a_beginning_is_of_the_day_before_its_end(night: House, tmp_path: Path) -> None:
+    words = ["journal", "export", "--to", "2026-11-23", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, [*words, "--config", str(night.folder)])
+    assert done.exit_code == 0, done.output
+    assert [x.name for x in sorted(tmp_path.glob("journal-*.csv"))] == ["journal-20261122T0000-20261123T0000.csv"]
+
+
 def test_an_export_says_that_the_chain_is_broken(night: House, tmp_path: Path) -> None:
     """A page of a journal that was touched does not look like evidence."""
     with sqlite3.connect(night.bridge.store) as db:

@@ -95,6 +95,15 @@ MUTATIONS = [
              "            self._write_alerts(work, channels)\n",
              '            db.execute("COMMIT")\n            db.execute("BEGIN IMMEDIATE")\n'
              "            self._write_alerts(work, channels)\n", (STORE,)),
+    Mutation("a count that begins is thinned away like any other sample", "gateway/edge/thinning.py",
+             "if part := self._sparing(log, a, b):", "if part := (a, b):",
+             ("tests/test_spool_space.py::test_a_count_that_begins_again_is_never_thinned_away",)),
+    Mutation("full memory gives up a count that begins", "gateway/edge/grouped.py",
+             "else [s for s in self._samples if not s.begins]", "else list(self._samples)",
+             ("tests/test_spool_space.py::test_memory_that_is_full_keeps_a_count_that_begins",)),
+    Mutation("a Modbus answer of another length is a reading", "gateway/edge/modbus.py",
+             "if len(answer.registers) != count:", "if not answer.registers:",
+             ("tests/test_modbus_random.py::test_an_answer_to_another_question",)),
     # --- the bridge's order
     Mutation("acknowledgement before commit", BRIDGE, TO_COMMIT, "        self.receiver.done(arrivals)\n" + TO_COMMIT,
              (ORDER, ACKS, REFUSED)),
