@@ -159,6 +159,27 @@ def test_normal_is_said_of_fresh_data_only(house: House, condition: str, word: s
     assert "平常" not in list_lines(listed | {"episodes": [outage]})[1]
 
 
+def test_a_gauge_that_fell_silent_is_not_normal(house: House) -> None:
+    """Neither on the screen nor for scripts: its last value says nothing of now."""
+    house.reads("koto-bridge", 0.5, 0.5, minutes_ago=180)
+    house.reads("kasuga-bridge", *[0.5] * 30)
+    store = Store(house.bridge.store)
+    now = SystemClock().now_ms()
+    memory = store.load()
+    for at in range(now - 20 * 60_000, now, 60_000):  # a cause that several may have is waited for
+        work = Work(memory, Rules(house.registry, house.bridge, at, None, now - 86_400_000, at, at, at))
+        work.tick()
+        store.commit(work)
+        work.swap_in()
+    store.close()
+    episode = next(e for e in house.json("list")["episodes"] if e["station"] == "koto-bridge")
+    assert (episode["rank"], episode["condition"]) == (0, "silent")
+    assert episode["level"] is None
+    line = next(x for x in house("list").splitlines() if "香東川橋" in x)
+    assert line.startswith("[0] 未着")
+    assert "平常" not in line
+
+
 def test_heavy_rain_is_listed_by_its_steps(house: House) -> None:
     """Rain has no rank: the list names the step that was reached, never an ordinary level."""
     store = Store(house.bridge.store)

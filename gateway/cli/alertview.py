@@ -102,7 +102,8 @@ def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
         "rank": rank,
         "unconfirmed": claim,
         "highest": e.max_rank,
-        "level": {"key": level.key, "ja": level.ja, "en": level.en, "exceeded_ja": level.exceeded_ja or level.ja},
+        "level": {"key": level.key, "ja": level.ja, "en": level.en, "exceeded_ja": level.exceeded_ja or level.ja}
+        if max(rank, claim) or _fresh(state) else None,  # "normal" for fresh data only
         "steps": _steps(at, e, station),
         "channel": worst[0] if worst and not drill else None,
         "value": state.value if state else None,
@@ -223,6 +224,10 @@ def _episode_lines(e: dict[str, Any]) -> list[str]:
     if e["muted_until"]:
         lines.append(f"      muted until {_clock(e['muted_until'])}")
     return [*lines, f"      {e['episode']}"]
+
+
+def _fresh(state: ChannelState | None) -> bool:
+    return state is not None and state.condition.value == "fresh"
 
 
 def _calm(e: dict[str, Any]) -> str:
