@@ -161,6 +161,7 @@ def _computed(profile: Profile, name: str) -> Raw | None:
     """What the bus would give; None for a fault where the profile knows none. Raises ConfigError where its place
     cannot say it."""
     wanted: dict[str, float | FaultCode] = {}
+    code: dict[str, FaultCode] | None = None
     for value in profile.values:
         amount = _amount(value, name)
         try:
@@ -175,7 +176,11 @@ def _computed(profile: Profile, name: str) -> Raw | None:
         if code is None:
             return None
         wanted |= code
-    raw: Raw = profiles.encode(profile, wanted)
+    try:
+        raw: Raw = profiles.encode(profile, wanted)
+    except ValueError as e:
+        first = next(x for x in profile.values if x.name in (code or wanted))
+        raise _unfit(profile, first, f"the {name} example does not fit its place ({e})") from e
     return raw
 
 

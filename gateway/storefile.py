@@ -282,19 +282,19 @@ def episodes(path: Path, name: str, disk: Disk = DISK) -> list[Episode]:
 
 # --- read queries ------------------------------------------------------------------------------------------------
 
-_LATEST_FLAG = """coalesce((SELECT a.flag FROM assessments a WHERE a.channel_id = o.channel_id
+LATEST_FLAG = """coalesce((SELECT a.flag FROM assessments a WHERE a.channel_id = o.channel_id
          AND a.observed_ms = o.observed_ms ORDER BY a.id DESC LIMIT 1), o.flag)"""
 
 POINTS = f"""
 SELECT o.id, c.tenant, c.station, c.channel, c.quantity, o.observed_ms, o.received_ms, o.raw, o.value,
-       {_LATEST_FLAG}, o.fault, o.device
+       {LATEST_FLAG}, o.fault, o.device
 FROM observations o JOIN channels c ON c.id = o.channel_id
 WHERE o.id > ? ORDER BY o.id LIMIT ?"""  # noqa: S608 - ours
 
 # The same points, as far as an assessment changes them: by their latest flag.
 ASSESSED = f"""
 SELECT x.id, c.tenant, c.station, c.channel, c.quantity, o.observed_ms, NULL, NULL, NULL,
-       {_LATEST_FLAG}, NULL, o.device
+       {LATEST_FLAG}, NULL, o.device
 FROM assessments x JOIN channels c ON c.id = x.channel_id
      JOIN observations o ON o.channel_id = x.channel_id AND o.observed_ms = x.observed_ms
 WHERE x.id > ? ORDER BY x.id LIMIT ?"""  # noqa: S608 - ours

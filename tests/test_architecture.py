@@ -37,6 +37,7 @@ CORE = [
         "cap",
         "people",
         "calling",
+        "board",
     }
     | {"judging", "trend", "plausible", "hindsight", "revision", "sluggish", "surge"},
 ]
@@ -44,7 +45,7 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile", "alertfile", "journalfile", "journalsheet", "restoring"}
+    | {"peoplefile", "memberfile", "alertfile", "boardfile", "journalfile", "journalsheet", "restoring"}
     | {
         "yamlfile",
         "qualityfile",

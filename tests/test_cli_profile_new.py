@@ -198,6 +198,14 @@ def test_words_and_columns(tmp_path: Path) -> None:
     assert [x.name for x in written(tmp_path).examples] == ["normal", "lowest", "highest", "malformed"]
 
 
+def test_a_fault_that_its_type_cannot_say(tmp_path: Path) -> None:
+    """A number that stands for a fault and that the type never has is a problem, told with its place."""
+    frame = ["--encoding", "binary", "--source", "manual", "--key", "frame: {start: FF, length: 4, checksum: sum8}"]
+    value = 'distance: {unit: mm, byte: 1, type: uint16, span: [30 mm, 4500 mm], faults: {"<-.7": above_span}}'
+    told = new(tmp_path, *frame, "--value", value, expect=3).stderr
+    assert "values.distance: the fault example does not fit its place (distance: -1.7 does not fit uint16)" in told
+
+
 @given(st.sampled_from(list(OPTIONS)), st.data())
 def test_no_answer_crashes_it(form: str, data: st.DataObject) -> None:
     """Whatever is typed becomes a file that checks, or problems."""

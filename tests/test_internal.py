@@ -50,6 +50,7 @@ INSIDE = {
 # Which modules read or write readings, and how an internal channel is kept there.
 READERS = {
     "gateway/storefile.py": "POINTS and ASSESSED: `influx.Drain` asks `Registry.may_leave`",
+    "gateway/boardfile.py": "`latest` asks `Registry.may_leave`; a row shows a channel that is watched or not internal",
     "gateway/journalfile.py": "`newest` of a channel that is watched; an internal one is not",
     "gateway/cli/status.py": "the time of the last one, and how many wait",
     "gateway/gapfile.py": "times beside a gap",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from gateway.stations import Registry, Station
 
 _WEEKDAYS = "月火水木金土日"
-# Instead of the word for a normal level, where nobody can see one (flood.md, words on screen).
-UNSEEN_JA = {"late": "遅延", "silent": "未着", "faulty": "故障", "unknown": "不明", "maintenance": "点検中"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +230,8 @@ def _fresh(state: ChannelState | None) -> bool:
 
 def _calm(e: dict[str, Any]) -> str:
     """What stands for no rank: normal for fresh data only; of many stations nothing is known together."""
+    from gateway.board import UNSEEN_JA
+
     return "共通の原因（複数の観測所）" if e["cause"] else UNSEEN_JA.get(e["condition"] or "fresh", "平常の水位")
 
 

@@ -189,7 +189,7 @@ MUTATIONS = [
     Mutation("what the tests remember is not swapped in", WORK, "self.memory.quality.update(self.quality)", "pass",
              ("tests/test_assessments.py::test_the_flag_follows",)),
     Mutation("a point is sent with its first flag", STOREFILE,
-             "o.value,\n       {_LATEST_FLAG}, o.fault", "o.value,\n       o.flag, o.fault",
+             "o.value,\n       {LATEST_FLAG}, o.fault", "o.value,\n       o.flag, o.fault",
              ("tests/test_assessments.py::test_a_point_sent_later_carries_its_latest_flag",)),
     Mutation("assessments outlive their observation", "gateway/storeschema.py",
              "DELETE FROM assessments WHERE channel_id = old.channel_id AND", "DELETE FROM assessments WHERE 0 AND",
