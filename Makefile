@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ORACLE := $(VENV)/.oracle
+ASSETS := $(VENV)/.assets
 # uv reads its own certificate store unless told to read the system's.
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
@@ -15,7 +16,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-setup: $(STAMP)  ## make .venv with everything, from the lock file
+setup: $(STAMP) $(ASSETS)  ## make .venv with everything, from the lock file
 
 $(STAMP): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -28,12 +29,16 @@ $(STAMP): pyproject.toml uv.lock
 	@$(BIN)/uv sync --frozen --all-extras --quiet --python $(BIN)/python
 	@touch $(STAMP)
 
+# The page's libraries. Without them everything runs and the page shows its list; the next `make` tries again.
+$(ASSETS): $(STAMP) deploy/assets.py gateway/web/static/package-lock.json
+	@$(BIN)/python deploy/assets.py && touch $(ASSETS) || true
+
 # What only the quality tests are compared with: large, so that nobody else waits for it.
 $(ORACLE): $(STAMP)
 	@$(BIN)/uv sync --frozen --all-extras --group oracle --quiet --python $(BIN)/python
 	@touch $(ORACLE)
 
-check: $(STAMP) $(ORACLE)  ## format, lint, types, architecture and unit tests: what must hold before a commit
+check: $(STAMP) $(ORACLE) $(ASSETS)  ## format, lint, types, architecture and unit tests: what must hold before a commit
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -47,7 +52,7 @@ test: check  ## everything: check, then the tests against real servers (missing 
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests -m "slow and not live"
 	@$(BIN)/python -m pytest -q tests -m live
 
-demo: $(STAMP)  ## flood a small river for two minutes and close the account
+demo: $(STAMP) $(ASSETS)  ## flood a small river for two minutes and close the account
 	@$(BIN)/suimon demo $(ARGS)
 
 torture: $(STAMP)  ## a thousand faults against real processes, and the account that must close: make torture FAULTS=1000
