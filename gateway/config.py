@@ -5,6 +5,7 @@
     people.yaml             who is called, for the bridge; without it every recipient of bridge.yaml is told
     edge.yaml               the agent on a device
     templates/*.txt         an operator's own words, for the bridge
+    web.yaml                the page and the open interface; without it they are served to this machine alone
     levels.yaml             level tables beside those that come with Suimon; one of the same name replaces it
     device_profiles/*.yaml  sensor models beside those that come with Suimon; one of the same name replaces it
 
@@ -31,6 +32,7 @@ from gateway import (
     sourcefile,
     stationfile,
     templatefile,
+    webfile,
     yamlfile,
 )
 from gateway.clock import SystemClock
@@ -41,7 +43,7 @@ from gateway.stations import HEALTH_CHANNELS, Channel, LevelTable, Registry
 from gateway.yamlfile import Document
 
 STATIONS, BRIDGE, EDGE, PROFILES = "stations.yaml", "bridge.yaml", "edge.yaml", "device_profiles"
-PEOPLE, LEVELS = "people.yaml", "levels.yaml"
+PEOPLE, LEVELS, WEB = "people.yaml", "levels.yaml", "web.yaml"
 DEFAULT_LEVELS = "jp-2026"
 
 
@@ -55,6 +57,7 @@ class Folder:
     profiles: dict[str, Profile] = field(default_factory=dict)
     edge: settings.Edge | None = None
     bridge: settings.Bridge | None = None
+    web: settings.Web | None = None
 
 
 def load_stations(folder: Path) -> Registry:
@@ -80,6 +83,15 @@ def load_bridge(folder: Path) -> tuple[settings.Bridge, Registry]:
     return found.bridge, found.registry
 
 
+def load_web(folder: Path) -> tuple[settings.Web, settings.Bridge, Registry]:
+    """What the page needs: web.yaml where there is one, and what the bridge goes by. Raises ConfigError."""
+    found = _load(folder, WEB)
+    assert found.web is not None
+    assert found.bridge is not None
+    assert found.registry is not None
+    return found.web, found.bridge, found.registry
+
+
 def place(folder: Path, path: yamlfile.Path) -> tuple[int, int]:
     """(line, column) of what stands in bridge.yaml at the path, or of the nearest thing around it."""
     return yamlfile.read(folder / BRIDGE, BRIDGE).place(path)
@@ -95,11 +107,11 @@ def inspect(folder: Path, now_ms: int | None = None) -> Folder:
     nobody, and what a medium needs that is not installed; a bridge that starts refuses neither: it must alarm all the
     same."""
     now = SystemClock().now_ms() if now_ms is None else now_ms
-    present = {name for name in (STATIONS, BRIDGE, EDGE, PEOPLE, LEVELS) if (folder / name).exists()}
+    present = {name for name in (STATIONS, BRIDGE, EDGE, PEOPLE, LEVELS, WEB) if (folder / name).exists()}
     if (folder / PROFILES).is_dir():
         present.add(PROFILES)
     if present:
-        return _read(folder, present | ({STATIONS, BRIDGE} if PEOPLE in present else set()), now)
+        return _read(folder, present | ({STATIONS, BRIDGE} if {PEOPLE, WEB} & present else set()), now)
     what = "nothing to check here" if folder.is_dir() else "no folder" if folder.exists() else "no such folder"
     near = did_you_mean(STATIONS, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
     message = f"{what}. Expected {STATIONS}, {BRIDGE}, {PEOPLE}, {EDGE} or {PROFILES}/*.yaml{near}"
@@ -154,10 +166,10 @@ def profile_files(folder: Path, over: Path | None = None) -> dict[str, tuple[Pat
 
 def _load(folder: Path, wanted: str, over: Path | None = None) -> Folder:
     """What a process needs, or ConfigError with every problem of it."""
-    also = {STATIONS: set(), BRIDGE: {STATIONS}, EDGE: {PROFILES}}[wanted]
+    also = {STATIONS: set(), BRIDGE: {STATIONS}, EDGE: {PROFILES}, WEB: {STATIONS, BRIDGE}}[wanted]
     if wanted == EDGE and (folder / STATIONS).exists():
         also.add(STATIONS)
-    if wanted == BRIDGE and (folder / PEOPLE).exists():
+    if wanted in (BRIDGE, WEB) and (folder / PEOPLE).exists():
         also.add(PEOPLE)
     found = _read(folder, {wanted} | also, over=over)
     if found.problems:
@@ -213,6 +225,7 @@ class _Reader:
                 self._sources(document)
         if PEOPLE in self._names and found.bridge and (document := self._readable(PEOPLE)):
             found.bridge = peoplefile.people(document, found.path, found.bridge, found.registry, self._now_ms)
+        self._web()
         if {EDGE, PROFILES} & self._names and not found.profiles:
             found.profiles = load_profiles(found.path, found.problems, self._over)
         if EDGE in self._names and (document := self._readable(EDGE)):
@@ -224,6 +237,12 @@ class _Reader:
             found.problems += self._documents[name].problems
         found.problems.sort()
         return found
+
+    def _web(self) -> None:
+        there = (self._found.path / WEB).exists()
+        document = self._readable(WEB) if there and WEB in self._names else None
+        if WEB in self._names and (document is not None or not there):
+            self._found.web = webfile.web(document, self._found.path, self._found.registry)
 
     def _sources(self, document: Document) -> None:
         """What devices of others send; their profiles are read where there are any."""

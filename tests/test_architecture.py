@@ -86,6 +86,7 @@ LAYERS = [
         "bundle",
         "enrolling",
         "templatefile",
+        "webfile",
         "config",
     },
     {"edge", "bridge", "web"},

@@ -62,6 +62,9 @@ def _summary(found: Folder) -> list[str]:
     if found.edge:
         buses = _count(len(found.edge.buses), "bus", "buses")
         lines.append(f"edge.yaml: {found.edge.device}, {buses}, {_count(len(found.edge.sensors), 'sensor')}")
+    if found.web and (found.path / "web.yaml").exists():
+        who = "anybody may read it" if found.web.public else "nobody reads it without an account"
+        lines.append(f"web.yaml: {found.web.host}:{found.web.port}{found.web.path}, {who}")
     from gateway.config import PROFILES
 
     folder = found.path / PROFILES
