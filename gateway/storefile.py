@@ -107,6 +107,18 @@ def lock(path: Path, whose: str) -> int:
     return fd
 
 
+def running(path: Path) -> bool | None:
+    """Whether a process holds the store's lock, without taking it: that would keep a bridge from starting."""
+    try:
+        inode = path.with_name(path.name + ".lock").stat().st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except FileNotFoundError:
+        return False if Path("/proc/locks").exists() else None
+    except OSError:
+        return None
+    return any(f":{inode} " in line and " FLOCK " in line for line in lines)
+
+
 # --- requests: how other processes ask the bridge for changes -------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile", "alertfile", "boardfile", "journalfile", "journalsheet", "restoring"}
+    | {"peoplefile", "memberfile", "alertfile", "alertrows", "boardfile", "journalfile", "journalsheet", "restoring"}
     | {
         "yamlfile",
         "qualityfile",

@@ -12,11 +12,7 @@ from gateway.errors import Unavailable
 
 if TYPE_CHECKING:
     from gateway import settings
-    from gateway.alertfile import Now
-    from gateway.channelstate import ChannelState
-    from gateway.episodes import Course, Episode
-    from gateway.people import Plan
-    from gateway.stations import Registry, Station
+    from gateway.stations import Registry
 
 _WEEKDAYS = "月火水木金土日"
 
@@ -41,140 +37,16 @@ def place(folder: Path) -> Place:
     return found
 
 
-# --- list --------------------------------------------------------------------------------------------------------
-
-
 def listed(at: Place) -> dict[str, Any]:
     from gateway import alertfile
-    from gateway.cli.status import running
+    from gateway.alertrows import AlertRows
     from gateway.clock import SystemClock
 
     now_ms = SystemClock().now_ms()
-    now = alertfile.now(at.store, now_ms)
-    episodes = [_described(at, now, e) for e in now.episodes]
-    episodes.sort(
-        key=lambda x: (x["drill"], -max(x["rank"], x["unconfirmed"]), x["acknowledged"] is not None, x["since"])
-    )
-    return {
-        "version": 1,
-        "now": times.iso(now_ms),
-        "running": running(at.store),
-        "episodes": episodes,
-        "suspensions": [
-            {"kind": x.kind, "tenant": x.tenant, "station": x.station, "since": times.iso(x.since_ms),
-             "until": times.iso(x.until_ms), "by": x.by, "note": x.note}
-            for x in now.suspensions
-        ],
-        "rejected": [
-            {"tenant": t, "station": s, "channel": c, "rank": state.rejected}
-            for (t, s, c), state in sorted(now.states.items())
-            if state.rejected
-        ],
-    }  # fmt: skip
+    return AlertRows(at.bridge, at.registry, times.iso).listed(alertfile.now(at.store, now_ms), now_ms)
 
 
-def _described(at: Place, now: Now, e: Episode) -> dict[str, Any]:
-    from gateway import calling, contacts
-    from gateway.judging import claim_of
-
-    station = at.registry.station(e.tenant, e.station)
-    states = _states(now, e, station)
-    worst = max(states, key=lambda x: (claim_of(x[1]), x[1].rank), default=None)
-    drill = e.kind == "drill"
-    rank = e.max_rank if drill else max((s.rank for _, s in states), default=0)
-    claim = 0 if drill else max((s.unconfirmed for _, s in states if s.unconfirmed > rank), default=0)
-    state = None if worst is None or drill else worst[1]
-    mute = next((x for x in now.suspensions if (x.kind, x.tenant, x.station) == ("mute", e.tenant, e.station)), None)
-    channel = station.channels.get(worst[0]) if station and worst and not drill else None
-    level = at.registry.level(station, channel, max(rank, claim))
-    course = e.course
-    return {
-        "episode": e.id,
-        "kind": e.kind,
-        "drill": drill,
-        "tenant": e.tenant,
-        "station": e.station,
-        "name": {"ja": station.name_ja, "en": station.name_en} if station else None,
-        "cause": {"group": course.group, "stations": list(course.stations)} if e.kind == "cause" else None,
-        "since": times.iso(e.opened_ms),
-        "rank": rank,
-        "unconfirmed": claim,
-        "highest": e.max_rank,
-        "level": {"key": level.key, "ja": level.ja, "en": level.en, "exceeded_ja": level.exceeded_ja or level.ja}
-        if max(rank, claim) or _fresh(state) else None,  # "normal" for fresh data only
-        "steps": _steps(at, e, station),
-        "channel": worst[0] if worst and not drill else None,
-        "value": state.value if state else None,
-        "unit": channel.unit if channel else None,
-        "measured": times.iso(state.usable_ms) if state else None,
-        "condition": state.condition.value if state else None,
-        "held": bool(state and state.held),
-        "contact": contacts.STANDS_JA if state and channel and contacts.waits(state, channel) else None,
-        "acknowledged": None if calling.unseen(course) else _act(course.acknowledged_by, course.acknowledged_ms),
-        "judgement": {"what": _judged(e), "by": course.judged_by, "basis": course.basis, "note": course.note,
-                      "at": times.iso(course.judged_ms)} if course.judged_by else None,
-        "calling": _calling(at, e, station),
-        "told": len(course.told),
-        "muted_until": times.iso(mute.until_ms) if mute and not drill else None,
-    }  # fmt: skip
-
-
-def _steps(at: Place, e: Episode, station: Station | None) -> list[dict[str, Any]]:
-    """The steps of rain that were reached in an episode; they have no rank."""
-    from gateway import alertfile
-
-    if station is None or not station.steps or e.kind == "drill":
-        return []
-    told = [(c, station.step(c.level)) for c in alertfile.changes(at.store, e) if c.change == "step"]
-    return [
-        {
-            "key": c.level,
-            "ja": step.name_ja,
-            "en": step.name_en,
-            "value": c.value,
-            "unit": "mm",
-            "at": times.iso(c.at_ms),
-        }
-        for c, step in told
-        if step is not None
-    ]
-
-
-def _judged(e: Episode) -> str:
-    """What the person did who spoke last: confirmed, rejected or closed."""
-    closing = e.closed_ms is not None and e.course.judged_ms == e.closed_ms
-    return "closed" if closing and e.course.judgement != "rejected" else e.course.judgement or "closed"
-
-
-def _states(now: Now, e: Episode, station: Station | None) -> list[tuple[str, ChannelState]]:
-    watched = [c.name for c in station.watched] if station else []
-    return [(c, now.states[(e.tenant, e.station, c)]) for c in watched if (e.tenant, e.station, c) in now.states]
-
-
-def _act(by: str, at_ms: int | None) -> dict[str, Any] | None:
-    return {"by": by, "at": times.iso(at_ms)} if at_ms is not None else None
-
-
-def _calling(at: Place, e: Episode, station: Station | None) -> dict[str, Any] | None:
-    """Whose turn it is, while nobody has acknowledged."""
-    call: Any = e.course.calling
-    if call is None:
-        return None
-    found: dict[str, Any] = {
-        "rank": call.rank, "active": call.active, "since": times.iso(call.since_ms), "round": call.round + 1,
-        "role": None, "recipients": list(call.awaiting),
-    }  # fmt: skip
-    plan = _plan(at, call.rank, station)
-    if plan is not None and at.bridge.people is not None:
-        order = at.bridge.people.order(plan)
-        role = at.bridge.people.roles[order[min(call.turn, len(order) - 1)]]
-        found |= {"role": {"id": role.id, "ja": role.ja, "en": role.en}, "rounds": plan.rounds}
-    return found
-
-
-def _plan(at: Place, rank: int, station: Station | None) -> Plan | None:
-    people = at.bridge.people
-    return people.plan(rank, station.id, station.hazard, station.tenant) if people and station else None
+# --- list --------------------------------------------------------------------------------------------------------
 
 
 def list_lines(x: dict[str, Any]) -> list[str]:
@@ -224,10 +96,6 @@ def _episode_lines(e: dict[str, Any]) -> list[str]:
     return [*lines, f"      {e['episode']}"]
 
 
-def _fresh(state: ChannelState | None) -> bool:
-    return state is not None and state.condition.value == "fresh"
-
-
 def _calm(e: dict[str, Any]) -> str:
     """What stands for no rank: normal for fresh data only; of many stations nothing is known together."""
     from gateway.board import UNSEEN_JA
@@ -261,57 +129,22 @@ def _clock(iso: str | None) -> str:
     return "-" if iso is None else f"{datetime.fromisoformat(iso):%m-%d %H:%M}"
 
 
-# --- show --------------------------------------------------------------------------------------------------------
-
-
 def shown(at: Place, name: str, tenant: str | None) -> dict[str, Any]:
-    from gateway import alertfile, storefile
+    from gateway import alertfile
+    from gateway.alertrows import AlertRows
     from gateway.clock import SystemClock
 
     now = alertfile.now(at.store, SystemClock().now_ms())
-    here = [e for e in now.episodes if name in (e.id, e.station)] or storefile.episodes(at.store, name)
-    found = [e for e in here if tenant in (None, e.tenant)]
-    if not found:
-        raise Unavailable(f"there is no episode '{name}'. 'suimon alert list' shows what is open")
-    if len({e.tenant for e in found}) > 1:
-        raise Unavailable(f"'{name}' belongs to {', '.join(e.tenant for e in found)}: name one with --tenant")
-    e = min(found, key=lambda e: (e.id != name, e.kind == "drill"))
-    return {
-        "version": 1,
-        "episode": _described(at, now, e) | {"closed": times.iso(e.closed_ms)},
-        "changes": [_timed(asdict(c)) | {"unit": _unit(at, e, c.channel)} for c in alertfile.changes(at.store, e)],
-        "notified": [_timed(asdict(n)) | {"name": _name(at, n.recipient)} for n in alertfile.notified(at.store, e)],
-        "told": _told(at, e.course),
-    }
+    return AlertRows(at.bridge, at.registry, times.iso).shown(now, name, tenant)
 
 
-def _told(at: Place, course: Course) -> list[dict[str, Any]]:
-    return [{"recipient": x.recipient, "name": _name(at, x.recipient), "rang": x.rang} for x in course.told]
-
-
-def _unit(at: Place, e: Episode, name: str) -> str | None:
-    station = at.registry.station(e.tenant, e.station)
-    channel = station.channels.get(name) if station else None
-    return channel.unit if channel else None
-
-
-def _name(at: Place, recipient: str) -> str | None:
-    """Whose address it is, by people.yaml; None of a lamp, a screen, and who is no member any more."""
-    found = dict.fromkeys(
-        m.name for m in (at.bridge.people.members if at.bridge.people else ()) if recipient in m.recipients
-    )
-    return "・".join(found) or None
+# --- show --------------------------------------------------------------------------------------------------------
 
 
 def _who(x: dict[str, Any]) -> str:
     """'voice:+8187… (山田)'; the retained topic is nobody."""
     recipient = "topic (MQTT)" if x["recipient"] == "_alerts" else x["recipient"]
     return f"{recipient} ({x['name']})" if x["name"] else recipient
-
-
-def _timed(row: dict[str, Any]) -> dict[str, Any]:
-    """Milliseconds as times."""
-    return {k.removesuffix("_ms"): times.iso(v) if k.endswith("_ms") else v for k, v in row.items()}
 
 
 def show_lines(x: dict[str, Any]) -> list[str]:
@@ -406,7 +239,9 @@ def plan_lines(x: dict[str, Any]) -> list[str]:
 
 def tested(at: Place, test: str) -> dict[str, Any]:
     from gateway import alertfile
+    from gateway.alertrows import AlertRows
 
+    rows = AlertRows(at.bridge, at.registry, times.iso)
     if test == "last":
         found = alertfile.past_tests(at.store, 1)
         if not found:
@@ -421,7 +256,7 @@ def tested(at: Place, test: str) -> dict[str, Any]:
         "version": 1,
         "test": test,
         "recipients": [
-            _timed(asdict(x)) | {"name": _name(at, x.recipient), "person": x.recipient not in things} for x in asked
+            rows.timed(asdict(x)) | {"name": rows.name(x.recipient), "person": x.recipient not in things} for x in asked
         ],
         "totals": {
             "asked": len(asked),

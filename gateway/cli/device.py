@@ -185,14 +185,13 @@ def _asked(name: str, by: str, why: str, registry: Registry, no_station: bool) -
 
 def _journal(folder: Path, asked: Asked, what: str) -> None:
     """A row at each station, by the bridge that runs; the record in devices.jsonl stands in any case."""
-    from gateway import config
+    from gateway import config, storefile
     from gateway.bridge.recording import Add
     from gateway.cli import asking
-    from gateway.cli.status import running
     from gateway.journal import Manual
 
     bridge, registry = config.load_bridge(folder)
-    if not running(bridge.store):
+    if not storefile.running(bridge.store):
         typer.echo("no bridge runs on this machine, so the journal has no row of it; devices.jsonl has", err=True)
         return
     text = f"{what}: {asked.user} ({asked.why})"

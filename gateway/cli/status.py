@@ -67,7 +67,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
         devices[states.get(device, "unknown")].append("/".join(device))
     return {
         "version": 1,
-        "running": running(bridge.store),
+        "running": storefile.running(bridge.store),
         "store": {"id": ledger.store, "path": str(bridge.store), "bytes": _size(bridge.store)},
         "last_commit": times.iso(last[0]) if last else None,
         "devices": devices,
@@ -109,18 +109,6 @@ def _size(path: Path) -> int:
     """Of the file with its write-ahead log."""
     parts = (path, path.with_name(path.name + "-wal"))
     return sum(part.stat().st_size for part in parts if part.exists())
-
-
-def running(path: Path) -> bool | None:
-    """Whether a process holds the store's lock, without taking it: that would keep a bridge from starting."""
-    try:
-        inode = path.with_name(path.name + ".lock").stat().st_ino
-        lines = Path("/proc/locks").read_text().splitlines()
-    except FileNotFoundError:
-        return False if Path("/proc/locks").exists() else None
-    except OSError:
-        return None
-    return any(f":{inode} " in line and " FLOCK " in line for line in lines)
 
 
 def _owed(rows: list[dict[str, Any]]) -> list[str]:
