@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help setup check fix unit test demo torture bench fuzz mutations clean
+.PHONY: help setup check fix unit test demo torture bench fuzz mutations shots clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -67,5 +67,8 @@ fuzz: $(STAMP)  ## every property test with new examples for an hour: make fuzz 
 mutations: $(STAMP)  ## break each promise on purpose, in a scratch copy, and see that a test tells
 	@$(BIN)/python -m tests.crash.mutations $(ARGS)
 
+shots: $(STAMP) $(ASSETS)  ## pictures of the page, to be looked at: phone and wall, light, dark, colour-blind, grey paper
+	@$(BIN)/python -m tests.shots $(ARGS)
+
 clean:  ## remove the environment and caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	@rm -rf $(VENV) gateway/web/static/vendor shots .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,148 @@
+// The strip above: time, whether it is live, what waits, and what the room must know before anything else.
+
+import { h } from './dom.js';
+import { now, state } from './state.js';
+import { language, t, named } from './words.js';
+import { clock, ms, seconds, when } from './figures.js';
+import { mark } from './mark.js';
+import { BLIND, claim, levelOf, shortName, suspect, unseen } from './standing.js';
+import { ringing, soundWorks } from './sound.js';
+import { theme } from './theme.js';
+import { unanswered } from './queue.js';
+
+const VIEWS = ['duty', 'journal', 'handover', 'operations'];
+
+const button = (act, label, more = {}, ...children) =>
+  h('button', { type: 'button', 'data-act': act, ...more }, label, children);
+
+function live() {
+  if (state.lost || !state.heard) return h('span', { class: 'live stopped' }, state.heard ? t('stopped') : t('connecting'));
+  return h('span', { class: 'live' }, t('live'), h('span', { class: 'pulse', 'aria-hidden': 'true' }, '●'));
+}
+
+function ranks(rows) {
+  return [5, 4, 3, 2].map((rank) => {
+    const n = rows.filter((row) => claim(row) === rank && row.condition !== 'maintenance').length;
+    if (!n) return null;
+    const level = levelOf(rank);
+    const words = `${shortName(level)} ${t('stations', { n })}`;
+    return h(
+      'span',
+      { class: 'count', 'data-key': `rank${rank}`, title: words },
+      mark({ kind: 'rank', rank, level }),
+      h('span', { class: 'unseen' }, words),
+      h('b', { 'aria-hidden': 'true' }, n),
+    );
+  });
+}
+
+function counts() {
+  const { stations, episodes } = state.board;
+  const blind = stations.filter(unseen);
+  const kinds = BLIND.map((kind) => [kind, blind.filter((row) => row.condition === kind).length]).filter((x) => x[1]);
+  const drills = episodes.filter((e) => e.drill).length;
+  const doubted = stations.filter(suspect).length;
+  const waiting = unanswered().length;
+  return h(
+    'div',
+    { class: 'counts' },
+    ranks(stations),
+    h('span', { class: waiting ? 'count waits' : 'count' }, t('count_waiting'), h('b', {}, waiting)),
+    h('span', { class: doubted ? 'count doubt' : 'count' }, t('count_unconfirmed'), h('b', {}, doubted)),
+    h(
+      'span',
+      {
+        class: blind.length ? 'count blind' : 'count',
+        title: kinds.map(([kind, n]) => `${t(kind)} ${n}`).join('　'),
+      },
+      t('count_blind'),
+      h('b', {}, t('of', { n: blind.length, all: stations.length })),
+    ),
+    h('span', { class: drills ? 'count drill' : 'count' }, drills ? t('count_drill', { n: drills }) : t('no_drill')),
+  );
+}
+
+export function strip(here) {
+  const { config, board } = state;
+  const at = state.lost ? state.heard + state.ahead : now();
+  return [
+    h(
+      'div',
+      { class: 'head' },
+      h('h1', {}, h('a', { href: '#/' }, named(config.title) || t('title'))),
+      h('time', { id: 'clock', datetime: new Date(at).toISOString() }, seconds(at)),
+      live(),
+      board && counts(),
+    ),
+    h(
+      'div',
+      { class: 'tools' },
+      h(
+        'nav',
+        { 'aria-label': t('views') },
+        VIEWS.map((name) =>
+          h('a', { href: `#/${name === 'duty' ? '' : name}`, 'aria-current': here === name ? 'page' : null }, t(`view_${name}`)),
+        ),
+      ),
+      soundWorks() && button('sound', t('sound_ok'), { class: 'quiet', 'aria-label': `${t('sound_ok')}: ${t('sound_check')}` }),
+      button('language', language === 'ja' ? 'English' : '日本語', { class: 'quiet', lang: language === 'ja' ? 'en' : 'ja' }),
+      button('theme', t(`theme_${theme()}`), { class: 'quiet', 'aria-label': `${t('theme')}: ${t(`theme_${theme()}`)}` }),
+      config.you?.name && h('span', { class: 'you' }, config.you.name),
+      config.you?.via === 'session' && button('logout', t('logout'), { class: 'quiet' }),
+      config.you?.role === 'public' && config.login?.password && button('login', t('login'), { class: 'quiet' }),
+    ),
+  ];
+}
+
+function bulletin(entry, today) {
+  const source = entry.source === 'received' ? t('received') : t('by_hand');
+  const text = named(entry.text) || entry[language] || entry.ja;
+  return h(
+    'li',
+    { 'data-key': `${entry.at}${text}`, class: entry.kind },
+    h('time', {}, when(ms(entry.at), today)),
+    ' ',
+    h('b', {}, text),
+    h('small', {}, `（${[entry.by, source].filter(Boolean).join(' ')}）`),
+  );
+}
+
+/** Bulletins that were received or entered, and the mayor's orders, with their times. */
+export function bulletins() {
+  const entries = state.board?.bulletins ?? [];
+  const orders = entries.filter((x) => x.kind === 'order');
+  const fed = state.board?.feed ?? false;
+  return h(
+    'section',
+    { class: 'bulletins', 'aria-label': t('bulletins') },
+    h('h2', {}, t('bulletins')),
+    h(
+      'ul',
+      {},
+      entries.map((entry) => bulletin(entry, now())),
+      !fed && h('li', { class: 'none' }, t('feed_missing')),
+      fed && entries.length === orders.length && h('li', { class: 'none' }, t('no_bulletin')),
+      !orders.length && h('li', { class: 'none' }, t('no_order')),
+    ),
+    state.config.staff && h('button', { type: 'button', 'data-act': 'entry', class: 'quiet' }, t('enter')),
+  );
+}
+
+/** What must be read before the rest, the gravest first. */
+export function banners() {
+  const shown = [];
+  const add = (kind, ...children) => shown.push(h('div', { class: `banner ${kind}`, 'data-key': kind }, children));
+  if (state.lost) add('gone', t('lost', { at: clock(state.heard + state.ahead) }));
+  if (state.out) add('gone', t('logged_out'), state.config.login?.password && button('login', t('login')));
+  if (state.board?.bridge?.running === false) {
+    const { committed } = state.board.bridge;
+    add('halt', t('bridge_halt'), committed ? t('bridge_last', { at: when(ms(committed), now()) }) : '');
+  }
+  if (state.config.staff && !soundWorks()) {
+    const n = ringing().length;
+    add('mute', n ? t('sound_missing_now', { n }) : t('sound_missing'), button('sound', t('sound_check')));
+  }
+  if (state.board?.drill || state.board?.episodes.some((e) => e.drill)) add('drill', t('drill_banner'));
+  if (state.config.demo) add('demo', t('demo'));
+  return shown;
+}

@@ -1,0 +1,263 @@
+"""The page in a real browser, before a house that does what the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests import browser, pagenight, pageserver
+from tests.pageserver import House
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with pageserver.serve(pagenight.night()) as one:
+        yield one
+
+
+@pytest.fixture
+def page(chromium: Browser, house: House) -> Iterator[Page]:
+    with browser.opened(chromium, house.url) as (one, complaints):
+        one.wait_for_selector("table tbody tr")
+        yield one
+        assert complaints == []
+
+
+def arm(page: Page) -> None:
+    page.click(".banner.mute button")
+    page.click("dialog button[value=heard]")
+    expect(page.locator(".banner.mute")).to_have_count(0)
+
+
+def row(page: Page, station: str) -> Any:
+    return page.locator(f"tr[data-key='takamatsu/{station}']")
+
+
+def test_the_worst_stands_first_with_its_level_trend_and_age(page: Page) -> None:
+    """Where is danger, is it rising, how old is that."""
+    first = page.locator("table tbody tr").first
+    for words in ("春日橋", "3.42", "−0.62", "+0.06", "↑ +0.31", "2分前", "氾濫危険水位"):
+        expect(first).to_contain_text(words)
+    expect(page.locator(".counts")).to_contain_text("観測できない4/12")
+
+
+def test_what_is_not_known_has_its_own_mark_and_word(page: Page) -> None:
+    """Silent, faulty, unknown, lost at the crest, unconfirmed, late, under maintenance: none looks calm."""
+    for station, word, mark in (
+        ("oomatoba", "未着", "silent"),
+        ("koto-upper", "故障", "faulty"),
+        ("honzu", "不明", "unknown"),
+        ("yashima", "点検中", "maintenance"),
+    ):
+        expect(row(page, station)).to_contain_text(word)
+        expect(row(page, station).locator("svg.mark")).to_have_class(f"mark {mark} ")
+        expect(row(page, station)).not_to_contain_text("平常")
+    expect(row(page, "toudai-bridge")).to_contain_text("以後観測不能")
+    expect(row(page, "toudai-bridge").locator(".cross")).to_have_count(1)
+    expect(row(page, "gobo-bridge")).to_contain_text("未確認")
+    expect(row(page, "gobo-bridge").locator(".doubt")).to_have_count(1)
+    expect(row(page, "minami")).to_contain_text("遅延")
+    expect(row(page, "minami").locator(".age")).to_have_class("age late")
+
+
+def test_the_queue_has_the_longest_waiting_first_by_river(page: Page) -> None:
+    """The episode that waits an hour stands above the one of two minutes; what is seen stands apart."""
+    names = page.locator(".queue .group .name").all_inner_texts()
+    assert names == ["陶大橋", "南部の回線：2局が観測できない", "御坊橋", "春日橋"]
+    assert page.locator(".queue .group h3").all_inner_texts() == ["香東川", "共通の原因", "御坊川", "春日川"]
+    expect(page.locator(".queue details")).to_contain_text("新川橋")
+
+
+def test_the_map_works_without_tiles(page: Page) -> None:
+    """Outlines carry it; each station has its mark, the grave ones their names."""
+    expect(page.locator("#map .pin")).to_have_count(12)
+    expect(page.locator("#map .outline")).to_have_count(3)
+    expect(page.locator("#map .pin.grave")).to_contain_text(["春日橋", "陶大橋"])
+
+
+def test_without_the_map_library_the_list_says_so(chromium: Browser, house: House) -> None:
+    """A missing library costs the map, in words, and nothing else."""
+    context = chromium.new_context(**browser.JAPAN)
+    page = context.new_page()
+    page.route("**/vendor/**", lambda route: route.abort())
+    page.goto(house.url)
+    expect(page.locator(".where")).to_contain_text("地図の部品がありません")
+    expect(page.locator("table tbody tr")).to_have_count(12)
+    context.close()
+
+
+def test_a_change_is_on_the_screen_at_once_and_leaves_the_focus(page: Page, house: House) -> None:
+    """A rank that rises shows without a question, and whoever was about to press a button still is."""
+    page.locator("[data-act=acknowledge]").first.focus()
+    house.board["stations"][3] |= {"rank": 5, "level": pagenight.named(5), "value": 4.44}
+    house.tell()
+    expect(page.locator("table tbody tr").first).to_contain_text("4.44", timeout=2000)
+    assert page.evaluate("document.activeElement.dataset.act") == "acknowledge"
+
+
+def test_a_proxy_that_holds_the_stream_back_costs_seconds(chromium: Browser, house: House) -> None:
+    """What the stream does not say is asked for; the page never stops for it."""
+    house.streams = False
+    context = chromium.new_context(**browser.JAPAN)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(house.url)
+    page.wait_for_selector("table tbody tr")
+    house.board["stations"][0]["value"] = 3.77
+    for _ in range(60):
+        page.clock.run_for(1000)
+    expect(row(page, "kasuga-bridge")).to_contain_text("3.77")
+    expect(page.locator(".live")).to_contain_text("更新中")
+    context.close()
+
+
+def test_a_lost_server_greys_the_page_and_says_since_when(chromium: Browser, house: House) -> None:
+    """30 s without contact; nothing can be pressed; when it is back, it is live again."""
+    context = chromium.new_context(**browser.JAPAN)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(house.url)
+    page.wait_for_selector("table tbody tr")
+    house.stop()
+    for _ in range(32):
+        page.clock.run_for(1000)
+    expect(page.locator(".banner.gone")).to_contain_text("更新停止（")
+    expect(page.locator(".banner.gone")).to_contain_text("現在の表示）")
+    expect(page.locator("html.lost")).to_have_count(1)
+    expect(page.locator("[data-act=acknowledge]").first).to_be_disabled()
+    house.start()
+    for _ in range(20):
+        page.clock.run_for(1000)
+    expect(page.locator(".banner.gone")).to_have_count(0)
+    expect(page.locator(".live")).to_contain_text("更新中")
+    context.close()
+
+
+def test_nothing_rings_before_somebody_heard_it_and_all_know(page: Page, house: House) -> None:
+    """A red banner until the sound is armed; then it rings until somebody has acknowledged."""
+    expect(page.locator(".banner.mute")).to_contain_text("警報4件が鳴らせません")
+    page.click(".banner.mute button")
+    page.click("dialog button[value=silent]")
+    page.click("dialog button[value=yes]")
+    expect(page.locator(".banner.mute")).to_have_count(1)
+    arm(page)
+    expect(page.locator("html")).to_have_attribute("data-sounding", "true", timeout=5000)
+    for e in house.board["episodes"]:
+        e |= {"acknowledged": {"by": "山田", "at": pagenight.ago(0)}, "calling": None}
+    house.tell()
+    expect(page.locator("html")).to_have_attribute("data-sounding", "false", timeout=8000)
+
+
+def test_an_acknowledgement_says_what_it_does_and_is_sent_once(page: Page, house: House) -> None:
+    """The consequence stands in a sentence; no sends nothing, yes one act."""
+    button = page.locator("[data-act=acknowledge][data-episode=kasuga-bridge-1]")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_contain_text("宿直への呼出を止めます")
+    page.keyboard.press("Escape")
+    assert house.acts == []
+    button.click()
+    page.fill("dialog textarea", "電話で確認")
+    page.click("dialog button[value=yes]")
+    expect(page.locator("#announced")).to_contain_text("記録しました")
+    act = {"kind": "acknowledge", "tenant": "takamatsu", "episode": "kasuga-bridge-1", "note": "電話で確認"}
+    assert house.acts == [act]
+
+
+def test_a_refusal_is_read_not_missed(page: Page, house: House) -> None:
+    """What the bridge will not do stands in a dialogue with its reason."""
+    house.answer = {"request": 1, "state": "refused", "answer": {"reason": "すでに終了しています"}}
+    page.click("[data-act=acknowledge][data-episode=kasuga-bridge-1]")
+    page.click("dialog button[value=yes]")
+    expect(page.locator("dialog h2")).to_have_text("受け付けられません")
+    expect(page.locator("dialog")).to_contain_text("すでに終了しています")
+
+
+def test_both_languages(page: Page) -> None:
+    """English by meaning, with the language said to the screen reader, and remembered."""
+    page.click("[data-act=language]")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("table tbody tr").first).to_contain_text("Kasuga Bridge")
+    expect(page.locator(".banner.mute")).to_contain_text("4 alerts cannot ring")
+    page.reload()
+    expect(page.locator("table tbody tr").first).to_contain_text("flood danger level")
+
+
+def test_a_name_never_becomes_markup(page: Page, house: House) -> None:
+    """A station may be called anything."""
+    house.board["stations"][0]["name"]["ja"] = "<img src=x onerror=alert(1)>"
+    house.tell()
+    expect(page.locator("table tbody tr").first).to_contain_text("<img src=x")
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_under_a_sub_path(chromium: Browser) -> None:
+    """Behind a proxy the page may stand anywhere, and asks nobody else."""
+    with pageserver.serve(pagenight.night(), "/city/flood") as house:
+        context = chromium.new_context(**browser.JAPAN)
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.url))
+        page.goto(house.url)
+        expect(page.locator("#map .pin")).to_have_count(12)
+        assert all(url.startswith(house.url) for url in asked)
+        context.close()
+
+
+CONTRAST = """
+() => {
+  const channel = (c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const [r, g, b, a = 1] = rgb(getComputedStyle(e).backgroundColor);
+      if (a > 0.99) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (e.closest('svg, #map, dialog:not([open]), .unseen, [disabled]') || e.offsetParent === null) continue;
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.nodeValue.trim())) continue;
+    const [one, other] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (other + 0.05);
+    if (ratio < 4.5) poor.push(`${e.className} ${e.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", [browser.WALL, browser.PHONE])
+def test_every_text_stands_out_from_its_ground(chromium: Browser, house: House, scheme: str, view: Any) -> None:
+    """4.5 to 1 by day and by night (WCAG 1.4.3)."""
+    with browser.opened(chromium, house.url, color_scheme=scheme, viewport=view) as (page, _):
+        page.wait_for_selector("table tbody tr")
+        assert page.evaluate(CONTRAST) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_phone_shows_what_waits_first_and_the_map_behind_a_tab(chromium: Browser, house: House) -> None:
+    """One column, thumb-high buttons."""
+    with browser.opened(chromium, house.url, viewport=browser.PHONE) as (page, _):
+        page.wait_for_selector("table tbody tr")
+        expect(page.locator("#map")).to_be_hidden()
+        box = page.locator("[data-act=acknowledge]").first.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        page.click("[data-tab=map]")
+        expect(page.locator("#map .pin")).to_have_count(12)
+        expect(page.locator(".queue")).to_be_hidden()
