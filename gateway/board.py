@@ -6,7 +6,7 @@ written grows old by itself, so that a stopped bridge leaves no calm behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway import contacts
@@ -97,11 +97,20 @@ class Row:
 
 
 def rows(
-    registry: Registry, states: Mapping[Series, ChannelState], latest: Mapping[Series, Latest], now_ms: int
+    registry: Registry,
+    states: Mapping[Series, ChannelState],
+    latest: Mapping[Series, Latest],
+    now_ms: int,
+    working: Container[tuple[str, str]] = (),
 ) -> list[Row]:
     """Every station, the worst first: ranks from 2 on, then what is not seen, then what is calm, then maintenance;
-    alike, the river and its order in stations.yaml."""
-    found = [row(registry.levels, s, states, latest, now_ms) for s in registry.stations.values()]
+    alike, the river and its order in stations.yaml. Those of `working` are under maintenance."""
+    found = [
+        row(registry.levels, s, states, latest, now_ms)
+        if key not in working
+        else Row(s, s.main_channel, Condition.MAINTENANCE)
+        for key, s in registry.stations.items()
+    ]
     return sorted(found, key=urgency)
 
 

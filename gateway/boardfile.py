@@ -54,5 +54,12 @@ def read(path: Path, registry: Registry, now_ms: int, disk: Disk = DISK) -> Boar
     latest = {(t, s, c): Latest(*facts) for t, s, c, *facts in newest if registry.may_leave(t, s, c)}
     episodes = [storefile.episode_of(row) for row in open_]
     suspensions = [Suspension(*row) for row in suspended]
-    found = rows(registry, known, latest, now_ms)
+    working = {(x.tenant, x.station) for x in suspensions if x.kind == "maintenance"}
+    found = rows(registry, known, latest, now_ms, working)
     return Board(now_ms, found, episodes, suspensions, known, latest, last[0] if last else None)
+
+
+def health(path: Path, registry: Registry, disk: Disk = DISK) -> dict[Series, Latest]:
+    """What devices last said of themselves, under their own names. Raises Unavailable."""
+    found = storefile.rows(path, _NEWEST, disk=disk)
+    return {(t, s, c): Latest(*facts) for t, s, c, *facts in found if (t, s) in registry.devices}

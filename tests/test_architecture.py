@@ -38,6 +38,7 @@ CORE = [
         "people",
         "calling",
         "board",
+        "instants",
     }
     | {"judging", "trend", "plausible", "hindsight", "revision", "sluggish", "surge"},
 ]
@@ -45,7 +46,17 @@ LAYERS = [
     *CORE,
     {"disk"},
     {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
-    | {"peoplefile", "memberfile", "alertfile", "alertrows", "boardfile", "journalfile", "journalsheet", "restoring"}
+    | {
+        "peoplefile",
+        "memberfile",
+        "alertfile",
+        "alertrows",
+        "boardfile",
+        "seriesfile",
+        "journalfile",
+        "journalsheet",
+        "restoring",
+    }
     | {
         "yamlfile",
         "qualityfile",

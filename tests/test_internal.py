@@ -51,6 +51,10 @@ INSIDE = {
 READERS = {
     "gateway/storefile.py": "POINTS and ASSESSED: `influx.Drain` asks `Registry.may_leave`",
     "gateway/boardfile.py": "`latest` asks `Registry.may_leave`; a row shows a channel that is watched or not internal",
+    "gateway/seriesfile.py": "the series that it is asked for: `web.rest.open_channels` says which",
+    "gateway/web/boards.py": "how far the store is",
+    "gateway/web/ops.py": "how many InfluxDB lacks",
+    "gateway/web/rest.py": "where vehicles are, for staff alone",
     "gateway/journalfile.py": "`newest` of a channel that is watched; an internal one is not",
     "gateway/cli/status.py": "the time of the last one, and how many wait",
     "gateway/gapfile.py": "times beside a gap",
@@ -88,6 +92,7 @@ OTHER = {
         "remote *",
         "device *",
     ): "devices and their credentials; `edge read` stands where the sensor does: inside",
+    ("web run",): "the page: test_web asks of every path who may read it",
     ("bridge run", "bridge reload", "bridge refill"): "the processes; a refill goes the way of every point",
     ("bridge backup", "bridge restore"): "copies of the whole store, for its owner",
     (

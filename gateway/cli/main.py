@@ -22,6 +22,7 @@ from gateway.cli.score import score
 from gateway.cli.sim import sim_app
 from gateway.cli.source import source_app
 from gateway.cli.station import station_app
+from gateway.cli.web import web_app
 
 app = typer.Typer(
     name="suimon",
@@ -47,6 +48,7 @@ app.add_typer(station_app, name="station")
 app.add_typer(profile_app, name="profile")
 app.add_typer(source_app, name="source")
 app.add_typer(remote_app, name="remote")
+app.add_typer(web_app, name="web")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,204 @@
+"""What people do: each is a row of `requests` in the bridge's store, which the bridge applies in its next batch. The
+page itself changes nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway import journalfile, journalwords, storefile
+from gateway.instants import iso
+from gateway.journalfile import Choice
+from gateway.web.asking import Here, Operator, Staff
+from gateway.web.problems import Problem, documented
+from gateway.web.rest import NAME, PROBLEMS, json
+from gateway.web.site import Site
+from gateway.web.who import Who
+
+WAIT_S, LOOK_S = 5.0, 0.05
+Text = Annotated[str, Field(max_length=2000)]
+Place = Annotated[str, Field(pattern=NAME)]
+EpisodeId = Annotated[str, Field(max_length=160)]
+Basis = Literal["camera", "patrol", "phone", "office"]
+Written = Literal["call", "patrol", "camera", "closure", "reopening", "order", "bulletin", "other"]
+BULK_RANK = 2
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    note: Text = ""
+
+
+class Acknowledge(Body):
+    kind: Literal["acknowledge"]
+    tenant: Place
+    episode: EpisodeId
+
+
+class Judge(Body):
+    """`force`: also where the data still show a high rank."""
+
+    kind: Literal["confirm", "reject", "close"]
+    tenant: Place
+    episode: EpisodeId
+    basis: Basis
+    force: bool = False
+
+
+class Suspend(Body):
+    """`for_s`: it ends by itself."""
+
+    kind: Literal["mute", "maintenance"]
+    tenant: Place
+    station: Place
+    for_s: Annotated[float, Field(ge=60, le=30 * 86_400)]
+    force: bool = False
+
+
+class End(Body):
+    kind: Literal["unmute", "maintenance_end", "drill_end"]
+    tenant: Place
+    station: Place
+
+
+class Drill(Body):
+    kind: Literal["drill"]
+    tenant: Place
+    station: Place
+    rank: Annotated[int, Field(ge=1, le=5)]
+    for_s: Annotated[float, Field(ge=60, le=12 * 3600)] = 3600.0
+
+
+class Write(Body):
+    """An entry of the journal."""
+
+    kind: Literal["write"]
+    what: Written
+    text: Annotated[str, Field(min_length=1, max_length=4000)]
+    tenant: Place | None = None
+    station: Annotated[str, Field(pattern=r"^$|" + NAME)] = ""
+    episode: EpisodeId = ""
+    at_ms: Annotated[int, Field(ge=0, le=253_402_300_799_999)] | None = None
+    corrects: Annotated[int, Field(ge=1, le=2**62)] | None = None
+
+
+Act = Annotated[Acknowledge | Judge | Suspend | End | Drill | Write, Field(discriminator="kind")]
+KINDS = {
+    "acknowledge": "alert.acknowledge",
+    "confirm": "alert.confirm",
+    "reject": "alert.reject",
+    "close": "alert.close",
+    "mute": "alert.mute",
+    "unmute": "alert.unmute",
+    "maintenance": "maintenance.begin",
+    "maintenance_end": "maintenance.end",
+    "drill": "drill.begin",
+    "drill_end": "drill.end",
+    "write": "journal.add",
+}
+
+
+class Many(BaseModel):
+    """Acknowledge at once what is of rank 2 or less, or a silence."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    tenant: Place
+    episodes: Annotated[list[EpisodeId], Field(min_length=1, max_length=200)]
+    note: Text = ""
+
+
+routes = APIRouter(prefix="/api/v1", responses=PROBLEMS | documented(409))
+
+
+@routes.post("/acts", tags=["alerts"])
+def act(site: Here, body: Act, who: Operator) -> Response:
+    """Acknowledge, confirm, reject, close, mute, put under maintenance, drill, write into the journal. The answer
+    is the bridge's; `asked` where it has not answered within five seconds: it stays asked."""
+    return json(do(site, who, body))
+
+
+@routes.post("/acts/acknowledge", tags=["alerts"])
+def acknowledge(site: Here, body: Many, who: Operator) -> Response:
+    """Several at once: only ranks up to 2, and silences."""
+    _mine(who, body.tenant)
+    board = site.boards.board()
+    grave = []
+    for e in board.episodes:
+        states = [s for (t, name, _), s in board.states.items() if (t, name) == (e.tenant, e.station)]
+        claim = max((max(s.rank, s.unconfirmed) for s in states), default=0)
+        if e.tenant == body.tenant and e.id in body.episodes and max(claim, e.max_rank if claim else 0) > BULK_RANK:
+            grave.append(e.id)
+    if grave:
+        raise Problem(409, "refused", f"above rank {BULK_RANK} each is seen by itself: {', '.join(grave[:5])}")
+    found = [
+        do(site, who, Acknowledge(kind="acknowledge", tenant=body.tenant, episode=x, note=body.note)) | {"episode": x}
+        for x in dict.fromkeys(body.episodes)
+    ]
+    return json({"acts": found})
+
+
+@routes.get("/journal", tags=["alerts"])
+def journal(
+    site: Here,
+    who: Staff,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    station: Annotated[str, Query(pattern=r"^$|" + NAME)] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    hours: Annotated[float, Query(gt=0, le=24 * 400)] = 24.0,
+) -> Response:
+    """The chronology, in the order in which it was recorded; what is corrected says by which row."""
+    now_ms = site.clock.now_ms()
+    corrected = journalfile.corrections(site.bridge.store, now_ms)
+    choice = Choice(from_ms=now_ms - round(hours * 3_600_000), station=station)
+    levels, rows = site.registry.levels, []
+    for row in journalfile.rows(site.bridge.store, choice):
+        if row.number <= after or (row.tenant and not who.sees(row.tenant)):
+            continue
+        rows.append(
+            {"number": row.number, "at": iso(row.at_ms), "recorded": iso(row.recorded_ms), "kind": row.kind,
+             "kind_name": {"ja": journalwords.kind(row), "en": journalwords.kind(row, ja=False)},
+             "tenant": row.tenant, "station": row.station, "episode": row.episode, "by": row.by,
+             "text": {"ja": journalwords.sentence(row, levels), "en": journalwords.sentence(row, levels, ja=False)},
+             "corrected_by": corrected.get(row.number)}
+        )  # fmt: skip
+    return json({"rows": rows[-limit:]})
+
+
+def _mine(who: Who, tenant: str | None) -> None:
+    """Raises Problem 404 for another tenant: whoever may not see it does not learn of it."""
+    if (tenant is None and who.tenants is not None) or (tenant is not None and not who.sees(tenant)):
+        raise Problem(404, "not_found", "there is no such tenant")
+
+
+def do(site: Site, who: Who, body: Any) -> dict[str, Any]:
+    """The request and the bridge's answer. Raises Problem 409 where it refused."""
+    _mine(who, body.tenant)
+    said = body.model_dump(exclude={"kind", "what"}, exclude_none=True)
+    if body.kind == "write":
+        said["kind"] = body.what
+    if not said.get("note"):
+        said.pop("note", None)
+    return asked(site, who, KINDS[body.kind], said)
+
+
+def asked(site: Site, who: Who, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask the bridge, and wait a little for what it says. Raises Problem 409 where it refused, 503 without a bridge."""
+    store = site.bridge.store
+    if storefile.running(store) is False:
+        raise Problem(503, "no_bridge", "no bridge runs: nothing was done. Start it, then do it again")
+    text = msgspec.json.encode(body).decode()
+    request = storefile.ask(store, kind, text, who.name, site.clock.now_ms())
+    until = time.monotonic() + WAIT_S
+    while True:
+        state, answer = storefile.answer(store, request)
+        if state != "asked" or time.monotonic() > until:
+            break
+        time.sleep(LOOK_S)
+    found = msgspec.json.decode(answer) if answer and state != "asked" else {}
+    if state == "refused":
+        raise Problem(409, "refused", str(found.get("reason", "the bridge refused it")))
+    return {"request": request, "state": state, "answer": found}

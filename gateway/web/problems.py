@@ -1,0 +1,86 @@
+"""Errors of one shape (RFC 9457): what is wrong, and a code that scripts may go by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from gateway.errors import Unavailable
+
+TITLES = {
+    400: "This request cannot be understood",
+    401: "Say who you are",
+    403: "You may not do this",
+    404: "There is no such thing",
+    405: "This cannot be done here",
+    409: "This was refused",
+    413: "This is too long",
+    415: "This kind of content is not taken",
+    422: "A value does not fit",
+    429: "Too many requests",
+    431: "The headers are too long",
+    503: "Not available just now",
+}
+
+
+class ProblemBody(BaseModel):
+    """`application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+class Problem(Exception):
+    """Ends a request. `code` is a word of a closed list (gateway/README.md)."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
+
+
+def answer(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    title = TITLES.get(status, "An error")
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document."""
+    schema = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
+    return {status: {"description": TITLES[status], "content": schema} for status in statuses}
+
+
+def _said(error: Any) -> str:
+    where = ".".join(str(x) for x in error["loc"])
+    return f"{where}: {error['msg']}"
+
+
+def install(app: FastAPI) -> None:
+    """Every way out has the same shape."""
+
+    @app.exception_handler(Problem)
+    def problem(_: Request, e: Problem) -> Response:
+        return answer(e.status, e.code, e.detail, e.headers)
+
+    @app.exception_handler(Unavailable)
+    def unavailable(_: Request, e: Unavailable) -> Response:
+        return answer(503, "unavailable", "the bridge's store cannot be read just now", {"Retry-After": "5"})
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, e: RequestValidationError) -> Response:
+        return answer(422, "invalid", "; ".join(_said(x) for x in e.errors()[:5])[:1000])
+
+    @app.exception_handler(HTTPException)
+    def http(_: Request, e: HTTPException) -> Response:
+        codes = {404: "not_found", 405: "not_allowed", 413: "too_long"}
+        headers = dict(e.headers or {})
+        return answer(e.status_code, codes.get(e.status_code, "invalid"), str(e.detail), headers)

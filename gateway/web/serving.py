@@ -1,0 +1,93 @@
+"""The page's own server: uvicorn on a socket that we bound, so that a taken port is told as a sentence."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from gateway import settings
+from gateway.clock import Clock, SystemClock
+from gateway.errors import Unavailable
+from gateway.stations import Registry
+from gateway.web import app
+from gateway.web.site import Nobody, Site
+
+MAX_HEADERS = 32_768
+CONNECTIONS = 1000
+
+
+def site_of(
+    web: settings.Web, bridge: settings.Bridge, registry: Registry, folder: Path, clock: Clock | None = None
+) -> Site:
+    return Site(web, bridge, registry, folder, clock or SystemClock(), Nobody())
+
+
+class Server:
+    """Bound by `bind`, served by `run` until `stop`."""
+
+    def __init__(self, site: Site, port: int | None = None) -> None:
+        self._site = site
+        self._host, self._port = site.web.host, site.web.port if port is None else port
+        self._socket: socket.socket | None = None
+        config = uvicorn.Config(
+            app.create(site),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # `app.Edge` believes whom web.yaml names
+            h11_max_incomplete_event_size=MAX_HEADERS,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Quiet(config)
+
+    def bind(self) -> None:
+        """Raises Unavailable."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self._host, self._port))
+        except OSError as e:
+            bound.close()
+            why = "another process has it" if e.errno == errno.EADDRINUSE else (e.strerror or "").lower()
+            raise Unavailable(f"cannot serve the page at {self._host}:{self._port}: {why}") from e
+        self._socket = bound
+
+    @property
+    def port(self) -> int:
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}{self._site.web.path}/"
+
+    def run(self) -> None:
+        assert self._socket is not None
+        self._server.run(sockets=[self._socket])
+        logging.info("the page has stopped")
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+class _Quiet(uvicorn.Server):
+    """Signals are the command line's affair."""
+
+    def install_signal_handlers(self) -> None:
+        return
+
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        import contextlib
+
+        return contextlib.nullcontext()

@@ -1,0 +1,50 @@
+"""What every part of the page and the interface is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gateway import settings
+from gateway.clock import Clock
+from gateway.stations import Registry
+from gateway.web.boards import Boards
+from gateway.web.who import Who
+
+
+class Accounts(Protocol):
+    """Who is who: `accounts.Accounts`, or a stand-in where nobody has an account."""
+
+    def session(self, text: str) -> Who | None: ...
+    def token(self, text: str) -> Who | None: ...
+    def allow(self, key: str, cost: float = 1.0) -> float: ...
+
+
+class Nobody:
+    """There are no accounts."""
+
+    def session(self, text: str) -> Who | None:
+        return None
+
+    def token(self, text: str) -> Who | None:
+        return None
+
+    def allow(self, key: str, cost: float = 1.0) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """One served house: settings of the page and of its bridge, the stations, and who is who."""
+
+    web: settings.Web
+    bridge: settings.Bridge
+    registry: Registry
+    folder: Path
+    clock: Clock
+    accounts: Accounts = field(default_factory=Nobody)
+    boards: Boards = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "boards", Boards(self.bridge, self.registry, self.web, self.clock))
