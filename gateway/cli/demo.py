@@ -19,6 +19,7 @@ AsJson = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option(help="An empty folder for everything; a temporary one if not given.")]
 BrokerKind = Annotated[str, typer.Option(help="auto: mosquitto where it is installed, else 'embedded'.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the page; 8080 where that is free.")]
 AccountOf = Annotated[
     Path | None,
     typer.Option(
@@ -38,11 +39,12 @@ def demo(
     json_output: AsJson = False,
     data: Data = None,
     broker: BrokerKind = "auto",
+    port: Port = None,
     account: AccountOf = None,
 ) -> None:
     """Flood a small river: three simulated sensors, real agents, a real broker, the real bridge, and an account."""
     from gateway.demo.run import Options, demonstrate  # what it needs would slow every other command
 
     influx = (influx_url, influx_database, influx_org, influx_token_file)
-    code = demonstrate(Options(seconds, speed, replay, *influx, json_output, data, broker, account))
+    code = demonstrate(Options(seconds, speed, replay, *influx, json_output, data, broker, port, account))
     raise typer.Exit(code)

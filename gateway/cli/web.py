@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli import process
-from gateway.errors import Unavailable
+from gateway.errors import ConfigError, Problem, Unavailable
 
 web_app = typer.Typer(help="The page for the duty room and the open interface.", no_args_is_help=True)
 
@@ -23,6 +24,10 @@ def _web() -> None:
 def run(
     folder: Path = process.ConfigOption,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Instead of that of web.yaml.")] = None,
+    sim_clock: Path | None = process.ClockOption,
+    demo: Annotated[
+        bool, typer.Option("--demo", hidden=True, help="Whoever sits here is operator; simulation only.")
+    ] = False,
 ) -> None:
     """Serve the page until stopped: to this machine, unless web.yaml says otherwise."""
     from gateway import config
@@ -30,11 +35,16 @@ def run(
     process.start_logging()
     with process.told():
         web, bridge, registry = config.load_web(folder)
+        clock = process.clock_of(sim_clock, bridge.simulation, "bridge.yaml")
+        if demo and not bridge.simulation:
+            raise ConfigError([Problem("--demo", 1, 1, "", "refused outside a simulation ('simulation: true')")])
         try:
             from gateway.web import serving
         except ModuleNotFoundError as e:
             raise Unavailable(f"the page needs the package {e.name}: pip install 'suimon[web]'") from e
-        server = serving.Server(serving.site_of(web, bridge, registry, folder), port)
+        server = serving.Server(
+            serving.site_of(replace(web, loopback_operator=demo), bridge, registry, folder, clock), port
+        )
         server.bind()
     logging.info("the page is at %s", server.address)
     process.stop_on_signals(server.stop)

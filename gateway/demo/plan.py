@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,8 @@ def write(plan: Plan, folder: Path, broker_port: int, ports: Mapping[str, int]) 
     folders = {"bridge": folder / "config" / "bridge"}
     _dump(folders["bridge"] / "stations.yaml", _stations(plan))
     _dump(folders["bridge"] / "bridge.yaml", _bridge(plan, folder, broker))
+    _dump(folders["bridge"] / "web.yaml", {"version": 1, "map": {"outlines": "outlines.geojson"}})
+    (folders["bridge"] / "outlines.geojson").write_text(json.dumps(_outlines(plan)), encoding="utf-8")
     for place in plan.places:
         path = folders[place.device] = folder / "config" / place.device
         _dump(path / "edge.yaml", _edge(plan, folder, broker, place, ports[place.id]))
@@ -112,6 +115,14 @@ def _bridge(plan: Plan, folder: Path, broker: Mapping[str, object]) -> dict[str,
     if plan.influx:
         document["influx"] = plan.influx
     return document
+
+
+def _outlines(plan: Plan) -> dict[str, object]:
+    """The simulated river, from gauge to gauge: no survey, a line to look along."""
+    course = [[p.longitude, p.latitude] for p in plan.places]
+    line = {"type": "LineString", "coordinates": course}
+    features = [{"type": "Feature", "properties": {"kind": "river", "name": plan.title}, "geometry": line}]
+    return {"type": "FeatureCollection", "features": features if len(course) > 1 else []}
 
 
 def _edge(plan: Plan, folder: Path, broker: Mapping[str, object], place: Place, port: int) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import sqlite3
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from gateway.demo import account as accounts
 from gateway.demo import influxdb, screen
 from gateway.demo.account import Account
 from gateway.demo.plan import Place, Plan, write
-from gateway.demo.processes import Family, free_port, suimon
+from gateway.demo.processes import Family, free_port, listening, suimon
 from gateway.errors import ConfigError, Unavailable
 
 SQL_STORED = "SELECT coalesce(sum(b - a + 1), 0) FROM ranges WHERE kind = 'stored'"
@@ -51,6 +53,7 @@ class Options:
     json_output: bool
     data: Path | None
     broker: str
+    port: int | None
     account: Path | None
 
 
@@ -65,7 +68,7 @@ def demonstrate(options: Options) -> int:
         folder = _folder(options.data)
         plan, target = _planned(options)
         with _stop_signals():
-            result = _run(plan, folder, target, options.broker, console)
+            result = _run(plan, folder, target, options, console)
     except ConfigError as e:
         typer.echo(str(e), err=True)
         return EXIT_CONFIG
@@ -185,11 +188,11 @@ def _replay_plan(file: Path, speed: str | None, seconds: float | None) -> Plan:
 # --- running -----------------------------------------------------------------------------------------------------
 
 
-def _run(plan: Plan, folder: Path, target: influxdb.Target | None, which: str, console: Console) -> Account:
+def _run(plan: Plan, folder: Path, target: influxdb.Target | None, options: Options, console: Console) -> Account:
     family = Family(folder)
     try:
         broker_port = free_port()
-        broker = family.broker(broker_port, which)
+        broker = family.broker(broker_port, options.broker)
         clock = SimClock.create(folder / "clock", plan.origin_ms, plan.factor)
         ports = _start_sensors(family, plan, folder)
         folders = write(plan, folder, broker_port, ports)
@@ -201,8 +204,9 @@ def _run(plan: Plan, folder: Path, target: influxdb.Target | None, which: str, c
         for place in plan.places:
             family.add(place.device, suimon("edge", "run", "--config", str(folders[place.device]), *clock_option))
         family.wait_for("the devices' first word at the bridge", lambda: _devices(bridge.store) == len(plan.places))
+        page = _page(family, folders["bridge"], options.port, clock_option, console)
         clock.start()
-        _watch(plan, family, clock, bridge.store, broker, bridge.level_table, console)
+        _watch(plan, family, clock, bridge.store, broker, page, bridge.level_table, console)
         _drain(family, plan, folder, bridge.store, bool(target))
         family.stop(*(place.device for place in plan.places))
         family.stop("bridge")
@@ -210,6 +214,30 @@ def _run(plan: Plan, folder: Path, target: influxdb.Target | None, which: str, c
         return _with_influx(result, target, plan, bridge.store)
     finally:
         family.stop()
+
+
+def _page(family: Family, folder: Path, port: int | None, clock: list[str], console: Console) -> str:
+    """Serve the page on that port, else on 8080, else on a free one; its address, empty where its packages are not
+    installed. Raises Unavailable for a port that was asked for and is taken."""
+    if importlib.util.find_spec("fastapi") is None:
+        console.print("no page: it needs pip install 'suimon[web]'")
+        return ""
+    if port is not None and listening(port):
+        raise Unavailable(f"cannot serve the page on port {port}: another process has it. Give another --port")
+    port = port or (free_port() if listening(8080) else 8080)
+    family.add("web", suimon("web", "run", "--config", str(folder), "--port", str(port), "--demo", *clock))
+    address = f"http://127.0.0.1:{port}/"
+    family.wait_for("the page", lambda: _ready(f"{address}readyz"))
+    console.print(f"the page: {address} (whoever sits at this machine is operator)", highlight=False, soft_wrap=True)
+    return address
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as r:  # noqa: S310 - ours, on loopback
+            return bool(r.status == 200)
+    except OSError:
+        return False
 
 
 def _start_sensors(family: Family, plan: Plan, folder: Path) -> dict[str, int]:
@@ -234,10 +262,10 @@ def _devices(store: Path) -> int:
 
 
 def _watch(
-    plan: Plan, family: Family, clock: SimClock, store: Path, broker: str, level_table: str, console: Console
+    plan: Plan, family: Family, clock: SimClock, store: Path, broker: str, page: str, level_table: str, console: Console
 ) -> None:
     """Until the clock stops: the live table on a terminal, lines elsewhere."""
-    view = screen.Screen(plan, config.load_levels(level_table), broker, console.width)
+    view = screen.Screen(plan, config.load_levels(level_table), broker, console.width, page)
     seen = 0
     live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
     if live:

@@ -127,7 +127,8 @@ _FIXED = sum(width for _, width, _ in _COLUMNS) + 3 * len(_COLUMNS)
 class Screen:
     """The live table. Ages are in virtual time, as everything a person sees of the river."""
 
-    def __init__(self, plan: Plan, levels: LevelTable, broker: str, width: int) -> None:
+    def __init__(self, plan: Plan, levels: LevelTable, broker: str, width: int, page: str = "") -> None:
+        self._page = page
         self._plan, self._levels, self._broker, self._width = plan, levels, broker, width
         self._events: list[Event] = []
 
@@ -140,6 +141,7 @@ class Screen:
             ("水位監視 Suimon  ", "bold"),
             f"{self._plan.title}   {clock_text(now_ms, self._plan)} {self._plan.zone} ({speed})",
             f"   {stored} samples stored   {self._broker}",
+            f"   {self._page}" if self._page else "",
         )
         lines = [Text(line(e, self._plan), no_wrap=True, overflow="ellipsis") for e in self._events]
         return Group(head, self._table(now_ms, current), *lines)
