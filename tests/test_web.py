@@ -225,3 +225,13 @@ def test_no_secret_in_the_document(house: House) -> None:
         for method, facts in methods.items():
             assert {"401", "422", "429", "503"} <= facts["responses"].keys() or path.endswith("/config"), (path, method)
     assert "store.db" not in json.dumps(document)
+
+
+@pytest.mark.parametrize("path", ["", "/city/flood"])
+def test_the_page_is_served_where_the_configuration_says(house: House, path: str) -> None:
+    """At the root and under the sub-path of a proxy, also without the last slash."""
+    to = client(site(house, path=path))
+    for address in {f"{path}/", path or "/"}:
+        assert '<script type="module" src="static/main.js">' in to.get(address).text
+    assert to.get(f"{path}/static/main.js").headers["content-type"].startswith("text/javascript")
+    assert to.get(f"{path}/static/app.py").status_code == 404

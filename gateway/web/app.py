@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import mimetypes
 from collections.abc import Awaitable, Callable, MutableMapping
-from importlib import resources
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Response
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.staticfiles import StaticFiles
 
 from gateway import __version__, storefile
-from gateway.web import acts, events, ops, problems, rest, series
+from gateway.web import acts, events, ops, page, problems, rest, series
 from gateway.web.site import Site
 
 MAX_BODY = 65_536
@@ -47,27 +42,10 @@ def create(site: Site) -> FastAPI:
 
     for part in PARTS:
         app.include_router(part)
-    mimetypes.add_type("text/javascript", ".js")
-    app.mount("/", StaticFiles(directory=static(), html=True), name="page")
+    app.include_router(page.pages(site.web))
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Edge, site=site)
     return app
-
-
-def static() -> Path:
-    with resources.as_file(resources.files("gateway.web") / "static") as path:
-        return path
-
-
-def content_policy(site: Site) -> str:
-    """Nothing from elsewhere but the pictures of the map."""
-    tiles = urlsplit(site.web.map.tiles or "")
-    foreign = f" {tiles.scheme}://{tiles.netloc}" if tiles.netloc else ""
-    return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
-        f"manifest-src 'self'; media-src 'self'; img-src 'self' data:{foreign}; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
 
 
 class Edge:
@@ -77,7 +55,7 @@ class Edge:
         self._app, self._prefix = app, site.web.path
         self._proxies = [ipaddress.ip_network(x) for x in site.web.proxies]
         self._headers = [
-            (b"content-security-policy", content_policy(site).encode()),
+            (b"content-security-policy", page.policy(site.web.map.tiles).encode()),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
             (b"cross-origin-opener-policy", b"same-origin"),

@@ -51,7 +51,7 @@ def policy(tiles: str | None) -> str:
     pictures = f" {parts.scheme}://{parts.netloc.replace('{s}', '*')}" if parts.netloc else ""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
-        f"img-src 'self' data:{pictures}; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        f"img-src 'self' data:{pictures}; manifest-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'"
     )
 
