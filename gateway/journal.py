@@ -49,6 +49,8 @@ class Manual(StrEnum):
     REOPENING = "reopening"  # the road manager's
     ORDER = "order"  # the mayor's
     BULLETIN = "bulletin"  # of the Meteorological Agency, as it was received
+    HANDOVER = "handover"  # of the desk from one shift to the next
+    SIGNED = "signed"  # the next shift has read it
     OTHER = "other"
 
     @property
@@ -68,6 +70,8 @@ _MANUAL = {
     Manual.REOPENING: ("通行再開（道路管理者）", "road reopened by its manager"),
     Manual.ORDER: ("発令（市長）", "order of the mayor"),
     Manual.BULLETIN: ("気象庁情報の受信", "bulletin of the Meteorological Agency received"),
+    Manual.HANDOVER: ("申し送り", "handing over the desk"),
+    Manual.SIGNED: ("申し送りの確認", "taking over the desk"),
     Manual.OTHER: ("その他", "other"),
 }
 

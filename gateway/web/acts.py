@@ -24,7 +24,9 @@ Text = Annotated[str, Field(max_length=2000)]
 Place = Annotated[str, Field(pattern=NAME)]
 EpisodeId = Annotated[str, Field(max_length=160)]
 Basis = Literal["camera", "patrol", "phone", "office"]
-Written = Literal["call", "patrol", "camera", "closure", "reopening", "order", "bulletin", "other"]
+Written = Literal[
+    "call", "patrol", "camera", "closure", "reopening", "order", "bulletin", "handover", "signed", "other"
+]
 BULK_RANK = 2
 
 
@@ -162,6 +164,7 @@ def journal(
             {"number": row.number, "at": iso(row.at_ms), "recorded": iso(row.recorded_ms), "kind": row.kind,
              "kind_name": {"ja": journalwords.kind(row), "en": journalwords.kind(row, ja=False)},
              "tenant": row.tenant, "station": row.station, "episode": row.episode, "by": row.by,
+             "what": row.facts.get("what"),
              "text": {"ja": journalwords.sentence(row, levels), "en": journalwords.sentence(row, levels, ja=False)},
              "corrected_by": corrected.get(row.number)}
         )  # fmt: skip

@@ -13,11 +13,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from gateway.errors import Unavailable
-from gateway.web.asking import Here, Reading, who_asks
+from gateway.web.asking import Reading, site_here, who_asks
 from gateway.web.boards import Boards, Position
 from gateway.web.problems import Problem
 from gateway.web.rest import PROBLEMS
-from gateway.web.site import Site
 from gateway.web.who import Who
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ class Watcher:
     """Looks while anybody listens. `turn` counts what there was to say."""
 
     def __init__(self, boards: Boards) -> None:
-        self._boards = boards
+        self.boards = boards
         self._told = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self.listeners = 0
@@ -64,7 +63,7 @@ class Watcher:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                now = await asyncio.to_thread(self._boards.position)
+                now = await asyncio.to_thread(self.boards.position)
             except Unavailable:
                 continue  # the store is being restored; listeners hear nothing, and their page says so
             quiet = time.monotonic() - said
@@ -81,31 +80,31 @@ routes = APIRouter(prefix="/api/v1", responses=PROBLEMS)
 
 
 @routes.get("/events", tags=["stations"], response_class=StreamingResponse)
-async def events(site: Here, request: Request, who: Reading) -> StreamingResponse:
+async def events(request: Request, who: Reading) -> StreamingResponse:
     """`board` events, each the whole of `/board`; a comment every ten seconds. Whoever reconnects gets the present
     board at once."""
     watcher: Watcher = request.app.state.watcher
     if watcher.listeners >= MOST:
         raise Problem(503, "too_many", "too many listen; ask for /api/v1/board from time to time", _LATER)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(site, watcher, request, who), 200, headers, "text/event-stream")
+    return StreamingResponse(_stream(watcher, request, who), 200, headers, "text/event-stream")
 
 
 _LATER = {"Retry-After": "30"}
 
 
-async def _stream(site: Site, watcher: Watcher, request: Request, who: Who) -> AsyncIterator[bytes]:
+async def _stream(watcher: Watcher, request: Request, who: Who) -> AsyncIterator[bytes]:
     checked = time.monotonic()
     async with watcher.listening():
         yield b"retry: 3000\n\n"
         turn = watcher.turn
         while True:
             if time.monotonic() - checked > SESSION_S:
-                if not await asyncio.to_thread(_still, site, request, who):
+                if not await asyncio.to_thread(_still, request, who):
                     return
                 checked = time.monotonic()
             try:
-                position, body = await asyncio.to_thread(site.boards.encoded, who)
+                position, body = await asyncio.to_thread(watcher.boards.encoded, who)
             except Unavailable:
                 yield b": the store cannot be read\n\n"
             else:
@@ -113,9 +112,9 @@ async def _stream(site: Site, watcher: Watcher, request: Request, who: Who) -> A
             turn = await watcher.wait(turn, AGES_S)
 
 
-def _still(site: Site, request: Request, who: Who) -> bool:
+def _still(request: Request, who: Who) -> bool:
     """Whether who listens may still: a session ends, a token is revoked."""
     try:
-        return who_asks(site, request) == who
+        return who_asks(site_here(request), request) == who
     except Problem:
         return False

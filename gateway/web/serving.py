@@ -14,6 +14,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.errors import Unavailable
 from gateway.stations import Registry
 from gateway.web import app
+from gateway.web.following import Follower, Load
 from gateway.web.site import Nobody, Site
 
 MAX_HEADERS = 32_768
@@ -29,12 +30,15 @@ def site_of(
 class Server:
     """Bound by `bind`, served by `run` until `stop`."""
 
-    def __init__(self, site: Site, port: int | None = None) -> None:
+    def __init__(self, site: Site, port: int | None = None, load: Load | None = None) -> None:
+        """`load` reads the folder again where it has changed; None: never."""
         self._site = site
+        self._app = app.create(site)
+        self._follower = Follower(site, load, self._swap) if load is not None else None
         self._host, self._port = site.web.host, site.web.port if port is None else port
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
-            app.create(site),
+            self._app,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -74,8 +78,16 @@ class Server:
 
     def run(self) -> None:
         assert self._socket is not None
+        if self._follower is not None:
+            self._follower.start()
         self._server.run(sockets=[self._socket])
+        if self._follower is not None:
+            self._follower.stop()
         logging.info("the page has stopped")
+
+    def _swap(self, site: Site) -> None:
+        self._app.state.watcher.boards = site.boards
+        self._app.state.site = site
 
     def stop(self) -> None:
         self._server.should_exit = True
