@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Container
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
@@ -77,13 +78,16 @@ class WebRow(Row):
     links: Annotated[dict[f.Text, Any], Field(default_factory=dict)]
 
 
-def web(document: Document | None, folder: FilePath, registry: Registry | None) -> settings.Web | None:
-    """The settings, those of no file where there is none; None after noting what is wrong."""
+def web(
+    document: Document | None, folder: FilePath, registry: Registry | None, declared: Container[str] = ()
+) -> settings.Web | None:
+    """The settings, those of no file where there is none; None after noting what is wrong. `declared` are the stations
+    that stand in stations.yaml, in order or not."""
     if document is None:
         return settings.Web(accounts=folder / "web.db")
     row = validate(WebRow, document)
     oidc = _oidc(document, folder)
-    links = _links(document, registry)
+    links = _links(document, registry, declared)
     if row is None:
         return None
     path = (row.path or "").rstrip("/")
@@ -135,7 +139,9 @@ def _oidc(document: Document, folder: FilePath) -> settings.Oidc | None:
     return settings.Oidc(row.issuer.rstrip("/"), row.client_id, held, row.claim, row.roles, row.tenants, row.name or "")
 
 
-def _links(document: Document, registry: Registry | None) -> dict[tuple[str, str], tuple[settings.Link, ...]]:
+def _links(
+    document: Document, registry: Registry | None, declared: Container[str]
+) -> dict[tuple[str, str], tuple[settings.Link, ...]]:
     """By station; `tenant/station` where two tenants have one of that name."""
     found: dict[tuple[str, str], tuple[settings.Link, ...]] = {}
     for name, listed in document.mapping(("links",)).items():
@@ -147,7 +153,7 @@ def _links(document: Document, registry: Registry | None) -> dict[tuple[str, str
         tenant, _, station = str(name).rpartition("/")
         known = registry.stations if registry is not None else {}
         meant = [key for key in known if key[1] == station and tenant in ("", key[0])]
-        if registry is not None and len(meant) != 1:
+        if registry is not None and len(meant) != 1 and (meant or station not in declared):
             names = [f"{t}/{s}" for t, s in meant] or [s for _, s in known]
             why = "is a station of several tenants" if meant else "is not in stations.yaml"
             document.add(path, f"'{name}' {why}{instead(str(name), names)}", at_key=True)

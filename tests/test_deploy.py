@@ -337,7 +337,9 @@ def verify(machine: Path, unit: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("unit", ["suimon-edge.service", "suimon-bridge.service", "mosquitto.service"])
+@pytest.mark.parametrize(
+    "unit", ["suimon-edge.service", "suimon-bridge.service", "suimon-web.service", "mosquitto.service"]
+)
 def test_systemd_has_nothing_to_say_of_a_unit(machine: Path, unit: str) -> None:
     """`systemd-analyze verify` prints nothing at all: for an unknown key it prints a line and exits with 0."""
     assert verify(machine, unit) == ""
@@ -352,7 +354,7 @@ def test_a_mistake_in_a_unit_would_be_seen(machine: Path) -> None:
     assert "/opt/suimon/bin/sumon is not executable" in said
 
 
-@pytest.mark.parametrize("name", ["edge", "bridge"])
+@pytest.mark.parametrize("name", ["edge", "bridge", "web"])
 def test_a_unit_never_gives_up_and_never_waits_for_the_network(name: str) -> None:
     """Restarted without a limit; ordered after neither the network nor the setting of the clock."""
     text = (DEPLOY / f"systemd/suimon-{name}.service").read_text()
