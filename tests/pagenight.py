@@ -37,7 +37,7 @@ def _table() -> LevelTable:
 def _level(x: Level) -> Json:
     return {"rank": x.rank, "key": x.key, "ja": x.ja, "en": x.en, "short_ja": x.short_ja, "short_en": x.short_en,
             "colour": x.colour, "text": x.text, "shape": x.shape,
-            "exceeded": {"ja": x.exceeded_ja, "en": x.exceeded_en}}  # fmt: skip
+            "exceeded_ja": x.exceeded_ja or x.ja, "exceeded_en": x.exceeded_en or x.en}  # fmt: skip
 
 
 def named(rank: int) -> Json:
@@ -56,6 +56,7 @@ def config(**more: object) -> Json:
         "login": {"password": True, "oidc": False},
         "demo": False,
         "staff": True,
+        "bulletins": True,
         **more,
     }
 
@@ -74,7 +75,8 @@ def station(name: str, ja: str, en: str, river: str, at: tuple[float, float], **
         "next": {**named(above), "value": value + 0.38, "distance": 0.38} if above else None,
         "over": {**named(rank), "value": value - 0.62, "distance": -0.62} if rank > 1 else None,
         "change_10min": 0.02, "change_1h": 0.10, "rate_per_h": 0.10, "trend": "up", "minutes_to_next": None,
-        "acknowledged": False, "episode": None, "muted_until": None, "links": [],
+        "acknowledged": False, "episode": None, "muted_until": None, "links": [], "blind": [], "fault": None,
+        "waiting": False, "contact": False, "falling_fast": False,
     }  # fmt: skip
     return row | more
 
@@ -87,7 +89,7 @@ def episode(row: Json, minutes: float, **more: object) -> Json:
         "episode": f"{row['station']}-1", "kind": "river", "drill": False, "tenant": TENANT, "station": row["station"],
         "name": row["name"], "cause": None, "since": ago(minutes), "rank": row["rank"],
         "unconfirmed": row["unconfirmed"] if row["unconfirmed"] > row["rank"] else 0, "highest": rank,
-        "level": {**row["level"], "exceeded_ja": level["exceeded"]["ja"]}, "steps": [], "channel": "water_level",
+        "level": {**row["level"], "exceeded_ja": level["exceeded_ja"]}, "steps": [], "channel": "water_level",
         "value": row["value"], "unit": row["unit"], "measured": row["observed"], "condition": row["condition"],
         "held": row["held"], "contact": None, "acknowledged": None, "judgement": None,
         "calling": {"rank": rank, "active": True, "since": ago(minutes), "round": 1, "rounds": 3,
@@ -116,9 +118,8 @@ def board(stations: list[Json], episodes: list[Json], **more: object) -> Json:
         "episodes": episodes,
         "bulletins": [
             {"at": ago(42), "ja": "氾濫警報", "by": "気象庁", "kind": "bulletin", "source": "received"},
-            {"at": ago(37), "ja": "高齢者等避難　北部地区", "by": "市長", "kind": "order", "source": "manual"},
+            {"at": ago(37), "ja": "高齢者等避難　北部地区", "by": "市長", "kind": "order", "source": "entered"},
         ],
-        "feed": True,
         "suspensions": [],
         **more,
     }
@@ -149,7 +150,7 @@ def night() -> Json:
         station("port", "高松港", "Takamatsu Port", "高松港", (34.353, 134.050), hazard="tide", value=1.12,
                 change_10min=-0.03, change_1h=-0.18, rate_per_h=-0.18, trend="down"),
         station("kita", "北部雨量", "North rain", "北部", (34.340, 134.090), hazard="rain", unit="mm", value=12.5,
-                quantity="rain_1h", next=None, change_10min=None, change_1h=None, trend=None),
+                quantity="rain", channel="rain_1h", next=None, change_10min=None, change_1h=None, trend=None),
         station("minami", "南川橋", "Minami Bridge", "春日川", (34.290, 134.095), rank=1, value=1.30, condition="late",
                 minutes=19),
         station("yashima", "屋島橋", "Yashima Bridge", "新川", (34.340, 134.118), condition="maintenance", level=None),

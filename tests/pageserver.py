@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from gateway import settings
 from gateway.web import page
-from tests import pagenight
+from tests import pagedeeds, pagenight
 
 Json = dict[str, Any]
 
@@ -29,11 +29,11 @@ class House:
     def __init__(self, board: Json, path: str = "") -> None:
         self.board, self.config, self.path = board, pagenight.config(), path
         self.acts: list[Json] = []
-        self.answer: Json = {"request": 1, "state": "done", "answer": {}}
+        self.refusal = ""
         self.streams = True  # False: a proxy that holds the stream back
         self.version = 0
         self.resumed: list[str | None] = []
-        self.answers: dict[str, Any] = {"outlines": pagenight.outlines()}
+        self.answers: Json = pagedeeds.answers()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._server: uvicorn.Server | None = None
@@ -76,10 +76,15 @@ class House:
             self.resumed.append(request.headers.get("last-event-id"))
             return StreamingResponse(self._events(), media_type="text/event-stream")
 
-        @inner.post("/api/v1/acts")
-        async def act(request: Request) -> Response:
-            self.acts.append(await request.json())
-            return JSONResponse(self.answer)
+        @inner.post("/api/v1/{path:path}")
+        async def act(path: str, request: Request) -> Response:
+            assert request.headers["x-suimon"]  # what no foreign page can send
+            said = await request.json()
+            self.acts.append(said if path == "acts" else {"path": path, **said})
+            if self.refusal:
+                problem = {"title": "This was refused", "status": 409, "detail": self.refusal, "code": "refused"}
+                return JSONResponse(problem, 409, media_type="application/problem+json")
+            return JSONResponse({"request": 1, "state": "done", "answer": {}})
 
         @inner.get("/api/v1/{path:path}")
         async def read(path: str, request: Request) -> Response:

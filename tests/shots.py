@@ -43,6 +43,28 @@ def duty(one: Browser, url: str, name: str) -> None:
         take(page, f"{name}-print-grey", whole=True)
 
 
+VIEWS = ("station/takamatsu/kasuga-bridge", "station/takamatsu/port", "station/takamatsu/toudai-bridge",
+         "journal", "handover", "operations", "episode/takamatsu/cause-1")  # fmt: skip
+
+
+def views(one: Browser, url: str) -> None:
+    for hash_ in VIEWS:
+        name = hash_.replace("station/takamatsu/", "")
+        name = name.replace("/", "-")
+        for size, view in (("desk", browser.DESK), ("phone", browser.PHONE)):
+            for scheme in ("light", "dark"):
+                with browser.opened(one, f"{url}#/{hash_}", viewport=view, color_scheme=scheme) as (page, said):
+                    page.wait_for_timeout(900)
+                    take(page, f"view-{name}-{size}-{scheme}", whole=True)
+                    if said:
+                        print(said)
+        with browser.opened(one, f"{url}#/{hash_}", viewport={"width": 794, "height": 1123}) as (page, _):
+            see_as(page, "achromatopsia")
+            page.wait_for_timeout(500)
+            page.emulate_media(media="print")
+            take(page, f"view-{name}-print-grey", whole=True)
+
+
 def main() -> int:
     SHOTS.mkdir(exist_ok=True)
     only = sys.argv[1:]
@@ -51,6 +73,9 @@ def main() -> int:
             if not only or name in only:
                 with pageserver.serve(board) as house:
                     duty(one, house.url, name)
+        if not only or "views" in only:
+            with pageserver.serve(pagenight.night()) as house:
+                views(one, house.url)
     return 0
 
 

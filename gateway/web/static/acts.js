@@ -16,21 +16,18 @@ export const episode = (id) => state.board.episodes.find((e) => e.episode === id
 const basis = () => ({ name: 'basis', label: t('basis'), kind: 'choice', choices: BASES.map((x) => [x, t(`basis_${x}`)]) });
 const note = (required = false) => ({ name: 'note', label: t('note'), kind: 'area', required });
 
-/** Why it was not done, in the bridge's words if it has said any. */
-const reason = (answer) => answer?.reason || answer?.refused || answer?.detail || (typeof answer === 'string' ? answer : t('no_reason'));
-
 /** Sends an act and shows what came of it. True: done. */
-export async function perform(body, busy = body.kind) {
+export async function perform(body, busy = body.kind, path = 'acts') {
   state.busy.add(busy);
   changed();
   try {
-    const got = await send('acts', body);
-    if (got.state === 'refused') await say(t('refused'), reason(got.answer));
-    else announce(got.state === 'asked' ? t('asked') : t('done'));
+    const got = await send(path, body);
+    announce((got.acts ?? [got]).some((x) => x.state === 'asked') ? t('asked') : t('done'));
     refresh();
-    return got.state !== 'refused';
+    return true;
   } catch (e) {
-    await say(t('not_sent'), e.status ? e.message : t('no_server'));
+    if (e.code === 'refused') await say(t('refused'), e.message);
+    else await say(t('not_sent'), e.status ? e.message : t('no_server_act'));
     return false;
   } finally {
     state.busy.delete(busy);
@@ -66,10 +63,11 @@ export async function acknowledgeTogether() {
   const sentence = t('together_sentence', { n: meant.length });
   const said = await ask({ title: t('together', { n: meant.length }), sentence, body, verbs: [['yes', t('acknowledge')]] });
   if (!said) return;
-  for (const e of meant) {
-    // What has risen since the question was asked is not meant any more.
-    const current = episode(e.episode);
-    if (current && together(current) && !(await perform({ kind: 'acknowledge', ...aim(e) }, `acknowledge${e.episode}`))) return;
+  // What has risen since the question was asked is not meant any more; the server looks once more.
+  const still = meant.filter((e) => episode(e.episode) && together(episode(e.episode)));
+  for (const tenant of new Set(still.map((e) => e.tenant))) {
+    const episodes = still.filter((e) => e.tenant === tenant).map((e) => e.episode);
+    await perform({ tenant, episodes }, 'together', 'acts/acknowledge');
   }
 }
 
@@ -97,8 +95,6 @@ export async function close(id) {
   if (said) await perform({ kind: 'close', ...aim(e), basis: said.basis, note: said.note }, `close${id}`);
 }
 
-const until = (hours) => new Date(Date.now() + state.ahead + hours * 3_600_000).toISOString();
-
 async function suspend(kind, place) {
   const [tenant, station] = place.split('/');
   const row = state.board.stations.find((x) => x.tenant === tenant && x.station === station);
@@ -112,7 +108,7 @@ async function suspend(kind, place) {
   };
   const verb = t(kind);
   const said = await ask({ title: `${name}　${verb}`, sentence: t(`${kind}_sentence`), fields: [hours, note(true)], verbs: [['yes', verb]] });
-  if (said) await perform({ kind, tenant, station, until: until(Number(said.hours)), note: said.note });
+  if (said) await perform({ kind, tenant, station, for_s: Number(said.hours) * 3600, note: said.note });
 }
 
 export const mute = (place) => suspend('mute', place);
@@ -123,6 +119,12 @@ export async function endSuspension(place, kind) {
   const ending = kind === 'mute' ? 'unmute' : 'maintenance_end';
   const said = await ask({ title: t(ending), sentence: t(`${ending}_sentence`), verbs: [['yes', t(ending)]] });
   if (said) await perform({ kind: ending, tenant, station });
+}
+
+export async function endDrill(id) {
+  const e = episode(id);
+  const said = await ask({ title: nameOf(e), sentence: t('drillend_sentence'), verbs: [['yes', t('drillend')]] });
+  if (said) await perform({ kind: 'drill_end', tenant: e.tenant, station: e.station });
 }
 
 const MANUAL = ['bulletin', 'order', 'call', 'patrol', 'camera', 'closure', 'reopening', 'other'];
@@ -148,7 +150,6 @@ export async function entry(place = '') {
   });
   if (!said) return;
   const [owner, where] = said.place.split('/');
-  const at = said.at ? new Date(`${said.at}:00+09:00`).toISOString() : null;
-  await perform({ kind: 'note', what: said.what, note: said.note, at, tenant: owner || null, station: where ?? null });
+  const at_ms = said.at ? Date.parse(`${said.at}:00+09:00`) : null;
+  await perform({ kind: 'write', what: said.what, text: said.note, at_ms, tenant: owner || null, station: where ?? '' });
 }
-

@@ -31,6 +31,6 @@ export const read = (path) => answered(path, {});
 export const send = (path, body) =>
   answered(path, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'X-Requested-With': 'suimon' },
+    headers: { 'Content-Type': 'application/json', 'X-Suimon': 'page' },
     body: JSON.stringify(body),
   });

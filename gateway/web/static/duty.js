@@ -20,7 +20,7 @@ export function duty() {
       'div',
       { class: `duty show-${state.tab}` },
       h('div', { class: 'where' }, mapPlace()),
-      h('div', { class: 'waits' }, queue(), list()),
+      h('div', { class: 'waits' }, state.board.episodes && queue(), list()),
     ),
   ];
 }

@@ -60,3 +60,11 @@ export function span(length) {
 export function age(length) {
   return length < 60_000 ? t('age_moment') : t('age', { span: span(length) });
 }
+
+const wide = part({ month: 'numeric', day: 'numeric' });
+/** What stands at a tick of a time axis that spans so many seconds. */
+export const tick = (at, span) => (span <= 48 * 3600 ? clock(at) : span <= 96 * 3600 ? `${wide(at)} ${clock(at)}` : wide(at));
+
+/** 62cm where people say it so, else 12.5 mm. */
+export const amount = (value, unit) =>
+  unit === 'm' ? (Math.abs(value) < 1 ? `${Math.round(Math.abs(value) * 100)} cm` : `${Math.abs(value).toFixed(2)} m`) : measure(Math.abs(value), unit);

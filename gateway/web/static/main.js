@@ -8,19 +8,25 @@ import { duty } from './duty.js';
 import { strip, banners } from './strip.js';
 import { listen } from './live.js';
 import { begin as beginTheme } from './theme.js';
-import { press } from './press.js';
+import { press, presses } from './press.js';
 import { ringing, speakNews } from './sound.js';
 import { prepareMap } from './map.js';
 
 const VIEWS = { duty };
-const MORE = {}; // view -> its module, fetched when it is first asked for
+// View -> its module, fetched when it is first asked for: the duty view comes first on a slow line.
+const MORE = Object.fromEntries(['station', 'episode', 'journal', 'handover', 'operations'].map((x) => [x, `./${x}.js`]));
 
 /** '#/station/a/b' -> ['station', 'a', 'b'] */
 const route = () => location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
 
 async function view() {
   const [name] = route();
-  if (name in MORE) VIEWS[name] ??= (await import(MORE[name])).view;
+  if (name in MORE && !VIEWS[name]) {
+    const module = await import(MORE[name]);
+    Object.assign(presses, module.presses);
+    if (name === 'station') Object.assign(presses, (await import('./hydrograph.js')).presses);
+    VIEWS[name] = module.view;
+  }
   return VIEWS[name] ?? duty;
 }
 

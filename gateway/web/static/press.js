@@ -70,6 +70,7 @@ export const presses = {
   acknowledge: (button) => acts.acknowledge(button.dataset.episode),
   together: () => acts.acknowledgeTogether(),
   judge: (button) => acts.judge(button.dataset.episode),
+  drillend: (button) => acts.endDrill(button.dataset.episode),
   close: (button) => acts.close(button.dataset.episode),
   mute: (button) => acts.mute(button.dataset.place),
   maintenance: (button) => acts.maintenance(button.dataset.place),
@@ -82,4 +83,5 @@ export function press(event) {
   if (!button || button.disabled) return;
   if (!(button.dataset.act in presses)) throw new Error(`no act ${button.dataset.act}`);
   presses[button.dataset.act](button);
+  changed();
 }

@@ -1,8 +1,8 @@
 // What waits for somebody: episodes nobody acknowledged, by river and area, the longest waiting first.
 
 import { h } from './dom.js';
-import { now, state } from './state.js';
-import { t, named } from './words.js';
+import { mayAct, now, state } from './state.js';
+import { language, t, named } from './words.js';
 import { age, arrow, change, clock, measure, ms, span } from './figures.js';
 import { mark } from './mark.js';
 import { ageOf, heldWords, levelOf, standing, unseen } from './standing.js';
@@ -37,7 +37,7 @@ export function aboutOf(e) {
   if (e.contact) return `${named(e.level)}　${e.contact}`;
   if (claimed(e)) {
     const level = levelOf(claimed(e), e.level?.key);
-    return named(level.exceeded) || t('exceeded', { level: named(e.level) || named(level) });
+    return level[`exceeded_${language}`] || t('exceeded', { level: named(level) });
   }
   if (e.steps?.length) return t('rain_steps', { steps: e.steps.map(named).join('・') });
   if (e.condition && e.condition !== 'fresh') return t(`about_${e.condition}`);
@@ -96,20 +96,21 @@ const button = (act, e, label, kind = '') =>
   );
 
 function buttons(e) {
-  if (!state.config.staff) return null;
+  if (!state.board.episodes) return null;
   return h(
     'div',
     { class: 'acts' },
-    !e.acknowledged && button('acknowledge', e, t('acknowledge'), 'main'),
-    e.unconfirmed > e.rank && button('judge', e, t('judge')),
-    (claimed(e) > 0 || e.held) && !e.drill && e.acknowledged && button('close', e, t('close')),
+    mayAct() && !e.acknowledged && button('acknowledge', e, t('acknowledge'), 'main'),
+    mayAct() && e.unconfirmed > e.rank && button('judge', e, t('judge')),
+    mayAct() && e.acknowledged && !e.drill && button('close', e, t('close')),
+    mayAct() && e.drill && button('drillend', e, t('drillend')),
     h('a', { class: 'button', href: detailOf(e), 'aria-label': `${t('details')} ${nameOf(e)}` }, t('details')),
   );
 }
 
-const detailOf = (e) => (e.cause ? `#/episode/${e.episode}` : `#/station/${e.tenant}/${e.station}`);
+export const detailOf = (e) => (e.cause ? `#/episode/${e.tenant}/${encodeURIComponent(e.episode)}` : `#/station/${e.tenant}/${e.station}`);
 
-function item(e) {
+export function item(e) {
   const since = waitingSince(e);
   return h(
     'li',
@@ -148,7 +149,7 @@ export function queue() {
       {},
       t('queue'),
       h('small', {}, waiting.length ? t('queue_order') : t('queue_none')),
-      state.config.staff &&
+      mayAct() &&
         many.length > 1 &&
         h('button', { type: 'button', 'data-act': 'together', disabled: state.lost }, t('together', { n: many.length })),
     ),

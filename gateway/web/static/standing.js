@@ -31,7 +31,7 @@ export function levelOf(rank, key) {
 }
 
 /** 危険, of a level table's row. */
-export const shortName = (level) => level[`short_${language}`] || level.short?.[language] || named(level);
+export const shortName = (level) => level[`short_${language}`] || named(level);
 
 /** What its mark is: {kind, rank, level, suspect, held, hazard}. kind: rank, silent, faulty, unknown, maintenance, late. */
 export function standing(row) {
@@ -58,6 +58,7 @@ export function words(row) {
   if (row.flag === 4) said.push(t('fail'));
   if (row.flag === 9 && !unseen(row)) said.push(t('missing'));
   if (row.falling_fast) said.push(t('falling_fast'));
+  if (row.blind?.length) said.push(t('blind_others', { n: row.blind.length }));
   if (row.waiting) said.push(t('waiting_dry'));
   if (row.muted_until) said.push(t('muted_until', { at: clock(ms(row.muted_until)) }));
   return said;

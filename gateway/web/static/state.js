@@ -29,3 +29,6 @@ export function changed() {
 
 /** The server's time, ms: ages are told by one clock. */
 export const now = () => Date.now() + state.ahead;
+
+/** Whether who looks may also decide. */
+export const mayAct = () => ['operator', 'administrator'].includes(state.config?.you?.role);

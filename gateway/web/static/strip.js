@@ -1,7 +1,7 @@
 // The strip above: time, whether it is live, what waits, and what the room must know before anything else.
 
 import { h } from './dom.js';
-import { now, state } from './state.js';
+import { mayAct, now, state } from './state.js';
 import { language, t, named } from './words.js';
 import { clock, ms, seconds, when } from './figures.js';
 import { mark } from './mark.js';
@@ -10,7 +10,7 @@ import { ringing, soundWorks } from './sound.js';
 import { theme } from './theme.js';
 import { unanswered } from './queue.js';
 
-const VIEWS = ['duty', 'journal', 'handover', 'operations'];
+const VIEWS = ['duty', 'journal', 'handover', 'operations']; // all but the first are for staff
 
 const button = (act, label, more = {}, ...children) =>
   h('button', { type: 'button', 'data-act': act, ...more }, label, children);
@@ -37,7 +37,7 @@ function ranks(rows) {
 }
 
 function counts() {
-  const { stations, episodes } = state.board;
+  const { stations, episodes = [] } = state.board;
   const blind = stations.filter(unseen);
   const kinds = BLIND.map((kind) => [kind, blind.filter((row) => row.condition === kind).length]).filter((x) => x[1]);
   const drills = episodes.filter((e) => e.drill).length;
@@ -80,13 +80,13 @@ export function strip(here) {
       h(
         'nav',
         { 'aria-label': t('views') },
-        VIEWS.map((name) =>
+        VIEWS.slice(0, config.staff ? VIEWS.length : 1).map((name) =>
           h('a', { href: `#/${name === 'duty' ? '' : name}`, 'aria-current': here === name ? 'page' : null }, t(`view_${name}`)),
         ),
       ),
       soundWorks() && button('sound', t('sound_ok'), { class: 'quiet', 'aria-label': `${t('sound_ok')}: ${t('sound_check')}` }),
       button('language', language === 'ja' ? 'English' : '日本語', { class: 'quiet', lang: language === 'ja' ? 'en' : 'ja' }),
-      button('theme', t(`theme_${theme()}`), { class: 'quiet', 'aria-label': `${t('theme')}: ${t(`theme_${theme()}`)}` }),
+      button('theme', '◐', { class: 'quiet', title: t(`theme_${theme()}`), 'aria-label': `${t('theme')}: ${t(`theme_${theme()}`)}` }),
       config.you?.name && h('span', { class: 'you' }, config.you.name),
       config.you?.via === 'session' && button('logout', t('logout'), { class: 'quiet' }),
       config.you?.role === 'public' && config.login?.password && button('login', t('login'), { class: 'quiet' }),
@@ -96,7 +96,7 @@ export function strip(here) {
 
 function bulletin(entry, today) {
   const source = entry.source === 'received' ? t('received') : t('by_hand');
-  const text = named(entry.text) || entry[language] || entry.ja;
+  const text = entry[language] || entry.ja;
   return h(
     'li',
     { 'data-key': `${entry.at}${text}`, class: entry.kind },
@@ -109,9 +109,10 @@ function bulletin(entry, today) {
 
 /** Bulletins that were received or entered, and the mayor's orders, with their times. */
 export function bulletins() {
+  if (!state.board?.bulletins) return null;
   const entries = state.board?.bulletins ?? [];
   const orders = entries.filter((x) => x.kind === 'order');
-  const fed = state.board?.feed ?? false;
+  const fed = state.config.bulletins;
   return h(
     'section',
     { class: 'bulletins', 'aria-label': t('bulletins') },
@@ -124,7 +125,7 @@ export function bulletins() {
       fed && entries.length === orders.length && h('li', { class: 'none' }, t('no_bulletin')),
       !orders.length && h('li', { class: 'none' }, t('no_order')),
     ),
-    state.config.staff && h('button', { type: 'button', 'data-act': 'entry', class: 'quiet' }, t('enter')),
+    mayAct() && h('button', { type: 'button', 'data-act': 'entry', class: 'quiet' }, t('enter')),
   );
 }
 
@@ -138,11 +139,11 @@ export function banners() {
     const { committed } = state.board.bridge;
     add('halt', t('bridge_halt'), committed ? t('bridge_last', { at: when(ms(committed), now()) }) : '');
   }
-  if (state.config.staff && !soundWorks()) {
+  if (mayAct() && !soundWorks()) {
     const n = ringing().length;
     add('mute', n ? t('sound_missing_now', { n }) : t('sound_missing'), button('sound', t('sound_check')));
   }
-  if (state.board?.drill || state.board?.episodes.some((e) => e.drill)) add('drill', t('drill_banner'));
+  if (state.board?.drill || state.board?.episodes?.some((e) => e.drill)) add('drill', t('drill_banner'));
   if (state.config.demo) add('demo', t('demo'));
   return shown;
 }

@@ -1,0 +1,36 @@
+// What a view asks for beside the board: kept for a while, asked again while somebody looks, and never twice at once.
+
+import { read } from './api.js';
+import { changed } from './state.js';
+
+const MOST = 60;
+const kept = new Map(); // path -> {data, error, at, asking}
+
+/** {data, error} of a path, as it is known now; whoever draws is told when there is more. */
+export function fetched(path, every = 30_000) {
+  const found = kept.get(path) ?? { data: null, error: null, at: 0, asking: false };
+  kept.delete(path);
+  kept.set(path, found);
+  if (kept.size > MOST) kept.delete(kept.keys().next().value);
+  if (!found.asking && Date.now() - found.at > every) ask(path, found);
+  return found;
+}
+
+async function ask(path, found) {
+  found.asking = true;
+  try {
+    found.data = await read(path);
+    found.error = null;
+  } catch (e) {
+    found.error = e;
+  } finally {
+    found.at = Date.now();
+    found.asking = false;
+    changed();
+  }
+}
+
+/** After an act: what was known may be otherwise. */
+export function forget() {
+  for (const found of kept.values()) found.at = 0;
+}
