@@ -65,8 +65,12 @@ function morph(old, fresh) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
   }
+  if (old.hasAttribute('data-keep')) {
+    for (const { name, value } of fresh.attributes) old.setAttribute(name, value); // its own classes stay
+    return;
+  }
   sameAttributes(old, fresh);
-  if (!old.hasAttribute('data-keep')) sameChildren(old, fresh);
+  sameChildren(old, fresh);
 }
 
 /** Shows `children` in `element`. */
