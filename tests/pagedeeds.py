@@ -108,7 +108,7 @@ def journal() -> Json:
     def row(number: int, minutes: float, kind: str, words: str, ja: str, by: str = "") -> Json:
         return {"number": number, "at": ago(minutes), "recorded": ago(minutes), "kind": kind, "tenant": TENANT,
                 "kind_name": {"ja": words, "en": kind}, "station": "kasuga-bridge", "episode": "", "by": by,
-                "text": {"ja": ja, "en": kind}, "corrected_by": None}  # fmt: skip
+                "text": {"ja": ja, "en": kind}, "corrected_by": None, "what": None}  # fmt: skip
 
     return {"rows": [
         row(1, 65, "transition", "観測", "避難判断水位を超過 2.41 m"),
@@ -154,6 +154,19 @@ def health() -> Json:
     }
 
 
+def moving() -> Json:
+    """A patrol car."""
+    facts = {
+        "tenant": TENANT,
+        "station": "car-1",
+        "name": {"ja": "パトロール1号", "en": "Patrol 1"},
+        "observed": ago(3),
+    }
+    point = {"type": "Point", "coordinates": [134.05, 34.32]}
+    feature = {"type": "Feature", "id": f"{TENANT}/car-1", "geometry": point, "properties": facts}
+    return {"type": "FeatureCollection", "features": [feature]}
+
+
 def answers() -> Json:
     """By the path below api/v1."""
     place, tidal = f"stations/{TENANT}/kasuga-bridge", f"stations/{TENANT}/port"
@@ -178,4 +191,5 @@ def answers() -> Json:
         "letters": letters(),
         "letters/7": letters()["letters"][0] | {"remedy": "correct the unit", "payload": '[{"u":"feet"}]'},
         "health": health(),
+        "moving.geojson": moving(),
     }

@@ -42,7 +42,7 @@ def _level(x: Level) -> Json:
 
 def named(rank: int) -> Json:
     x = next(x for x in levels() if x["rank"] == rank)
-    return {"key": x["key"], "ja": x["ja"], "en": x["en"]}
+    return {"key": x["key"], "ja": x["ja"], "en": x["en"], "rank": rank}
 
 
 def config(**more: object) -> Json:

@@ -83,9 +83,19 @@ def test_the_queue_has_the_longest_waiting_first_by_river(page: Page) -> None:
 
 def test_the_map_works_without_tiles(page: Page) -> None:
     """Outlines carry it; each station has its mark, the grave ones their names."""
-    expect(page.locator("#map .pin")).to_have_count(12)
+    expect(page.locator("#map .pin")).to_have_count(13)  # and a patrol car
     expect(page.locator("#map .outline")).to_have_count(3)
     expect(page.locator("#map .pin.grave")).to_contain_text(["春日橋", "陶大橋"])
+    expect(page.locator("#map .pin")).to_contain_text(["パトロール1号 3分前の位置"])
+
+
+def test_the_map_stays_a_map_when_the_page_is_drawn_again(page: Page, house: House) -> None:
+    """What the library set on its element is not taken for an old state of ours."""
+    for n in range(3):
+        house.board["stations"][0]["value"] = 3.5 + n / 10
+        house.tell()
+        expect(page.locator("table tbody tr").first).to_contain_text(f"{3.5 + n / 10:.2f}")
+    expect(page.locator("#map")).to_have_class(re.compile("leaflet-container"))
 
 
 def test_without_the_map_library_the_list_says_so(chromium: Browser, house: House) -> None:
@@ -212,7 +222,7 @@ def test_under_a_sub_path(chromium: Browser) -> None:
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url))
         page.goto(house.url)
-        expect(page.locator("#map .pin")).to_have_count(12)
+        expect(page.locator("#map .pin")).to_have_count(13)
         assert all(url.startswith(house.url) for url in asked)
         context.close()
 
@@ -247,6 +257,18 @@ def test_the_crosshair_reads_value_time_and_flag_in_words(page: Page) -> None:
     # The hour that is missing begins ten hours ago, of 24 h and a little to come.
     page.mouse.move(box["x"] + box["width"] * (14.5 / 24.96), box["y"] + 50)
     expect(page.locator("#reading")).to_contain_text("欠測")
+
+
+def test_a_rank_that_stands_above_its_value_says_so(page: Page, house: House) -> None:
+    """A rank falls late on purpose; nobody calls that safe."""
+    caution = {**pagenight.named(2), "value": 1.9, "distance": -0.28}
+    house.board["stations"][0] |= {"value": 2.18, "over": caution, "trend": "down", "rate_per_h": -0.7}
+    house.tell()
+    expect(row(page, "kasuga-bridge")).to_contain_text("下回りました（監視継続）")
+    go(page, KASUGA)
+    expect(page.locator(".meaning")).to_have_text(
+        "氾濫危険水位を下回りました（監視継続）、氾濫注意水位を28 cm上回り、1時間に70 cm下降"
+    )
 
 
 def test_ranges_drag_and_flags(page: Page) -> None:
@@ -341,16 +363,37 @@ def test_what_people_enter_goes_into_the_chronology(page: Page, house: House) ->
 
 
 def test_the_next_shift_signs_the_hand_over(page: Page, house: House) -> None:
-    """What is open, what is not seen, what was done; the signature is a row of the chronology."""
+    """One shift writes what must be known, the next signs for it; both are rows of the chronology."""
     go(page, "#/handover")
     expect(page.locator("main")).to_contain_text("観測できない観測所（4）")
+    expect(page.locator("main")).to_contain_text("まだ申し送りは書かれていません")
     page.click("[data-act=handover]")
-    page.fill("dialog input[name=from]", "山田")
-    page.fill("dialog input[name=to]", "佐藤")
+    page.fill("dialog input[name=who]", "山田")
+    page.fill("dialog textarea", "陶大橋は現地確認中")
     page.click("dialog button[value=yes]")
     expect(page.locator("#announced")).to_contain_text("記録しました")
-    (act,) = house.acts
-    assert act["text"] == "申し送り：山田から佐藤が引き受け。警報5件（未対応4件）、観測できない4局。"
+    page.click("[data-act=sign]")
+    page.fill("dialog input[name=who]", "佐藤")
+    page.click("dialog button[value=yes]")
+    expect(page.locator("dialog")).to_be_hidden()
+    page.wait_for_timeout(200)
+    assert [(x["what"], x["text"]) for x in house.acts] == [
+        ("handover", "陶大橋は現地確認中（山田。警報5件、うち未対応4件、観測できない4局）"),
+        ("signed", "佐藤が引き受け。警報5件（未対応4件）、観測できない4局"),
+    ]
+
+
+def test_a_written_hand_over_waits_for_a_signature(page: Page, house: House) -> None:
+    """Unsigned is said; signed says by whom."""
+    rows = house.answers["journal"]["rows"]
+    rows.append(
+        rows[2] | {"number": 6, "what": "handover", "text": {"ja": "陶大橋は現地確認中", "en": "x"}, "by": "山田"}
+    )
+    go(page, "#/handover")
+    expect(page.locator(".passed")).to_contain_text("まだ引き受けの署名がありません")
+    rows.append(rows[2] | {"number": 7, "what": "signed", "by": "佐藤"})
+    page.reload()
+    expect(page.locator(".passed")).to_contain_text("佐藤が")
 
 
 def test_the_operations_view(page: Page, house: House) -> None:
@@ -437,5 +480,5 @@ def test_the_phone_shows_what_waits_first_and_the_map_behind_a_tab(chromium: Bro
         assert box is not None
         assert box["height"] >= 44
         page.click("[data-tab=map]")
-        expect(page.locator("#map .pin")).to_have_count(12)
+        expect(page.locator("#map .pin")).to_have_count(13)
         expect(page.locator(".queue")).to_be_hidden()

@@ -1,10 +1,11 @@
 // Where: the marks on a map. Without tiles the outlines of rivers and areas carry it, without Leaflet the list does.
 
 import { h } from './dom.js';
-import { changed, state } from './state.js';
+import { changed, now, state } from './state.js';
 import { named, t } from './words.js';
 import { read } from './api.js';
-import { arrow, measure } from './figures.js';
+import { fetched } from './fetched.js';
+import { age, arrow, measure, ms } from './figures.js';
 import { mark } from './mark.js';
 import { nameOf } from './list.js';
 import { claim, levelOf, placeOf, standing, unseen, urgency, words } from './standing.js';
@@ -14,6 +15,7 @@ let library = null; // null: on its way, false: missing, else Leaflet
 let outlines = null;
 let map = null;
 let fitted = false;
+let movers = null;
 const pins = new Map(); // place -> {marker, drawn}
 
 const script = (path) =>
@@ -72,6 +74,7 @@ function legendRows() {
 
 function begin(element) {
   fitted = false;
+  movers = null;
   pins.clear();
   map = library.map(element, { zoomControl: true, attributionControl: true, fadeAnimation: false, zoomSnap: 0.25 });
   map.attributionControl.setPrefix(false);
@@ -144,9 +147,24 @@ function draw() {
     pins.delete(key);
   }
   for (const row of rows) put(row, rows.length <= NAMED_UP_TO);
+  drawMoving();
   if (!fitted && rows.length) {
     map.fitBounds(rows.map((row) => [row.latitude, row.longitude]), { paddingTopLeft: [50, 25], paddingBottomRight: [50, 45], maxZoom: 14, animate: false });
     fitted = true;
+  }
+}
+
+/** Vehicles and other moving things, for staff. */
+function drawMoving() {
+  if (!state.config.staff) return;
+  const { data } = fetched('moving.geojson', 60_000);
+  movers ??= library.layerGroup().addTo(map);
+  movers.clearLayers();
+  for (const { geometry, properties } of data?.features ?? []) {
+    const [longitude, latitude] = geometry.coordinates;
+    const old = properties.observed ? t('moving_at', { age: age(Math.max(0, now() - ms(properties.observed))) }) : '';
+    const html = h('div', { class: 'pin' }, mark({ kind: 'rank', rank: 0, level: levelOf(0), hazard: 'moving' }), h('span', { class: 'label' }, h('b', {}, named(properties.name)), ` ${old}`));
+    library.marker([latitude, longitude], { icon: library.divIcon({ className: 'place', html, iconSize: [44, 44] }), keyboard: false, interactive: false }).addTo(movers);
   }
 }
 

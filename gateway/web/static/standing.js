@@ -43,6 +43,10 @@ export function standing(row) {
   return { ...common, kind: rank || row.condition !== 'late' ? 'rank' : 'late', late: row.condition === 'late' };
 }
 
+/** The rank stands and the value is below it: a rank falls late, on purpose. */
+export const fallen = (row) =>
+  claim(row) > 0 && !suspect(row) && !unseen(row) && row.value !== null && row.unit !== '/' && (row.over?.rank ?? 0) < claim(row);
+
 /** Its state in words, the gravest first: [危険, 未確認, 遅延]. */
 export function words(row) {
   const said = [];
@@ -51,6 +55,7 @@ export function words(row) {
   if (row.condition === 'maintenance') said.push(t('maintenance'));
   if (BLIND.includes(row.condition) && !row.held) said.push(t(row.condition));
   if (rank) said.push(named(row.level) || named(levelOf(rank)));
+  if (fallen(row)) said.push(t('below_watched'));
   if (suspect(row)) said.push(t('unconfirmed'));
   if (!rank && row.condition === 'fresh') said.push(t('normal'));
   if (row.condition === 'late') said.push(t('late'));

@@ -6,7 +6,7 @@ import { language, t, named } from './words.js';
 import { fetched } from './fetched.js';
 import { age, amount, arrow, change, date, measure, ms } from './figures.js';
 import { mark } from './mark.js';
-import { ageOf, heldWords, levelOf, shortName, standing, suspect, unseen, words } from './standing.js';
+import { ageOf, fallen, heldWords, levelOf, shortName, standing, suspect, unseen, words } from './standing.js';
 import { hydrograph } from './hydrograph.js';
 import { nameOf } from './list.js';
 import { happened } from './episode.js';
@@ -21,7 +21,7 @@ function meaning(row) {
   if (row.held) return heldWords(row);
   if (unseen(row) || row.condition === 'maintenance') return t(`about_${row.condition}`);
   if (row.value === null || row.unit === '/') return words(row).join('・');
-  const parts = [];
+  const parts = fallen(row) ? [t('mean_below', { level: named(row.level) })] : [];
   if (row.over) parts.push(t('mean_over', { level: named(row.over), by: amount(row.over.distance, row.unit) }));
   if (row.next) parts.push(t('mean_next', { level: named(row.next), by: amount(row.next.distance, row.unit) }));
   if (row.trend && row.rate_per_h !== null) parts.push(t(`mean_${row.trend}`, { by: amount(row.rate_per_h, row.unit) }));
