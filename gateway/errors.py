@@ -128,6 +128,20 @@ class CommandCode(_Described):
     ROLLED_BACK = "rolled_back", "the configuration did not come into force; the device runs by the last good one"
 
 
+class LoginReason(_Described):
+    """Why somebody was not let in, as the audit says it; the person is told less."""
+
+    WRONG_PASSWORD = "wrong_password", "the password is not that of the account"
+    UNKNOWN_NAME = "unknown_name", "there is no account of that name; what was typed is not kept"
+    DISABLED = "disabled", "the account is disabled"
+    PROVIDER_UNREACHABLE = "provider_unreachable", "the provider of the city's names does not answer as it should"
+    PROVIDER_REFUSED = "provider_refused", "the provider did not let the person in, or did not take the code"
+    FOREIGN_RETURN = "foreign_return", "the return belongs to no sign-in that this browser began, or came twice"
+    BAD_SIGNATURE = "bad_signature", "the provider's statement is not signed by it, or by an algorithm not allowed"
+    BAD_CLAIMS = "bad_claims", "the provider's statement is not for us, not for this sign-in, or not of now"
+    NO_ROLE = "no_role", "none of the person's groups has a role in web.yaml"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One mistake in the configuration: where it is and what would be right. Lines and columns count from 1."""

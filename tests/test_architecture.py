@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import CommandCode, FaultCode, GoneReason, MediumReason, NoticeCode, RejectCode
+from gateway.errors import CommandCode, FaultCode, GoneReason, LoginReason, MediumReason, NoticeCode, RejectCode
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob("*.py")])
@@ -334,6 +334,7 @@ def test_names() -> None:
         ("Notice codes", NoticeCode),
         ("Medium reasons", MediumReason),
         ("Command codes", CommandCode),
+        ("Login reasons", LoginReason),
     ],
 )
 def test_codes_are_documented(heading: str, codes: type[RejectCode] | type[FaultCode] | type[GoneReason]) -> None:

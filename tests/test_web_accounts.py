@@ -499,8 +499,8 @@ def test_what_the_audit_holds(known: Accounts, clock: Turned) -> None:
         ("operator", "token", HERE, "alert.acknowledge", "kasuga-bridge", "done"),
         ("root", "cli", "", "account.change", "viewer, viewer, all tenants, disabled", "done"),
         ("root", "cli", "", "token.make", f"{kept.id} of operator, read", "done"),
-        ("", "public", HERE, "login", "", "unknown name"),
-        ("", "public", HERE, "login", "operator", "wrong password"),
+        ("", "public", HERE, "login", "", "unknown_name"),
+        ("", "public", HERE, "login", "operator", "wrong_password"),
         ("operator", "session", HERE, "login", "operator", "done"),
     ]
     first = known.audit.rows(limit=1)[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.clock import Clock
+from gateway.errors import LoginReason
 from gateway.web.accountfile import AccountFile
 from gateway.web.accountrows import DAY_MS, EVERYTHING, HOUR_MS, Account, By, Declined, hash_of, read, spelled, written
 from gateway.web.audit import Audit
@@ -126,9 +127,10 @@ class Accounts:
             _back(tries)
             return Refused("busy", 1.0)
         if account is None or not right or account.disabled:
-            outcome = "unknown name" if account is None else "disabled" if right else "wrong password"
+            why = LoginReason.DISABLED if right else LoginReason.WRONG_PASSWORD
+            why = LoginReason.UNKNOWN_NAME if account is None else why
             # What was typed as a name that nobody has may be a password.
-            self.audit.note(By("", "public", address), "login", account.name if account else "", outcome)
+            self.audit.note(By("", "public", address), "login", account.name if account else "", why)
             return Refused("wrong")
         for delays, key in tries:
             delays.right(key)
