@@ -35,17 +35,10 @@ export { script };
 
 export async function prepareMap() {
   stylesheet('vendor/leaflet/leaflet.css');
-  try {
-    await script('vendor/leaflet/leaflet.js');
-    library = globalThis.L;
-  } catch {
-    library = false;
-  }
-  try {
-    outlines = await read('outlines');
-  } catch {
-    outlines = null; // the map says less; everything else stands in the list
-  }
+  // Both before the first picture: a map that is drawn stands.
+  const [found, drawn] = await Promise.allSettled([script('vendor/leaflet/leaflet.js'), read('outlines')]);
+  outlines = drawn.value ?? null; // without them the map says less; everything else stands in the list
+  library = found.status === 'fulfilled' ? globalThis.L : false;
   changed();
 }
 
