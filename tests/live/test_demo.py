@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,45 @@ def test_a_replay_at_a_fixed_speed_samples_every_row_once(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     account = last_json(done.stdout)
     assert (account["sampled"], account["stored"], account["missing"]) == (80, 80, 0)
+
+
+def test_the_page_is_served_while_it_runs(tmp_path: Path) -> None:
+    """On the port that was asked for: ready, the board of the flood, operator without a login; a taken port is told."""
+    port = servers.free_port()
+    folder = tmp_path / "demo"
+    with subprocess.Popen(
+        command("--seconds", "30", "--port", str(port), "--data", str(folder), "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        try:
+            servers.wait_for("the page", lambda: _get(port, "readyz") == b"ready\n", 60)
+            told = json.loads(_get(port, "api/v1/config"))
+            assert (told["you"]["role"], told["demo"]) == ("operator", True)
+            servers.wait_for("a rank", lambda: max(x["rank"] for x in _board(port)["stations"]) >= 3, 60)
+            board = _board(port)
+            assert board["bridge"]["running"]
+            assert board["episodes"]
+            taken = run_demo("--seconds", "20", "--port", str(port), "--data", str(tmp_path / "other"))
+            assert (taken.returncode, "another process has it" in taken.stderr) == (4, True), taken.stderr
+            out, err = demo.communicate(timeout=120)
+        finally:
+            demo.kill()
+    assert demo.returncode == 0, err
+    assert f"http://127.0.0.1:{port}/" in err
+    assert last_json(out)["missing"] == 0
+    assert _get(port, "readyz") == b"", "nothing is left running"
+
+
+def _get(port: int, path: str) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as r:
+            return bytes(r.read())
+    except OSError:
+        return b""
+
+
+def _board(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_get(port, "api/v1/board"))
+    return found
