@@ -235,3 +235,13 @@ def test_the_page_is_served_where_the_configuration_says(house: House, path: str
         assert '<script type="module" src="static/main.js">' in to.get(address).text
     assert to.get(f"{path}/static/main.js").headers["content-type"].startswith("text/javascript")
     assert to.get(f"{path}/static/app.py").status_code == 404
+
+
+def test_what_people_must_see_is_not_kept_from_them(house: House) -> None:
+    """A board made just before something happened is not shown after it."""
+    of = site(house, 121)
+    before = of.boards.encoded(website.OPERATOR)
+    house.reads(130, 3.2)
+    assert of.boards.encoded(website.OPERATOR) == before, "a moment lasts"
+    of.boards.renew()
+    assert of.boards.encoded(website.OPERATOR) != before

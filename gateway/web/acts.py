@@ -203,5 +203,6 @@ def asked(site: Site, who: Who, kind: str, body: dict[str, Any]) -> dict[str, An
         time.sleep(LOOK_S)
     found = msgspec.json.decode(answer) if answer and state != "asked" else {}
     if state == "refused":
-        raise Problem(409, "refused", str(found.get("reason", "the bridge refused it")))
+        reason = str(found.get("reason", "the bridge refused it"))
+        raise Problem(409, "refused", reason.replace("--", ""))  # it names options of the command line
     return {"request": request, "state": state, "answer": found}

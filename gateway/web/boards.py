@@ -62,6 +62,11 @@ class Boards:
         transitions, journal, asked, readings, suspended = storefile.rows(self._bridge.store, _POSITION)[0]
         return Position(f"{transitions}.{journal}.{asked}.{suspended}", readings)
 
+    def renew(self) -> None:
+        """What was made before now is not shown again: something happened that people must see."""
+        with self._lock:
+            self._made = -MOMENT_S
+
     def board(self) -> Board:
         return self._moment()[1]
 

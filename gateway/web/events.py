@@ -71,6 +71,7 @@ class Watcher:
             readings = known is None or now.readings != known.readings
             if urgent or (readings and quiet >= READINGS_S) or quiet >= AGES_S:
                 known, said = now, time.monotonic()
+                self.boards.renew()
                 async with self._told:
                     self.turn += 1
                     self._told.notify_all()
