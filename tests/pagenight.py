@@ -86,8 +86,8 @@ def episode(row: Json, minutes: float, **more: object) -> Json:
     rank = max(row["rank"], row["unconfirmed"])
     level = next(x for x in levels() if x["rank"] == rank)
     base: Json = {
-        "episode": f"{row['station']}-1", "kind": "river", "drill": False, "tenant": TENANT, "station": row["station"],
-        "name": row["name"], "cause": None, "since": ago(minutes), "rank": row["rank"],
+        "episode": f"{row['station']}-1", "kind": "station", "drill": False, "tenant": TENANT,
+        "station": row["station"], "name": row["name"], "cause": None, "since": ago(minutes), "rank": row["rank"],
         "unconfirmed": row["unconfirmed"] if row["unconfirmed"] > row["rank"] else 0, "highest": rank,
         "level": {**row["level"], "exceeded_ja": level["exceeded_ja"]}, "steps": [], "channel": "water_level",
         "value": row["value"], "unit": row["unit"], "measured": row["observed"], "condition": row["condition"],

@@ -7,7 +7,7 @@ import { ask, say } from './asking.js';
 import { h } from './dom.js';
 import { refresh } from './live.js';
 import { measure } from './figures.js';
-import { aboutOf, nameOf, together, unanswered } from './queue.js';
+import { aboutOf, claimed, nameOf, together, unanswered } from './queue.js';
 
 const BASES = ['camera', 'patrol', 'phone', 'office'];
 const HOURS = [1, 2, 4, 8, 12];
@@ -90,9 +90,12 @@ export async function judge(id) {
 export async function close(id) {
   const e = episode(id);
   const value = e.value === null ? '' : t('close_value', { value: measure(e.value, e.unit) });
-  const sentence = t('close_sentence', { n: e.told }) + value;
-  const said = await ask({ title: about(e), sentence, fields: [basis(), note(true)], verbs: [['yes', t('close')]] });
-  if (said) await perform({ kind: 'close', ...aim(e), basis: said.basis, note: said.note }, `close${id}`);
+  // The bridge closes what still stands high only where somebody says so, and why.
+  const force = claimed(e) >= 3;
+  const sentence = (force ? t('close_high', { level: named(e.level) }) : '') + t('close_sentence', { n: e.told }) + value;
+  const verb = force ? t('close_anyway') : t('close');
+  const said = await ask({ title: about(e), sentence, fields: [basis(), note(true)], verbs: [['yes', verb]] });
+  if (said) await perform({ kind: 'close', ...aim(e), basis: said.basis, note: said.note, force }, `close${id}`);
 }
 
 async function suspend(kind, place) {

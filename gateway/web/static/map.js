@@ -15,6 +15,7 @@ let library = null; // null: on its way, false: missing, else Leaflet
 let outlines = null;
 let map = null;
 let fitted = false;
+let outlined = false;
 let movers = null;
 const pins = new Map(); // place -> {marker, drawn}
 
@@ -66,7 +67,7 @@ function legendRows() {
 }
 
 function begin(element) {
-  fitted = false;
+  fitted = outlined = false;
   movers = null;
   pins.clear();
   map = library.map(element, { zoomControl: true, attributionControl: true, fadeAnimation: false, zoomSnap: 0.25 });
@@ -74,15 +75,19 @@ function begin(element) {
   map.setView(state.config.centre ?? [35.0, 135.0], state.config.zoom ?? 11);
   const { tiles } = state.config;
   if (tiles) library.tileLayer(tiles.url, { attribution: tiles.attribution, maxZoom: 18 }).addTo(map);
-  if (outlines) {
-    library
-      .geoJSON(outlines, {
-        interactive: false,
-        style: (feature) => ({ className: `outline ${feature.geometry.type.includes('Line') ? 'river' : 'area'}`, weight: 2 }),
-        pointToLayer: (feature, at) => library.marker(at, { interactive: false, icon: caption(feature) }),
-      })
-      .addTo(map);
-  }
+}
+
+/** Rivers and areas, whenever they come. */
+function drawOutlines() {
+  if (!outlines || outlined) return;
+  outlined = true;
+  library
+    .geoJSON(outlines, {
+      interactive: false,
+      style: (feature) => ({ className: `outline ${feature.geometry.type.includes('Line') ? 'river' : 'area'}`, weight: 2 }),
+      pointToLayer: (feature, at) => library.marker(at, { interactive: false, icon: caption(feature) }),
+    })
+    .addTo(map);
 }
 
 const caption = (feature) =>
@@ -140,6 +145,7 @@ function draw() {
     pins.delete(key);
   }
   for (const row of rows) put(row, rows.length <= NAMED_UP_TO);
+  drawOutlines();
   drawMoving();
   if (!fitted && rows.length) {
     map.fitBounds(rows.map((row) => [row.latitude, row.longitude]), { paddingTopLeft: [50, 25], paddingBottomRight: [50, 45], maxZoom: 14, animate: false });

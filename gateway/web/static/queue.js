@@ -95,14 +95,17 @@ const button = (act, e, label, kind = '') =>
     label,
   );
 
+/** Somebody must look: it is suspect or was lost; later anybody may have seen that it is true or false. */
+const judged = (e) => !e.drill && !e.cause && (e.unconfirmed > e.rank || e.held || (e.acknowledged && claimed(e) > 0));
+
 function buttons(e) {
   if (!state.board.episodes) return null;
   return h(
     'div',
     { class: 'acts' },
     mayAct() && !e.acknowledged && button('acknowledge', e, t('acknowledge'), 'main'),
-    mayAct() && e.unconfirmed > e.rank && button('judge', e, t('judge')),
-    mayAct() && e.acknowledged && !e.drill && button('close', e, t('close')),
+    mayAct() && judged(e) && button('judge', e, t('judge')),
+    mayAct() && e.acknowledged && !e.drill && !e.cause && button('close', e, t('close')),
     mayAct() && e.drill && button('drillend', e, t('drillend')),
     h('a', { class: 'button', href: detailOf(e), 'aria-label': `${t('details')} ${nameOf(e)}` }, t('details')),
   );

@@ -351,4 +351,6 @@ export const en = {
   mean_below: 'below {level} now, still watched',
   login_other: 'Log in with {name}',
   moving_at: 'position {age}',
+  close_high: 'It still shows {level}. Write why it is closed all the same. ',
+  close_anyway: 'Close all the same',
 };

@@ -351,4 +351,6 @@ export const ja = {
   mean_below: '{level}を下回りました（監視継続）',
   login_other: '{name}でログイン',
   moving_at: '{age}の位置',
+  close_high: 'まだ{level}を示しています。それでも終える理由を書いてください。',
+  close_anyway: 'それでも終える',
 };
