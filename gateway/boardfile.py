@@ -18,10 +18,10 @@ from gateway.errors import Unavailable
 from gateway.stations import Registry
 
 _SUSPENDED = "SELECT kind, tenant, station, since_ms, until_ms, by, note, rank FROM suspensions WHERE until_ms > ?"
-# The newest of each series by the index alone, and its latest flag.
+# The newest of each series, found at the end of its index: CROSS JOIN keeps SQLite from walking all observations.
 _NEWEST = f"""SELECT c.tenant, c.station, c.channel, o.observed_ms, o.received_ms, o.value, {storefile.LATEST_FLAG},
- o.fault, o.device FROM channels c JOIN observations o ON o.channel_id = c.id
- AND o.observed_ms = (SELECT max(observed_ms) FROM observations WHERE channel_id = c.id)"""  # noqa: S608 - ours
+ o.fault, o.device FROM channels c CROSS JOIN observations o
+ WHERE o.id = (SELECT id FROM observations WHERE channel_id = c.id ORDER BY observed_ms DESC LIMIT 1)"""  # noqa: S608 - ours
 _LAST = "SELECT received_ms FROM observations ORDER BY id DESC LIMIT 1"
 
 
@@ -57,6 +57,18 @@ def read(path: Path, registry: Registry, now_ms: int, disk: Disk = DISK) -> Boar
     working = {(x.tenant, x.station) for x in suspensions if x.kind == "maintenance"}
     found = rows(registry, known, latest, now_ms, working)
     return Board(now_ms, found, episodes, suspensions, known, latest, last[0] if last else None)
+
+
+def latest(path: Path, registry: Registry, disk: Disk = DISK) -> dict[Series, Latest]:
+    """The newest observation of every channel that may leave. Raises Unavailable."""
+    found = storefile.rows(path, _NEWEST, disk=disk)
+    return {(t, s, c): Latest(*facts) for t, s, c, *facts in found if registry.may_leave(t, s, c)}
+
+
+def working(path: Path, now_ms: int, disk: Disk = DISK) -> set[tuple[str, str]]:
+    """(tenant, station) of those under maintenance. Raises Unavailable."""
+    found = storefile.rows(path, _SUSPENDED, (now_ms,), disk)
+    return {(tenant, station) for kind, tenant, station, *_ in found if kind == "maintenance"}
 
 
 def health(path: Path, registry: Registry, disk: Disk = DISK) -> dict[Series, Latest]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -105,7 +106,10 @@ def gaps(rows: list[Row], channel: Channel, to_ms: int) -> list[tuple[int, int, 
     """Where the line is broken: longer than the channel may be silent, or while it said that it is broken."""
     found: list[tuple[int, int, str]] = []
     silent = channel.contract.silent_after_s
+    soon_ms = 1000 * min(silent(0, value) for value in (None, -math.inf, math.inf))  # whatever the value was
     for a, b in pairwise(rows):
+        if b[0] - a[0] <= soon_ms and a[1] is not None:
+            continue
         if b[0] - a[0] > silent(0, a[1]) * 1000:
             found.append((a[0], b[0], "silent"))
         elif a[1] is None:

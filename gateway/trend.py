@@ -62,9 +62,11 @@ def minutes_to(level: float, recent: tuple[MetresAt, ...], now_ms: int) -> float
     hour = within(recent, HOUR_MS)
     if len(hour) < LEAST_POINTS or hour[-1][0] - hour[0][0] < LEAST_SPAN_MS or now_ms - hour[-1][0] > STALE_MS:
         return None
-    per_hour = trend_per_hour(hour)
     at_ms, value = hour[-1]
-    if per_hour is None or per_hour < LEAST_PER_H or value >= level or value < hour[0][1]:
+    if value >= level or value < hour[0][1]:
+        return None
+    per_hour = trend_per_hour(hour)
+    if per_hour is None or per_hour < LEAST_PER_H:
         return None
     left = (level - value) / per_hour * 60 - (now_ms - at_ms) / 60_000
     return max(0.0, left) if left <= LONGEST_MIN else None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from gateway import alertfile, storefile, units
+from gateway import alertfile, boardfile, storefile, units
 from gateway.alertrows import AlertRows
 from gateway.errors import Unavailable
 from gateway.instants import iso
@@ -28,9 +28,9 @@ PROBLEMS = documented(401, 403, 404, 413, 422, 429, 503)
 _CLOSED = f"""{storefile.EPISODE} WHERE closed_ms IS NOT NULL AND closed_ms < ? ORDER BY closed_ms DESC LIMIT ?"""
 # Where something is that moves: the newest of both coordinates, which is internal and for staff alone.
 _POSITIONS = """SELECT c.tenant, c.station, c.quantity, o.observed_ms, o.value FROM channels c
- JOIN observations o ON o.channel_id = c.id
- AND o.observed_ms = (SELECT max(observed_ms) FROM observations WHERE channel_id = c.id)
- WHERE c.quantity IN ('latitude', 'longitude') AND o.value IS NOT NULL"""
+ CROSS JOIN observations o
+ WHERE o.id = (SELECT id FROM observations WHERE channel_id = c.id ORDER BY observed_ms DESC LIMIT 1)
+ AND c.quantity IN ('latitude', 'longitude') AND o.value IS NOT NULL"""
 
 
 def json(body: Any, headers: dict[str, str] | None = None, media: str = "application/json") -> Response:
@@ -200,10 +200,9 @@ def _channel(site: Site, s: Station, c: Channel) -> dict[str, Any]:
 
 
 def _latest(site: Site, who: Who) -> list[dict[str, Any]]:
-    board = site.boards.board()
-    working = set() if who.staff else {(x.tenant, x.station) for x in board.suspensions if x.kind == "maintenance"}
+    working = set() if who.staff else boardfile.working(site.bridge.store, site.clock.now_ms())
     found = []
-    for (tenant, station, channel), x in board.latest.items():
+    for (tenant, station, channel), x in boardfile.latest(site.bridge.store, site.registry).items():
         known = site.registry.channel(tenant, station, channel)
         if known is None or not who.sees(tenant) or (tenant, station) in working:
             continue
