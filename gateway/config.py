@@ -243,7 +243,9 @@ class _Reader:
         document = self._readable(WEB) if there and WEB in self._names else None
         declared = self._declared() if STATIONS in self._documents else set()
         if WEB in self._names and (document is not None or not there):
-            self._found.web = webfile.web(document, self._found.path, self._found.registry, declared)
+            found = self._found
+            beside = found.bridge.store.parent if found.bridge else found.path
+            found.web = webfile.web(document, found.path, found.registry, beside, declared)
 
     def _sources(self, document: Document) -> None:
         """What devices of others send; their profiles are read where there are any."""

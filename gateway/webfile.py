@@ -20,6 +20,7 @@ from gateway.stations import Registry
 from gateway.validation import validate
 from gateway.yamlfile import Document
 
+ACCOUNTS = "web.db"
 MAX_OUTLINES = 5_000_000  # bytes; every visitor takes them
 PLACES = ("{z}", "{x}", "{y}")
 Roles = Literal["viewer", "operator", "administrator"]
@@ -69,7 +70,7 @@ class WebRow(Row):
     listen: ListenRow = ListenRow()
     path: f.Text | None = None
     proxies: Annotated[list[f.Text], Field(default_factory=list)]
-    accounts: f.Text = "web.db"
+    accounts: f.Text | None = None
     public: bool = False
     title: TitleRow = TitleRow()
     map: MapRow = MapRow()
@@ -79,12 +80,17 @@ class WebRow(Row):
 
 
 def web(
-    document: Document | None, folder: FilePath, registry: Registry | None, declared: Container[str] = ()
+    document: Document | None,
+    folder: FilePath,
+    registry: Registry | None,
+    beside: FilePath,
+    declared: Container[str] = (),
 ) -> settings.Web | None:
     """The settings, those of no file where there is none; None after noting what is wrong. `declared` are the stations
-    that stand in stations.yaml, in order or not."""
+    that stand in stations.yaml, in order or not; `beside` is the folder of the bridge's store, where web.db is by
+    default: a place that can be written."""
     if document is None:
-        return settings.Web(accounts=folder / "web.db")
+        return settings.Web(accounts=beside / ACCOUNTS)
     row = validate(WebRow, document)
     oidc = _oidc(document, folder)
     links = _links(document, registry, declared)
@@ -93,12 +99,7 @@ def web(
     path = (row.path or "").rstrip("/")
     if path and (not path.startswith("/") or "//" in path or not path.isascii() or set(path) & set(' ?#%"<>\\')):
         document.add(("path",), f"'{row.path}' is no sub-path. Write it like /flood")
-    for n, proxy in enumerate(row.proxies):
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError:
-            message = f"'{proxy}' is no address. Write the proxy's, like 10.0.0.5 or 10.0.0.0/28"
-            document.add(("proxies", n), message)
+    _proxies(document, row.proxies)
     tiles = row.map.tiles or None
     if tiles and not (tiles.startswith(("https://", "http://", "/")) and all(x in tiles for x in PLACES)):
         message = f"'{tiles}' names no tiles. Write a URL with {{z}}, {{x}} and {{y}}, or false for none"
@@ -110,7 +111,7 @@ def web(
         return None
     catalogue = row.catalogue
     return settings.Web(
-        accounts=folder / row.accounts,
+        accounts=folder / row.accounts if row.accounts else beside / ACCOUNTS,
         host=row.listen.host,
         port=row.listen.port,
         path=path,
@@ -125,6 +126,15 @@ def web(
         oidc=oidc,
         links=links,
     )
+
+
+def _proxies(document: Document, proxies: list[str]) -> None:
+    for n, proxy in enumerate(proxies):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            message = f"'{proxy}' is no address. Write the proxy's, like 10.0.0.5 or 10.0.0.0/28"
+            document.add(("proxies", n), message)
 
 
 def _oidc(document: Document, folder: FilePath) -> settings.Oidc | None:

@@ -42,6 +42,7 @@ class Provider:
         self.facts: Json = {}
         self.asked: list[str] = []
         self.status = 200
+        self.now_s = time.time
         self._codes: dict[str, Json] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -92,7 +93,7 @@ class Provider:
             or q["redirect_uri"] != begun["redirect_uri"]
         ):
             return 400, {"error": "invalid_grant"}, {}
-        now = int(time.time())
+        now = int(self.now_s())
         said = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": begun["nonce"]}
         told = self.signs(self.claims(said | self.person))
         return 200, {"access_token": "access", "token_type": "Bearer", "id_token": told}, {}

@@ -35,6 +35,7 @@ class Known:
     """Tokens by name; as many requests as they like, but of `slow`."""
 
     def __init__(self, **tokens: Who) -> None:
+        self.noted: list[tuple[str, str, str, str, str]] = []
         self.tokens = {"operator": OPERATOR, "viewer": VIEWER, "foreign": FOREIGN} | tokens
 
     def session(self, text: str) -> Who | None:
@@ -45,6 +46,12 @@ class Known:
 
     def allow(self, key: str, cost: float = 1.0) -> float:
         return 2.5 if "slow" in key else 0.0
+
+    def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None:
+        self.noted.append((who.name, address, what, subject, outcome))
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def site(house: House, minutes: float = 0.0, known: Known | None = None, **changes: Any) -> Site:

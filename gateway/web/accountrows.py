@@ -104,3 +104,9 @@ def both(a: frozenset[str] | None, b: frozenset[str] | None) -> frozenset[str] |
 
 def said(tenants: Collection[str] | None) -> str:
     return "all tenants" if tenants is None else ", ".join(sorted(tenants)) or "no tenant"
+
+
+def one_line(text: str, most: int = 100) -> str:
+    """What every terminal and every file takes."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return "".join(x if x.isprintable() else "\ufffd" for x in short)

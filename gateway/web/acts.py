@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway import journalfile, journalwords, storefile
 from gateway.instants import iso
 from gateway.journalfile import Choice
-from gateway.web.asking import Here, Operator, Staff
+from gateway.web.asking import Address, Here, Operator, Staff
 from gateway.web.problems import Problem, documented
 from gateway.web.rest import NAME, PROBLEMS, json
 from gateway.web.site import Site
@@ -117,14 +117,14 @@ routes = APIRouter(prefix="/api/v1", responses=PROBLEMS | documented(409))
 
 
 @routes.post("/acts", tags=["alerts"])
-def act(site: Here, body: Act, who: Operator) -> Response:
+def act(site: Here, body: Act, who: Operator, address: Address) -> Response:
     """Acknowledge, confirm, reject, close, mute, put under maintenance, drill, write into the journal. The answer
     is the bridge's; `asked` where it has not answered within five seconds: it stays asked."""
-    return json(do(site, who, body))
+    return json(do(site, who, body, address))
 
 
 @routes.post("/acts/acknowledge", tags=["alerts"])
-def acknowledge(site: Here, body: Many, who: Operator) -> Response:
+def acknowledge(site: Here, body: Many, who: Operator, address: Address) -> Response:
     """Several at once: only ranks up to 2, and silences."""
     _mine(who, body.tenant)
     board = site.boards.board()
@@ -136,10 +136,10 @@ def acknowledge(site: Here, body: Many, who: Operator) -> Response:
             grave.append(e.id)
     if grave:
         raise Problem(409, "refused", f"above rank {BULK_RANK} each is seen by itself: {', '.join(grave[:5])}")
-    found = [
-        do(site, who, Acknowledge(kind="acknowledge", tenant=body.tenant, episode=x, note=body.note)) | {"episode": x}
-        for x in dict.fromkeys(body.episodes)
-    ]
+    found = []
+    for episode in dict.fromkeys(body.episodes):
+        one = Acknowledge(kind="acknowledge", tenant=body.tenant, episode=episode, note=body.note)
+        found.append(do(site, who, one, address) | {"episode": episode})
     return json({"acts": found})
 
 
@@ -177,7 +177,7 @@ def _mine(who: Who, tenant: str | None) -> None:
         raise Problem(404, "not_found", "there is no such tenant")
 
 
-def do(site: Site, who: Who, body: Any) -> dict[str, Any]:
+def do(site: Site, who: Who, body: Any, address: str) -> dict[str, Any]:
     """The request and the bridge's answer. Raises Problem 409 where it refused."""
     _mine(who, body.tenant)
     said = body.model_dump(exclude={"kind", "what"}, exclude_none=True)
@@ -185,11 +185,12 @@ def do(site: Site, who: Who, body: Any) -> dict[str, Any]:
         said["kind"] = body.what
     if not said.get("note"):
         said.pop("note", None)
-    return asked(site, who, KINDS[body.kind], said)
+    return asked(site, who, KINDS[body.kind], said, address)
 
 
-def asked(site: Site, who: Who, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Ask the bridge, and wait a little for what it says. Raises Problem 409 where it refused, 503 without a bridge."""
+def asked(site: Site, who: Who, kind: str, body: dict[str, Any], address: str) -> dict[str, Any]:
+    """Ask the bridge, and wait a little for what it says; it is in the audit. Raises Problem 409 where it refused, 503
+    without a bridge."""
     store = site.bridge.store
     if storefile.running(store) is False:
         raise Problem(503, "no_bridge", "no bridge runs: nothing was done. Start it, then do it again")
@@ -202,6 +203,8 @@ def asked(site: Site, who: Who, kind: str, body: dict[str, Any]) -> dict[str, An
             break
         time.sleep(LOOK_S)
     found = msgspec.json.decode(answer) if answer and state != "asked" else {}
+    subject = body.get("episode") or body.get("station") or ""
+    site.accounts.note(who, address, kind, f"{body.get('tenant') or ''} {subject} request {request}".strip(), state)
     if state == "refused":
         reason = str(found.get("reason", "the bridge refused it"))
         raise Problem(409, "refused", reason.replace("--", ""))  # it names options of the command line

@@ -10,7 +10,7 @@ import ipaddress
 import math
 from collections.abc import Callable
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request
 
@@ -54,7 +54,7 @@ def _at_this_machine(request: Request) -> bool:
         near = ipaddress.ip_address(address_of(request)).is_loopback
     except ValueError:
         return False
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    host = _split(f"//{request.headers.get('host', '')}").hostname
     return near and host in LOOPBACK_NAMES and "x-forwarded-for" not in request.headers
 
 
@@ -86,18 +86,29 @@ def needs(role: Role, act: bool = False, cost: float = 1.0) -> Callable[[Request
     return found
 
 
+def _split(url: str) -> SplitResult:
+    """Of nowhere, where it cannot be read."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def from_here(request: Request) -> None:
     """Raises Problem 403 for a request that a foreign page may have caused."""
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")
-    if HEADER.lower() not in request.headers or (origin is not None and urlsplit(origin).netloc != host):
+    if HEADER.lower() not in request.headers or (origin is not None and _split(origin).netloc != host):
         raise Problem(403, "cross_site", f"send it from the page itself, with the header {HEADER}")
 
 
 Here = Annotated[Site, Depends(site_here)]
+Address = Annotated[str, Depends(address_of)]  # of whoever asks
 Reader = Annotated[Who, Depends(needs(Role.PUBLIC))]  # anybody, where the configuration opens it
 Reading = Annotated[Who, Depends(needs(Role.PUBLIC, cost=2.0))]  # what costs more than a look
 Staff = Annotated[Who, Depends(needs(Role.VIEWER))]
 Heavy = Annotated[Who, Depends(needs(Role.VIEWER, cost=5.0))]
 Operator = Annotated[Who, Depends(needs(Role.OPERATOR, act=True))]
 Administrator = Annotated[Who, Depends(needs(Role.ADMINISTRATOR, act=True))]
+Administers = Annotated[Who, Depends(needs(Role.ADMINISTRATOR))]  # looks at what only administrators see
+Self = Annotated[Who, Depends(needs(Role.VIEWER, act=True))]  # changes what is one's own

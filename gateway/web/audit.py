@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.errors import Unavailable
 from gateway.model import ClockState
 from gateway.web.accountfile import AccountFile
-from gateway.web.accountrows import By, Noted
+from gateway.web.accountrows import By, Noted, one_line
 from gateway.web.accountschema import KEPT_MS, KEPT_ROWS
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Audit:
         """Within a transaction: what is done is noted, or it is not done."""
         sql = "INSERT INTO audit (at_ms, who, via, address, what, subject, outcome) VALUES (?,?,?,?,?,?,?)"
         texts = (by.name, by.via, by.address, what, subject, outcome)
-        db.execute(sql, (self._clock.now_ms(), *(_clean(x) for x in texts)))
+        db.execute(sql, (self._clock.now_ms(), *(one_line(x, LONG) for x in texts)))
 
     def note(self, by: By, what: str, subject: str, outcome: str) -> None:
         """By itself, of what was done elsewhere. It never stops anybody: on a full disk the alarm is acknowledged all
@@ -65,9 +65,3 @@ class Audit:
         sql = """SELECT id, at_ms, who, via, address, what, subject, outcome FROM audit
                  WHERE at_ms >= ? AND id < ? ORDER BY id DESC LIMIT ?"""
         return [Noted(*x) for x in self._file.rows(sql, (since_ms, before or 1 << 62, limit))]
-
-
-def _clean(text: str) -> str:
-    """One line that every terminal and every file takes."""
-    short = text if len(text) <= LONG else text[: LONG - 1] + "…"
-    return "".join(x if x.isprintable() else "�" for x in short)

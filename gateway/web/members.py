@@ -9,7 +9,7 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.web import passwords
 from gateway.web.accountfile import AccountFile
-from gateway.web.accountrows import NAME, Account, By, Declined, read, said, spelled, written
+from gateway.web.accountrows import NAME, Account, By, Declined, one_line, read, said, spelled, written
 from gateway.web.audit import Audit
 from gateway.web.passwords import Passwords
 from gateway.web.who import Role
@@ -55,7 +55,7 @@ class Members:
         hashed = None if password is None else self._hashed(password, name)
         only = None if tenants is None else frozenset(tenants)
         now = self._clock.now_ms()
-        made = Account(name, display[:100] or name, role, only, False, hashed is None, now, now)
+        made = Account(name, one_line(display) or name, role, only, False, hashed is None, now, now)
         with self._file.writing() as db:
             if db.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
                 raise Declined(f"there is an account {name} already")

@@ -26,7 +26,7 @@ from joserfc.jwk import KeySet
 from gateway import settings
 from gateway.clock import Clock
 from gateway.errors import LoginReason
-from gateway.web.accountrows import EVERYTHING
+from gateway.web.accountrows import EVERYTHING, one_line
 from gateway.web.who import Role, Who
 
 # None that needs no key, none with a shared one: the provider's public key must not be taken for a secret.
@@ -225,8 +225,7 @@ class Provider:
     def _name(self, claims: dict[str, Any]) -> str:
         """Never that of a local account, which holds no '@'."""
         said = next(x for x in (claims.get("preferred_username"), claims["sub"]) if isinstance(x, str) and x)
-        shown = "".join(x for x in said if x.isprintable())[:100]
-        return f"{shown}@{urlsplit(self.settings.issuer).netloc}"
+        return f"{one_line(said)}@{urlsplit(self.settings.issuer).netloc}"
 
 
 def _near_or_safe(url: object, issuer: str) -> bool:

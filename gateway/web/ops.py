@@ -15,7 +15,7 @@ from gateway.instants import iso
 from gateway.letterfile import Choice
 from gateway.stations import HEALTH_CHANNELS
 from gateway.web.acts import asked
-from gateway.web.asking import Heavy, Here, Operator, Staff, who_asks
+from gateway.web.asking import Address, Heavy, Here, Operator, Staff, who_asks
 from gateway.web.problems import Problem, documented
 from gateway.web.rest import PROBLEMS, json
 from gateway.web.site import Site
@@ -82,13 +82,13 @@ def letter(site: Here, number: Annotated[int, Path(ge=1, le=2**62)], who: Staff)
 
 
 @routes.post("/letters/replay", tags=["operations"], responses=documented(409))
-def replay(site: Here, body: Replay, who: Operator) -> Response:
+def replay(site: Here, body: Replay, who: Operator, address: Address) -> Response:
     """Have the bridge take letters again, once what spoiled them is mended."""
     found, _ = letterfile.page(site.bridge.store, Choice(ids=body.ids), limit=len(body.ids))
     if len(found) < len(set(body.ids)) or any(not who.sees(x.tenant) for x in found):
         raise Problem(404, "not_found", "not all of these letters are there")
     said = {"choice": {"ids": body.ids}, "configuration": site.registry.digest()}
-    return json(asked(site, who, "letters.replay", said))
+    return json(asked(site, who, "letters.replay", said, address))
 
 
 def _config(site: Site, who: Who) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from gateway.clock import Clock, SystemClock
 from gateway.errors import Unavailable
 from gateway.stations import Registry
 from gateway.web import app
+from gateway.web.accounts import Accounts
 from gateway.web.following import Follower, Load
-from gateway.web.site import Nobody, Site
+from gateway.web.site import Site
 
 MAX_HEADERS = 32_768
 CONNECTIONS = 1000
@@ -24,7 +25,9 @@ CONNECTIONS = 1000
 def site_of(
     web: settings.Web, bridge: settings.Bridge, registry: Registry, folder: Path, clock: Clock | None = None
 ) -> Site:
-    return Site(web, bridge, registry, folder, clock or SystemClock(), Nobody())
+    """Raises Unavailable where the file of the accounts cannot be used."""
+    clock = clock or SystemClock()
+    return Site(web, bridge, registry, folder, clock, Accounts(web.accounts, clock))
 
 
 class Server:
@@ -83,6 +86,7 @@ class Server:
         self._server.run(sockets=[self._socket])
         if self._follower is not None:
             self._follower.stop()
+        self._site.accounts.close()
         logging.info("the page has stopped")
 
     def _swap(self, site: Site) -> None:

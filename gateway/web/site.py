@@ -19,6 +19,8 @@ class Accounts(Protocol):
     def session(self, text: str) -> Who | None: ...
     def token(self, text: str) -> Who | None: ...
     def allow(self, key: str, cost: float = 1.0) -> float: ...
+    def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None: ...
+    def close(self) -> None: ...
 
 
 class Nobody:
@@ -32,6 +34,12 @@ class Nobody:
 
     def allow(self, key: str, cost: float = 1.0) -> float:
         return 0.0
+
+    def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None:
+        """Into no audit."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,20 @@ from typing import Any
 
 from gateway.clock import Clock
 from gateway.web.accountfile import AccountFile
-from gateway.web.accountrows import DAY_MS, HOUR_MS, MAY, By, Declined, Scope, Token, both, hash_of, read, written
+from gateway.web.accountrows import (
+    DAY_MS,
+    HOUR_MS,
+    MAY,
+    By,
+    Declined,
+    Scope,
+    Token,
+    both,
+    hash_of,
+    one_line,
+    read,
+    written,
+)
 from gateway.web.audit import Audit
 from gateway.web.members import Members
 from gateway.web.who import Role, Who
@@ -60,7 +73,7 @@ class Tokens:
         now = self._clock.now_ms()
         only = None if tenants is None else frozenset(tenants)
         secret, id_ = secrets.token_urlsafe(32), secrets.token_hex(6)
-        made = Token(id_, account.name, label[:100], scope, only, now, now + round(days * DAY_MS), None, None)
+        made = Token(id_, account.name, one_line(label), scope, only, now, now + round(days * DAY_MS), None, None)
         with self._file.writing() as db:
             sql = "SELECT count(*) FROM tokens WHERE name = ? AND revoked_ms IS NULL AND expires_ms > ?"
             if db.execute(sql, (made.name, now)).fetchone()[0] >= MOST:
