@@ -73,7 +73,7 @@ def station(name: str, ja: str, en: str, river: str, at: tuple[float, float], **
         "unit": "m", "value": value, "observed": ago(late), "rank": 0, "unconfirmed": 0, "held": False,
         "condition": "fresh", "late_after_s": 900, "flag": 1, "level": named(rank),
         "next": {**named(above), "value": value + 0.38, "distance": 0.38} if above else None,
-        "over": {**named(rank), "value": value - 0.62, "distance": -0.62} if rank > 1 else None,
+        "over": {**named(rank), "value": value - 0.62, "distance": -0.62} if rank else None,
         "change_10min": 0.02, "change_1h": 0.10, "rate_per_h": 0.10, "trend": "up", "minutes_to_next": None,
         "acknowledged": False, "episode": None, "muted_until": None, "links": [], "blind": [], "fault": None,
         "waiting": False, "contact": False, "falling_fast": False,

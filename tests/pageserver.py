@@ -30,6 +30,7 @@ class House:
         self.board, self.config, self.path = board, pagenight.config(), path
         self.acts: list[Json] = []
         self.refusal = ""
+        self.closed = False  # whether who asks must log in
         self.streams = True  # False: a proxy that holds the stream back
         self.version = 0
         self.resumed: list[str | None] = []
@@ -73,6 +74,8 @@ class House:
 
         @inner.get("/api/v1/events")
         async def events(request: Request) -> Response:
+            if self.closed:
+                return Response(status_code=401)
             self.resumed.append(request.headers.get("last-event-id"))
             return StreamingResponse(self._events(), media_type="text/event-stream")
 
@@ -81,6 +84,10 @@ class House:
             assert request.headers["x-suimon"]  # what no foreign page can send
             said = await request.json()
             self.acts.append(said if path == "acts" else {"path": path, **said})
+            if path == "login" and said["password"] != "correct":
+                problem = {"title": "Say who you are", "status": 401, "detail": "wrong", "code": "wrong_login"}
+                return JSONResponse(problem, 401, media_type="application/problem+json")
+            self.closed = self.closed and path != "login"
             if self.refusal:
                 problem = {"title": "This was refused", "status": 409, "detail": self.refusal, "code": "refused"}
                 return JSONResponse(problem, 409, media_type="application/problem+json")
@@ -88,6 +95,9 @@ class House:
 
         @inner.get("/api/v1/{path:path}")
         async def read(path: str, request: Request) -> Response:
+            if self.closed and path != "config":
+                problem = {"title": "Say who you are", "status": 401, "detail": "sign in", "code": "unauthenticated"}
+                return JSONResponse(problem, 401, media_type="application/problem+json")
             known = {"config": self.config, "board": self._now(), **self.answers}
             found = known.get(path)
             if callable(found):

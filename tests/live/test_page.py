@@ -422,6 +422,26 @@ def test_who_only_views_presses_nothing(chromium: Browser, house: House) -> None
         expect(page.locator(".queue")).to_contain_text("春日橋")
 
 
+def test_who_is_nobody_is_asked_for_a_name(chromium: Browser, house: House) -> None:
+    """Nothing is shown before the login; a wrong password is told in words; the right one opens the page."""
+    house.closed = True
+    house.config |= {"you": {"name": "", "role": "public", "via": "public"}, "staff": False}
+    house.config["login"] = {"password": True, "oidc": "市の認証"}
+    with browser.opened(chromium, house.url) as (page, _):
+        banner = page.locator(".banner.gone")
+        expect(banner).to_contain_text("ログインが必要です")
+        expect(banner.locator("a[href='oidc/start']")).to_have_text("市の認証でログイン")
+        for password in ("wrong", "correct"):
+            banner.locator("[data-act=login]").click()
+            page.fill("dialog input[name=name]", "山田")
+            page.fill("dialog input[name=password]", password)
+            page.click("dialog button[value=yes]")
+            if password == "wrong":
+                expect(page.locator("dialog")).to_contain_text("名前かパスワードが違います。")
+                page.click("dialog button[value=yes]")
+        expect(page.locator("table tbody tr")).to_have_count(12)
+
+
 def test_the_public_sees_stations_and_no_names(chromium: Browser, house: House) -> None:
     """Without episodes, people or aids the page still stands."""
     house.config |= {"you": {"name": "", "role": "public", "via": "public"}, "staff": False}

@@ -1,11 +1,14 @@
 // Questions to the server, each relative to the page, so that it works under a sub-path.
 
+import { known, t } from './words.js';
+
 export const address = (path) => new URL(`api/v1/${path}`, document.baseURI).href;
 
 export class Refused extends Error {
   /** `said`: the problem+json of the server, if it sent one. */
   constructor(status, said) {
-    super(said?.detail || said?.title || `${status}`);
+    const key = `problem_${said?.code}`;
+    super(known(key) ? t(key) : said?.detail || said?.title || `${status}`);
     this.status = status;
     this.code = said?.code;
   }

@@ -12,7 +12,7 @@ const tab = (name) =>
   h('button', { type: 'button', 'data-act': 'tab', 'data-tab': name, 'aria-pressed': state.tab === name ? 'true' : 'false' }, t(`tab_${name}`));
 
 export function duty() {
-  if (!state.board) return h('p', { class: 'notice' }, t('connecting'));
+  if (!state.board) return h('p', { class: 'notice' }, state.out ? t('logged_out') : t('connecting'));
   return [
     bulletins(),
     h('div', { class: 'tabs' }, tab('list'), tab('map')),

@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 import { changed, now, state } from './state.js';
-import { named, t } from './words.js';
+import { language, named, t } from './words.js';
 import { read } from './api.js';
 import { fetched } from './fetched.js';
 import { age, arrow, measure, ms } from './figures.js';
@@ -109,10 +109,10 @@ function pin(row, all) {
 
 function put(row, all) {
   const key = placeOf(row);
-  const html = pin(row, all);
-  const drawn = html.outerHTML;
+  const drawn = JSON.stringify([all, language, row.name, row.latitude, row.longitude, standing(row), row.value, row.trend, words(row)]);
   const known = pins.get(key);
   if (known?.drawn === drawn) return;
+  const html = pin(row, all);
   const icon = library.divIcon({ className: 'place', html, iconSize: [44, 44] });
   const title = `${nameOf(row)} ${words(row).join(' ')}`;
   if (known) {
@@ -168,3 +168,8 @@ function drawMoving() {
 }
 
 document.addEventListener('drawn', draw);
+// The sheet has another size than the screen: all stations are on both.
+matchMedia('print').addEventListener('change', () => {
+  fitted = false;
+  draw();
+});

@@ -15,6 +15,16 @@ const VIEWS = ['duty', 'journal', 'handover', 'operations']; // all but the firs
 const button = (act, label, more = {}, ...children) =>
   h('button', { type: 'button', 'data-act': act, ...more }, label, children);
 
+/** The ways in: by a password of this house, at a provider of names. */
+function doors(kind) {
+  const { password, oidc } = state.config.login ?? {};
+  const other = typeof oidc === 'string' ? t('login_other', { name: oidc }) : t('login_provider');
+  return [
+    password && button('login', t('login'), { class: kind }),
+    oidc && h('a', { class: kind ? 'button quiet' : 'button', href: 'oidc/start' }, other),
+  ];
+}
+
 function live() {
   if (state.lost || !state.heard) return h('span', { class: 'live stopped' }, state.heard ? t('stopped') : t('connecting'));
   return h('span', { class: 'live' }, t('live'), h('span', { class: 'pulse', 'aria-hidden': 'true' }, '●'));
@@ -89,7 +99,7 @@ export function strip(here) {
       button('theme', '◐', { class: 'quiet', title: t(`theme_${theme()}`), 'aria-label': `${t('theme')}: ${t(`theme_${theme()}`)}` }),
       config.you?.name && h('span', { class: 'you' }, config.you.name),
       config.you?.via === 'session' && button('logout', t('logout'), { class: 'quiet' }),
-      config.you?.role === 'public' && config.login?.password && button('login', t('login'), { class: 'quiet' }),
+      config.you?.role === 'public' && !state.out && doors('quiet'),
     ),
   ];
 }
@@ -134,7 +144,7 @@ export function banners() {
   const shown = [];
   const add = (kind, ...children) => shown.push(h('div', { class: `banner ${kind}`, 'data-key': kind }, children));
   if (state.lost) add('gone', t('lost', { at: clock(state.heard + state.ahead) }));
-  if (state.out) add('gone', t('logged_out'), state.config.login?.password && button('login', t('login')));
+  if (state.out) add('gone', t('logged_out'), doors());
   if (state.board?.bridge?.running === false) {
     const { committed } = state.board.bridge;
     add('halt', t('bridge_halt'), committed ? t('bridge_last', { at: when(ms(committed), now()) }) : '');

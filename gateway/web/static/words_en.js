@@ -353,4 +353,12 @@ export const en = {
   moving_at: 'position {age}',
   close_high: 'It still shows {level}. Write why it is closed all the same. ',
   close_anyway: 'Close all the same',
+  login_provider: 'Log in with the city\'s account',
+  problem_wrong_login: 'Name or password is wrong.',
+  problem_too_many: 'Too many at once. Wait a little and try again.',
+  problem_no_bridge: 'Receiving and judging have stopped: nothing was done.',
+  problem_forbidden: 'You may not do this.',
+  problem_unauthenticated: 'Please log in.',
+  problem_unavailable: 'The records cannot be read just now.',
+  problem_cross_site: 'This must be done from this page.',
 };

@@ -353,4 +353,12 @@ export const ja = {
   moving_at: '{age}の位置',
   close_high: 'まだ{level}を示しています。それでも終える理由を書いてください。',
   close_anyway: 'それでも終える',
+  login_provider: '庁内の認証でログイン',
+  problem_wrong_login: '名前かパスワードが違います。',
+  problem_too_many: '操作が続いています。少し待ってからもう一度試してください。',
+  problem_no_bridge: '受信と判定が止まっているため、何も変わっていません。',
+  problem_forbidden: 'この操作の権限がありません。',
+  problem_unauthenticated: 'ログインが必要です。',
+  problem_unavailable: 'いまは記録を読めません。',
+  problem_cross_site: 'このページから操作してください。',
 };
