@@ -42,7 +42,7 @@ def _level(x: Level) -> Json:
 
 def named(rank: int) -> Json:
     x = next(x for x in levels() if x["rank"] == rank)
-    return {"key": x["key"], "ja": x["ja"], "en": x["en"], "rank": rank}
+    return {"key": x["key"], "ja": x["ja"], "en": x["en"]}
 
 
 def config(**more: object) -> Json:
@@ -72,8 +72,8 @@ def station(name: str, ja: str, en: str, river: str, at: tuple[float, float], **
         "hazard": "river", "latitude": at[0], "longitude": at[1], "channel": "water_level", "quantity": "water_level",
         "unit": "m", "value": value, "observed": ago(late), "rank": 0, "unconfirmed": 0, "held": False,
         "condition": "fresh", "late_after_s": 900, "flag": 1, "level": named(rank),
-        "next": {**named(above), "value": value + 0.38, "distance": 0.38} if above else None,
-        "over": {**named(rank), "value": value - 0.62, "distance": -0.62} if rank else None,
+        "next": {**named(above), "rank": above, "value": value + 0.38, "distance": 0.38} if above else None,
+        "over": {**named(rank), "rank": rank, "value": value - 0.62, "distance": -0.62} if rank else None,
         "change_10min": 0.02, "change_1h": 0.10, "rate_per_h": 0.10, "trend": "up", "minutes_to_next": None,
         "acknowledged": False, "episode": None, "muted_until": None, "links": [], "blind": [], "fault": None,
         "waiting": False, "contact": False, "falling_fast": False,
@@ -92,7 +92,7 @@ def episode(row: Json, minutes: float, **more: object) -> Json:
         "level": {**row["level"], "exceeded_ja": level["exceeded_ja"]}, "steps": [], "channel": "water_level",
         "value": row["value"], "unit": row["unit"], "measured": row["observed"], "condition": row["condition"],
         "held": row["held"], "contact": None, "acknowledged": None, "judgement": None,
-        "calling": {"rank": rank, "active": True, "since": ago(minutes), "round": 1, "rounds": 3,
+        "calling": {"rank": rank, "active": True, "since": ago(minutes), "round": 1,
                     "role": {"id": "duty", "ja": "宿直", "en": "duty officer"}, "recipients": []},
         "told": 12, "muted_until": None,
     }  # fmt: skip
@@ -158,7 +158,7 @@ def night() -> Json:
     seen = {"by": "山田", "at": ago(20)}
     episodes = [
         episode(kasuga, 2),
-        episode(toudai, 60, calling={"rank": 4, "active": False, "since": ago(60), "round": 3, "rounds": 3,
+        episode(toudai, 60, calling={"rank": 4, "active": False, "since": ago(60), "round": 3,
                                      "role": {"id": "duty", "ja": "宿直", "en": "duty officer"}, "recipients": []}),
         episode(gobo, 9),
         episode(stations[4], 30, acknowledged=seen, calling=None),

@@ -261,7 +261,7 @@ def test_the_crosshair_reads_value_time_and_flag_in_words(page: Page) -> None:
 
 def test_a_rank_that_stands_above_its_value_says_so(page: Page, house: House) -> None:
     """A rank falls late on purpose; nobody calls that safe."""
-    caution = {**pagenight.named(2), "value": 1.9, "distance": -0.28}
+    caution = {**pagenight.named(2), "rank": 2, "value": 1.9, "distance": -0.28}
     house.board["stations"][0] |= {"value": 2.18, "over": caution, "trend": "down", "rate_per_h": -0.7}
     house.tell()
     expect(row(page, "kasuga-bridge")).to_contain_text("下回りました（監視継続）")

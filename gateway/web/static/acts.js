@@ -5,6 +5,7 @@ import { t, named } from './words.js';
 import { send } from './api.js';
 import { ask, say } from './asking.js';
 import { h } from './dom.js';
+import { forget } from './fetched.js';
 import { refresh } from './live.js';
 import { measure } from './figures.js';
 import { aboutOf, claimed, nameOf, together, unanswered } from './queue.js';
@@ -23,6 +24,7 @@ export async function perform(body, busy = body.kind, path = 'acts') {
   try {
     const got = await send(path, body);
     announce((got.acts ?? [got]).some((x) => x.state === 'asked') ? t('asked') : t('done'));
+    forget();
     refresh();
     return true;
   } catch (e) {

@@ -79,6 +79,6 @@ export function view([tenant, id]) {
     h('p', {}, aboutOf(e)),
     h('ul', {}, item(e)),
     h('ul', { class: 'columns' }, rows.map((row) => h('li', {}, h('a', { href: `#/station/${row.tenant}/${row.station}` }, named(row.name))))),
-    one(e),
+    h('section', { class: 'happened' }, h('h3', {}, t('what_happened')), one(e)),
   ];
 }

@@ -4,7 +4,7 @@ import { h } from './dom.js';
 import { mayAct, now, state } from './state.js';
 import { t, named } from './words.js';
 import { clock, date, measure, ms } from './figures.js';
-import { fetched, forget } from './fetched.js';
+import { fetched } from './fetched.js';
 import { ask } from './asking.js';
 import { perform } from './acts.js';
 import { mark } from './mark.js';
@@ -102,12 +102,12 @@ async function handOver() {
   const said = await ask({ title: t('hand_over'), sentence: t('hand_over_sentence'), fields, verbs: [['yes', t('hand_over')]] });
   if (!said) return;
   const text = t('handed_over', { ...facts(), who: said.who, note: said.note });
-  if (await perform({ kind: 'write', what: 'handover', text })) forget();
+  await perform({ kind: 'write', what: 'handover', text });
 }
 
 async function sign() {
   const said = await ask({ title: t('sign'), sentence: t('sign_sentence', facts()), fields: [whoIs('handover_to')], verbs: [['yes', t('sign')]] });
-  if (said && (await perform({ kind: 'write', what: 'signed', text: t('signed', { ...facts(), who: said.who }) }))) forget();
+  if (said) await perform({ kind: 'write', what: 'signed', text: t('signed', { ...facts(), who: said.who }) });
 }
 
 export const presses = { handover: handOver, sign };

@@ -1,9 +1,9 @@
 // Every station, worst first: how high, how far to the next threshold, is it rising, how old is that.
 
 import { h } from './dom.js';
-import { state } from './state.js';
+import { now, state } from './state.js';
 import { t, named } from './words.js';
-import { age, arrow, change, figure, measure, span } from './figures.js';
+import { age, arrow, change, date, figure, measure, span } from './figures.js';
 import { mark } from './mark.js';
 import { ageOf, claim, heldWords, placeOf, shortName, standing, toNext, unseen, words, worstFirst } from './standing.js';
 
@@ -82,6 +82,6 @@ export function list() {
       ),
       h('tbody', {}, rows.map(line)),
     ),
-    h('p', { class: 'small' }, state.config.staff ? t('aid') : '', t('provisional')),
+    h('p', { class: 'small' }, state.config.staff ? t('aid') : '', t('provisional'), ` ${date(now())} ${t('as_of')}`),
   );
 }

@@ -33,6 +33,7 @@ function take(board) {
   state.ahead = at - Date.now();
   heard();
   changed();
+  document.dispatchEvent(new Event('told'));
 }
 
 function connect() {

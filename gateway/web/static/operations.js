@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { mayAct, now } from './state.js';
 import { known, t } from './words.js';
-import { fetched, forget } from './fetched.js';
+import { fetched } from './fetched.js';
 import { age, date, ms, span, when } from './figures.js';
 import { ask } from './asking.js';
 import { perform } from './acts.js';
@@ -42,12 +42,15 @@ function deviceRow(device) {
 
 const heads = (keys) => h('thead', {}, h('tr', {}, keys.map((key) => h('th', { scope: 'col' }, t(key)))));
 
+// A wide table scrolls on a phone, by the keyboard too.
+const scrolls = (key) => ({ class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t(key) });
+
 function devices() {
   const { data, error } = fetched('devices', 30_000);
   if (!data) return h('p', { class: 'notice' }, error ? t('not_read', { why: error.message }) : t('reading'));
   const rows = [...data.devices].sort((a, b) => (a.state === 'offline' ? 0 : 1) - (b.state === 'offline' ? 0 : 1) || (a.completeness ?? 1) - (b.completeness ?? 1));
   const columns = ['head_device', 'head_state', 'head_complete', 'head_newest', 'head_clock', 'head_spool', 'head_battery'];
-  return h('div', { class: 'scroll' }, h('table', { class: 'plain' }, heads(columns), h('tbody', {}, rows.map(deviceRow))));
+  return h('div', scrolls('devices'), h('table', { class: 'plain' }, heads(columns), h('tbody', {}, rows.map(deviceRow))));
 }
 
 function house() {
@@ -77,7 +80,7 @@ function letters() {
     h('p', { class: 'small' }, Object.entries(data.codes).map(([code, n]) => `${code} ${n}`).join('　')),
     h(
       'div',
-      { class: 'scroll' },
+      scrolls('letters'),
       h(
         'table',
         { class: 'plain' },
@@ -119,7 +122,7 @@ async function explain(button) {
 async function replay(button) {
   const number = Number(button.dataset.number);
   const said = await ask({ title: t('replay'), sentence: t('replay_sentence'), verbs: [['yes', t('replay')]] });
-  if (said && (await perform({ ids: [number] }, 'replay', 'letters/replay'))) forget();
+  if (said) await perform({ ids: [number] }, 'replay', 'letters/replay');
 }
 
 export const presses = { explain, replay };

@@ -361,4 +361,5 @@ export const ja = {
   problem_unauthenticated: 'ログインが必要です。',
   problem_unavailable: 'いまは記録を読めません。',
   problem_cross_site: 'このページから操作してください。',
+  what_happened: 'この警報の経過',
 };
