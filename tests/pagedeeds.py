@@ -150,7 +150,7 @@ def health() -> Json:
         "influx": {"behind": 12},
         "store": {"bytes": 412_000_000, "ceiling": 10_000_000_000},
         "media": [{"medium": "mail", "owed": 1, "oldest": ago(2), "attempts": 3, "reason": "timeout"}],
-        "notices": [{"code": "silent_broker", "tenant": "", "device": "", "detail": "no message", "since": ago(9)}],
+        "notices": [{"code": "no_data", "tenant": "", "device": "", "detail": "no message", "since": ago(9)}],
     }
 
 

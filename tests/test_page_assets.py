@@ -63,5 +63,6 @@ def test_the_wheel_packs_the_libraries_with_their_licences(tmp_path: Path) -> No
         inside = {n.removeprefix("gateway/web/static/") for n in wheel.namelist() if "/web/static/" in n}
         assert {f"vendor/{name}/LICENSE" for name in ("leaflet", "uplot")} <= inside
         assert {"vendor/leaflet/leaflet.js", "vendor/uplot/uPlot.iife.min.js", "package-lock.json"} <= inside
+        assert {"index.html", "main.js", "style.css", "words_ja.js"} <= inside
         assert b"BSD 2-Clause" in wheel.read("gateway/web/static/vendor/leaflet/LICENSE")
         assert b"MIT" in wheel.read("gateway/web/static/vendor/uplot/LICENSE")

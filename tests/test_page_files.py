@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import NoticeCode, RejectCode
 from gateway.web import page
 from tests import pagenight, pageserver, servers
 
@@ -54,6 +55,14 @@ def test_every_word_that_is_asked_for_exists() -> None:
     for path in SCRIPTS:
         for key in re.findall(r"\bt\('(\w+)'", path.read_text(encoding="utf-8")):
             assert key in known, f"{path.name}: {key}"
+
+
+@pytest.mark.parametrize(("name", "codes"), [("REJECTS", RejectCode), ("NOTICES", NoticeCode)])
+def test_every_code_has_words(name: str, codes: type[RejectCode] | type[NoticeCode]) -> None:
+    """Codes that the house may show are words on the page, in the order of the enumeration."""
+    text = (page.STATIC / "codes.js").read_text(encoding="utf-8")
+    table = text.partition(f"export const {name} = {{")[2].partition("};")[0]
+    assert re.findall(r"^  (\w+): \['[^']+', ", table, re.MULTILINE) == [code.value for code in codes]
 
 
 def test_nothing_is_called_safe() -> None:

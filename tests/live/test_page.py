@@ -305,6 +305,9 @@ def test_the_tide_stands_beside_a_tidal_gauge(page: Page) -> None:
 def test_a_judgement_names_its_consequence_twice_where_it_cannot_be_undone(page: Page, house: House) -> None:
     """Confirming is one step; a rejection says to how many people a correction goes."""
     page.click("[data-act=judge]")
+    page.click("dialog button[value=confirm]")  # without saying what it rests on
+    expect(page.locator("dialog select:invalid")).to_have_count(1)
+    assert house.acts == []
     page.select_option("dialog select", "camera")
     page.fill("dialog textarea", "カメラでは平常")
     page.click("dialog button[value=reject]")

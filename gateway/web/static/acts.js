@@ -14,7 +14,14 @@ const BASES = ['camera', 'patrol', 'phone', 'office'];
 const HOURS = [1, 2, 4, 8, 12];
 
 export const episode = (id) => state.board.episodes.find((e) => e.episode === id);
-const basis = () => ({ name: 'basis', label: t('basis'), kind: 'choice', choices: BASES.map((x) => [x, t(`basis_${x}`)]) });
+// Nothing is chosen beforehand: what it rests on is a person's word.
+const basis = () => ({
+  name: 'basis',
+  label: t('basis'),
+  kind: 'choice',
+  required: true,
+  choices: [['', t('choose')], ...BASES.map((x) => [x, t(`basis_${x}`)])],
+});
 const note = (required = false) => ({ name: 'note', label: t('note'), kind: 'area', required });
 
 /** Sends an act and shows what came of it. True: done. */

@@ -8,6 +8,7 @@ import { age, date, ms, span, when } from './figures.js';
 import { ask } from './asking.js';
 import { perform } from './acts.js';
 import { read } from './api.js';
+import { NOTICES, REJECTS, meaning } from './codes.js';
 
 const percent = (x) => (x === null || x === undefined ? t('none') : `${(Math.floor(x * 10_000) / 100).toFixed(2)} %`);
 const clockOf = (s) => (s === null || s === undefined ? t('none') : Math.abs(s) < 0.5 ? t('clock_right') : `${s > 0 ? '+' : '−'}${Math.abs(s) < 120 ? `${Math.abs(s).toFixed(1)} s` : span(Math.abs(s) * 1000)}`);
@@ -66,7 +67,7 @@ function house() {
     line('house_store', data.store.ceiling ? t('store_of', { used: megabytes(data.store.bytes), all: megabytes(data.store.ceiling) }) : megabytes(data.store.bytes)),
     line('house_media', data.media.length ? data.media.map((m) => t('media_owed', { medium: m.medium, n: m.owed, since: when(ms(m.oldest), now()) })).join('、') : t('media_fine'), data.media.length > 0),
     data.notices.map((n) =>
-      h('li', { 'data-key': `${n.code}${n.device}` }, h('b', { class: 'tag' }, t(known(`notice_${n.code}`) ? `notice_${n.code}` : 'notice_other')), ` ${n.device ?? ''} ${n.detail ?? ''}　${date(ms(n.since))}`),
+      h('li', { 'data-key': `${n.code}${n.device}` }, h('b', { class: 'tag' }, meaning(NOTICES, n.code, t('notice_other'))), ` ${n.device ?? ''} ${n.detail ?? ''}　${date(ms(n.since))}`),
     ),
   );
 }
@@ -77,7 +78,7 @@ function letters() {
   if (!data.letters.length) return h('p', {}, t('no_letters'));
   const button = (act, number, label) => h('button', { type: 'button', 'data-act': act, 'data-number': number }, label);
   return [
-    h('p', { class: 'small' }, Object.entries(data.codes).map(([code, n]) => `${code} ${n}`).join('　')),
+    h('p', { class: 'small' }, Object.entries(data.codes).map(([code, n]) => `${meaning(REJECTS, code, code)} ${n}`).join('　')),
     h(
       'div',
       scrolls('letters'),
@@ -89,7 +90,7 @@ function letters() {
           'tbody',
           {},
           data.letters.map((x) =>
-            h('tr', { 'data-key': x.number }, h('td', {}, date(ms(x.received))), h('td', {}, x.device || x.topic), h('td', { class: 'text' }, x.meaning, x.detail ? h('small', {}, ` ${x.detail}`) : ''), h('td', {}, x.count), h('td', {}, button('explain', x.number, t('explain')), mayAct() && button('replay', x.number, t('replay')))),
+            h('tr', { 'data-key': x.number }, h('td', {}, date(ms(x.received))), h('td', {}, x.device || x.topic), h('td', { class: 'text' }, meaning(REJECTS, x.code, x.meaning), x.detail ? h('small', {}, ` ${x.detail}`) : ''), h('td', {}, x.count), h('td', {}, button('explain', x.number, t('explain')), mayAct() && button('replay', x.number, t('replay')))),
           ),
         ),
       ),
@@ -116,7 +117,7 @@ async function explain(button) {
     return;
   }
   const body = h('div', {}, h('p', {}, t('remedy'), found.remedy ?? t('none')), h('pre', {}, found.payload ?? ''));
-  await ask({ title: found.meaning, sentence: found.detail, body, verbs: [['yes', t('understood')]] });
+  await ask({ title: meaning(REJECTS, found.code, found.meaning), sentence: found.detail, body, verbs: [['yes', t('understood')]] });
 }
 
 async function replay(button) {

@@ -362,4 +362,5 @@ export const en = {
   problem_unavailable: 'The records cannot be read just now.',
   problem_cross_site: 'This must be done from this page.',
   what_happened: 'What happened',
+  choose: 'Please choose',
 };

@@ -362,4 +362,5 @@ export const ja = {
   problem_unavailable: 'いまは記録を読めません。',
   problem_cross_site: 'このページから操作してください。',
   what_happened: 'この警報の経過',
+  choose: '選んでください',
 };
