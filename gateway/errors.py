@@ -95,6 +95,7 @@ class NoticeCode(_Described):
     QUOTA_LOW = "quota_low", "four fifths of a medium's quota are spent"
     QUOTA_SPENT = "quota_spent", "a medium's quota is spent; only ranks 4 and 5 are sent by it"
     CAP_WAITS = "cap_waits", "the folder of the CAP feed cannot be written; documents wait in the store"
+    PAPER_WAITS = "paper_waits", "the folder of the sheet on paper cannot be written"
 
 
 class MediumReason(_Described):

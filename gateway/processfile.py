@@ -18,6 +18,7 @@ from gateway.yamlfile import Document, Path
 
 MIN_STORE = 64_000_000  # the write-ahead log and the reserve alone may take a third of it
 MIN_KEEP_S = 86_400.0
+MIN_PAPER_S = 60.0
 # How far below its level a value must fall until a sensor is read at its ordinary interval again: lengths, others.
 RAISED_MARGIN_M, RAISED_MARGIN = 0.05, 0.05
 RAISED_RATE_BACK = 0.5  # and to which part of its rate a change must slow down
@@ -203,6 +204,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     media = recipientfile.media(document, folder)
     recipients = recipientfile.recipients(document, folder, media)
     cap = capfile.cap_of(document, folder)
+    paper = _paper(document, folder, cap)
     enrolment = enrolfile.enrolment_of(document, folder)
     judged = row or loosely(schema.Bridge, document, ())
     broker = _broker(document, folder)
@@ -239,9 +241,24 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         watch=(row.watch.host, row.watch.port) if row.watch else None,
         heartbeat=settings.Heartbeat(row.heartbeat.url, row.heartbeat.every) if row.heartbeat else None,
         cap=cap,
+        paper=paper,
         enrolment=enrolment,
         simulation=row.simulation,
     )
+
+
+def _paper(document: Document, folder: FilePath, cap: settings.Cap | None) -> settings.Paper | None:
+    if document.mapping(()).get("paper") is None:
+        return None
+    row = validate(schema.Paper, document, ("paper",))
+    if row is None:
+        return None
+    if row.every < MIN_PAPER_S:
+        document.add(("paper", "every"), f"{row.every:g} s is too often for paper. Write at least '1min'")
+    if row.keep < row.every:
+        document.add(("paper", "keep"), "a copy is kept until the next one is made at least. Write for example '3d'")
+    sender = row.sender or (cap.sender_ja if cap else settings.Cap(folder, "").sender_ja)
+    return settings.Paper(folder / row.folder, row.every, row.keep, row.language, sender)
 
 
 def _influx(document: Document, path: Path, folder: FilePath) -> settings.Influx | None:

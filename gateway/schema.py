@@ -279,6 +279,14 @@ class Watch(Row):
     port: Port = need("9464")
 
 
+class Paper(Row):
+    folder: f.Text = need("paper")
+    every: f.Duration = 600.0
+    keep: f.Duration = 3 * 86_400.0
+    language: Literal["ja", "en"] = "ja"
+    sender: f.Text | None = None
+
+
 class Heartbeat(Row):
     url: f.Url = need("https://watcher.example/ping/…")
     every: f.Duration = 60.0
@@ -297,6 +305,7 @@ class Bridge(Row):
     watch: Watch | None = None
     heartbeat: Heartbeat | None = None
     cap: Any = None
+    paper: Any = None
     enrolment: Any = None
     sources: Any = None
     simulation: bool = False

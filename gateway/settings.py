@@ -300,6 +300,17 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class Paper:
+    """The city on one sheet, in a folder: how often it is made, how long copies are kept."""
+
+    folder: Path
+    every_s: float = 600.0
+    keep_s: float = 3 * 86_400.0
+    language: Literal["ja", "en"] = "ja"
+    sender: str = "水位監視"
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """Who is told, at most every so often, that the bridge committed messages."""
 
@@ -347,6 +358,7 @@ class Bridge:
     watch: tuple[str, int] | None = None  # where /healthz, /readyz and /metrics are served
     heartbeat: Heartbeat | None = None
     cap: Cap | None = None
+    paper: Paper | None = None
     enrolment: Enrolment | None = None
     sources: tuple[Source, ...] = ()  # of messages of devices that are not ours
     simulation: bool = False

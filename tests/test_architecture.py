@@ -38,6 +38,7 @@ CORE = [
         "people",
         "calling",
         "board",
+        "papersheet",
         "instants",
     }
     | {"judging", "trend", "plausible", "hindsight", "revision", "sluggish", "surge"},

@@ -161,23 +161,23 @@ def test_a_bridge_keeps_the_folder_and_says_when_it_cannot(tmp_path: Path) -> No
     """A reading that crosses a level is in the folder after its commit; a folder that stays away becomes a notice."""
     to = settings.Cap(tmp_path / "served", SENDER)
     service = Service(world.bridge(tmp_path / "store.db", cap=to), world.registry(), SystemClock())
-    assert service._feed is not None
+    assert service._outlets.feed is not None
     try:
         work = Work(service._memory, service._rules())
         now = work.rules.now_ms
         work.observe([world.observation(i, 2.2, observed_ms=now - 9000 + i, received_ms=now) for i in range(3)])
         service._write(work)
-        service._feed.start()
+        service._outlets.feed.start()
         wait_for("the feed", lambda: (to.folder / FEED).exists())
         assert "氾濫注意水位を超過" in (to.folder / FEED).read_text()
         assert list(to.folder.glob("suimon.*.rise-0-2.*.xml"))
-        service._feed.failing = "No space left on device"
+        service._outlets.feed.failing = "No space left on device"
         work = Work(service._memory, service._rules())
         service._conditions(work)
         waiting = service._memory.pending[(NoticeCode.CAP_WAITS, "", "")]
         assert (waiting.on, waiting.detail) == (True, "No space left on device")
     finally:
-        service._feed.stop()
+        service._outlets.feed.stop()
         service._store.close()
 
 

@@ -75,6 +75,7 @@ SHOWING: list[list[str]] = [
     ["journal", "export", "--from", "2025-11-01T00:00", "--out", "OUT"],
     ["letters", "list", "--json"],
     ["cap", "list", "--json"],
+    ["paper"],
     ["station", "thresholds", "list", "--json"],
 ]
 OTHER = {

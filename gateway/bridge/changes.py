@@ -20,6 +20,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "watch": ("watch",),
     "heartbeat": ("heartbeat",),
     "cap": ("cap",),
+    "paper": ("paper",),
     "max_held_bytes": ("limits", "held"),
     "simulation": ("simulation",),
 }

@@ -51,6 +51,7 @@ TELLING: dict[NoticeCode, Telling] = {
     NoticeCode.QUOTA_LOW: Telling(0, 600, False),
     NoticeCode.QUOTA_SPENT: Telling(0, 600, True),
     NoticeCode.CAP_WAITS: Telling(600, 60, False),
+    NoticeCode.PAPER_WAITS: Telling(600, 60, False),
 }
 
 # What a device may say of itself; of the others a statement cannot speak.

@@ -136,6 +136,11 @@ JA: dict[NoticeCode, Words] = {
         "フォルダの有無、空き容量、書き込み権限を確認してください。",
         "CAP文書の公開用フォルダへの書き込みを再開しました",
     ),
+    NoticeCode.PAPER_WAITS: Words(
+        "全観測所一覧（印刷用）をフォルダに書き込めません。印刷できる一覧は古いままです（警報は通常どおりです）",
+        "フォルダの有無、空き容量、書き込み権限を確認してください。",
+        "全観測所一覧（印刷用）の書き込みを再開しました",
+    ),
 }
 
 EN: dict[NoticeCode, Words] = {
@@ -238,6 +243,11 @@ EN: dict[NoticeCode, Words] = {
         "the folder of the CAP feed cannot be written; documents wait in the store. Alerts are not affected",
         "See whether the folder is there, has room, and may be written by the bridge.",
         "the CAP feed is written again",
+    ),
+    NoticeCode.PAPER_WAITS: Words(
+        "the sheet of all stations cannot be written; what can be printed is old. Alerts are not affected",
+        "See whether the folder is there, has room, and may be written by the bridge.",
+        "the sheet of all stations is written again",
     ),
 }
 

@@ -18,11 +18,11 @@ from functools import partial
 
 from gateway import pipeline, settings, wire
 from gateway.bridge import influx, timekeeping
-from gateway.bridge.capfeed import Feed
 from gateway.bridge.commanding import Commands
 from gateway.bridge.delivering import Deliverers
 from gateway.bridge.media import AlertTopic
 from gateway.bridge.notify import Outcome
+from gateway.bridge.outlets import Outlets
 from gateway.bridge.presence import Displaced, Place, Presence
 from gateway.bridge.receipts import Receipts
 from gateway.bridge.receiver import Arrival, Receiver
@@ -104,7 +104,7 @@ class Service:
         wake = self.receiver.wake
         self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark, place)
         self._drain = self._make_drain(disk)
-        self._feed = Feed(bridge.cap, bridge.store, lambda: self._rules().now_ms, disk) if bridge.cap else None
+        self._outlets = Outlets(bridge, lambda: self._registry, lambda: self._rules().now_ms, disk)
         resend = self._drain.resend if self._drain else None
         self._commands = Commands(self._command, clock.now_ms)
         self._requests = Requests(bridge.store, resend, self._rewind, disk, self._reloader, self._commands)
@@ -185,9 +185,9 @@ class Service:
         self._place.stop()
         self.receiver.stop(None if self._place.lost_to else self._place.word("offline"))
         self._deliverers.stop()
-        for fed in (self._feed, self._drain):
-            if fed:
-                fed.stop()
+        self._outlets.stop()
+        if self._drain:
+            self._drain.stop()
         self._write_inbox()
         self._store.close()
 
@@ -204,8 +204,7 @@ class Service:
 
     def _start_delivering(self) -> None:
         self._deliverers.start()
-        if self._feed:
-            self._feed.start()
+        self._outlets.start()
 
     def _yielded(self) -> None:
         """Another bridge has the place: stop notifying at once, and end."""
@@ -324,8 +323,7 @@ class Service:
         if self._drain:
             why = self._drain.failing
             work.notice(NoticeCode.INFLUX_WAITS, why is not None, detail=why or "")
-        if self._feed:
-            work.notice(NoticeCode.CAP_WAITS, self._feed.failing is not None, detail=self._feed.failing or "")
+        self._outlets.conditions(work)
         for code, media in zip(
             (NoticeCode.QUOTA_LOW, NoticeCode.QUOTA_SPENT), self._deliverers.spending.look(), strict=True
         ):
@@ -368,8 +366,8 @@ class Service:
         if self._memory.notices.get(NO_DATA) in work.notices.values():
             self.receiver.reconnect()  # it begins: a lost subscription looks like this
         self._deliverers.wake({x.recipient for x in work.owed})
-        if work.cap.chains and self._feed:
-            self._feed.wake()
+        if work.cap.chains:
+            self._outlets.documents()
         if work.observations and self._drain:
             self._drain.wake()
 

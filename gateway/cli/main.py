@@ -16,6 +16,7 @@ from gateway.cli.edge import edge_app
 from gateway.cli.gaps import gaps
 from gateway.cli.journal import journal_app
 from gateway.cli.letters import letters_app
+from gateway.cli.paper import paper
 from gateway.cli.profile import profile_app
 from gateway.cli.remote import remote_app
 from gateway.cli.score import score
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(demo)
 app.command()(gaps)
+app.command()(paper)
 app.command()(score)
 app.command()(doctor)
 app.add_typer(edge_app, name="edge")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.crash.mutation import Mutation as Mutation
 from tests.crash.mutations_alarm import ALARM
+from tests.crash.mutations_page import PAGE
 
 ROOT = Path(__file__).parents[2]
 COPIED = ["gateway", "simulators", "tests", "device_profiles", "pyproject.toml", "README.md"]
@@ -243,6 +244,7 @@ MUTATIONS = [
              "declared.quantity != found.takes", "False",
              (SOURCES + "test_distances_and_levels_in_one_tenant",)),
     *ALARM,
+    *PAGE,
 ]  # fmt: skip
 
 
