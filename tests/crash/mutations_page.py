@@ -14,7 +14,7 @@ PAGE = [
              (BOARD + "test_what_the_bridge_wrote_grows_old",)),
     Mutation("paper: a silent station is summed up with the calm ones", "gateway/papersheet.py",
              "return x.condition is Condition.FRESH and x.claim == 0", "return x.claim == 0",
-             ("tests/test_papersheet.py::test_only_what_is_calm_is_summed_up",)),
+             ("tests/test_papersheet.py::test_a_row",)),
     Mutation("page: a station of another tenant is shown", REST,
              "    if found is None or not who.sees(tenant) or (not who.staff", "    if found is None or (not who.staff",
              (WEB + "test_tenants_are_apart",)),
