@@ -27,13 +27,13 @@ STORED = "SELECT coalesce(sum(b - a + 1), 0) FROM ranges WHERE kind = 'stored'"
 
 
 class Steady:
-    """A sensor that always measures the same."""
+    """A sensor that measures the same until somebody sets another level."""
 
     def __init__(self, level: float) -> None:
-        self._level = level
+        self.level = level
 
     def measure(self, now_ms: int) -> Mapping[str, float]:
-        return {"water_level": self._level, "battery_voltage": 12.5}
+        return {"water_level": self.level, "battery_voltage": 12.5}
 
     look = measure
 

@@ -36,6 +36,13 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
         self.listeners = 0
         self.turn = 0
+        self.ended = False
+
+    async def end(self) -> None:
+        """Everybody's stream ends, because the page does."""
+        async with self._told:
+            self.ended = True
+            self._told.notify_all()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -51,10 +58,10 @@ class Watcher:
                 self._task = None
 
     async def wait(self, turn: int, seconds: float) -> int:
-        """The number of turns, once it is another one than `turn` or the time is over."""
+        """The number of turns, once it is another one than `turn`, the time is over, or all is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._told:
-                await self._told.wait_for(lambda: self.turn != turn)
+                await self._told.wait_for(lambda: self.turn != turn or self.ended)
         return self.turn
 
     async def _look(self) -> None:
@@ -99,7 +106,7 @@ async def _stream(watcher: Watcher, request: Request, who: Who) -> AsyncIterator
     async with watcher.listening():
         yield b"retry: 3000\n\n"
         turn = watcher.turn
-        while True:
+        while not watcher.ended:
             if time.monotonic() - checked > SESSION_S:
                 if not await asyncio.to_thread(_still, request, who):
                     return

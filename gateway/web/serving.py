@@ -15,6 +15,7 @@ from gateway.errors import Unavailable
 from gateway.stations import Registry
 from gateway.web import app
 from gateway.web.accounts import Accounts
+from gateway.web.events import Watcher
 from gateway.web.following import Follower, Load
 from gateway.web.site import Site
 
@@ -54,7 +55,7 @@ class Server:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,
         )
-        self._server = _Quiet(config)
+        self._server = _Quiet(config, self._app.state.watcher)
 
     def bind(self) -> None:
         """Raises Unavailable."""
@@ -98,7 +99,15 @@ class Server:
 
 
 class _Quiet(uvicorn.Server):
-    """Signals are the command line's affair."""
+    """Signals are the command line's affair; event streams end with a word, not by force."""
+
+    def __init__(self, config: uvicorn.Config, watcher: Watcher) -> None:
+        super().__init__(config)
+        self._watcher = watcher
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._watcher.end()
+        await super().shutdown(sockets)
 
     def install_signal_handlers(self) -> None:
         return
