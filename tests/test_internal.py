@@ -93,6 +93,7 @@ OTHER = {
         "remote *",
         "device *",
     ): "devices and their credentials; `edge read` stands where the sensor does: inside",
+    ("web user *", "web token *", "web audit"): "accounts, and what people did by the page",
     ("web run",): "the page: test_web asks of every path who may read it",
     ("bridge run", "bridge reload", "bridge refill"): "the processes; a refill goes the way of every point",
     ("bridge backup", "bridge restore"): "copies of the whole store, for its owner",

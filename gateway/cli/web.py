@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import process
+from gateway.cli import process, webuser
 from gateway.errors import ConfigError, Problem, Unavailable
 
 web_app = typer.Typer(help="The page for the duty room and the open interface.", no_args_is_help=True)
+web_app.add_typer(webuser.user_app, name="user")
+web_app.add_typer(webuser.token_app, name="token")
+web_app.command("audit")(webuser.audit)
 
 
 @web_app.callback()

@@ -30,7 +30,7 @@ class AccountFile:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
+            self._make()
         except OSError as e:
             raise Unavailable(f"cannot open the accounts {self.path}: {(e.strerror or '').lower()}") from e
         db = None
@@ -50,6 +50,18 @@ class AccountFile:
                 db.close()
             raise
         return db
+
+    def _make(self) -> None:
+        """SQLite gives its other files the same owner and mode. Made by root, it is of whoever owns the folder: the
+        page is not root."""
+        new = not self.path.exists()
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if new and os.geteuid() == 0:
+                folder = self.path.absolute().parent.stat()
+                os.fchown(fd, folder.st_uid, folder.st_gid)
+        finally:
+            os.close(fd)
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         if self._version(db) == VERSION:

@@ -74,6 +74,9 @@ class Accounts:
     def close(self) -> None:
         self._file.close()
 
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
     def _up_s(self) -> float:
         return self._clock.uptime_ms() / 1000
 
