@@ -9,6 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gateway.web.page import STATIC
 from tests import servers
 
 JAPAN = {"locale": "ja-JP", "timezone_id": "Asia/Tokyo"}
@@ -25,7 +26,10 @@ def program() -> str:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
+    """Skips or fails the test without it, or without the libraries that the page shows map and chart with."""
     path = program()
+    if not (STATIC / "vendor").is_dir():
+        servers.missing("the page's libraries are not fetched")
     arguments = ["--no-sandbox", "--autoplay-policy=user-gesture-required"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)

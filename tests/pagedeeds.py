@@ -39,6 +39,12 @@ def kasuga() -> Json:
     }  # fmt: skip
 
 
+def toudai() -> Json:
+    """A gauge that died at the crest an hour ago."""
+    row = night()["stations"][1]
+    return kasuga() | {"station": row["station"], "name": row["name"], "device": "toudai-01", "now": row, "links": []}
+
+
 def port() -> Json:
     """A tidal gauge: the astronomical tide follows from the deviation."""
     row = night()["stations"][8]
@@ -71,14 +77,16 @@ def series(query: dict[str, str], unit: str = "m", kind: str = "level") -> Json:
     missing = (now_ms - 10 * 3_600_000, now_ms - 9 * 3_600_000)
     points: list[list[float | int | None]] = []
     for n, at_ms in enumerate(range(from_ms - from_ms % step + step, to_ms, step)):
-        if missing[0] < at_ms < missing[1] and kind == "level":
+        if missing[0] < at_ms < missing[1] and kind in ("level", "dead"):
             continue
-        makes = {"level": level_at, "tide": lambda x: tide_at(x) + 0.2, "deviation": lambda _: 0.2}
+        if kind == "dead" and at_ms > now_ms - 62 * MINUTE_MS:
+            continue
+        makes = {"level": level_at, "dead": level_at, "tide": lambda x: tide_at(x) + 0.2, "deviation": lambda _: 0.2}
         rain = max(0.0, 9 * math.sin(at_ms / 9_000_000) ** 3)
         value = round(rain, 1) if kind == "rain" else round(makes[kind](at_ms), 3)
         flag = 3 if n % 37 == 36 else 4 if n % 53 == 52 else 1
         points.append([at_ms, None if flag == 4 else value, flag, value - 0.02, value + 0.02])
-    gaps = [[missing[0], missing[1], "silent"]] if kind == "level" and missing[0] > from_ms else []
+    gaps = [[missing[0], missing[1], "silent"]] if kind in ("level", "dead") and missing[0] > from_ms else []
     return {"from": query["from"], "to": query["to"], "quantity": "water_level", "unit": unit, "resolution_ms": step,
             "oldest": ago(60 * 24 * 40), "history": False, "points": points, "gaps": gaps}  # fmt: skip
 
@@ -176,6 +184,10 @@ def answers() -> Json:
     return {
         "outlines": outlines(),
         place: kasuga(),
+        f"stations/{TENANT}/toudai-bridge": toudai(),
+        f"stations/{TENANT}/toudai-bridge/channels/water_level/series": lambda q: series(q, "m", "dead"),
+        f"stations/{TENANT}/toudai-bridge/channels/rain_10min/series": lambda q: series(q, "mm", "rain"),
+        f"episodes/{TENANT}/toudai-bridge-1": told(),
         tidal: port(),
         f"{place}/channels/water_level/series": series,
         f"{place}/channels/rain_10min/series": lambda q: series(q, "mm", "rain"),
@@ -185,7 +197,7 @@ def answers() -> Json:
         "episodes": {"episodes": [closed], "next": None},
         f"episodes/{TENANT}/kasuga-bridge-1": told(),
         f"episodes/{TENANT}/kasuga-bridge-0": told(),
-        f"episodes/{TENANT}/cause-1": told() | {"notified": []},
+        f"episodes/{TENANT}/cause-1": told() | {"notified": [], "changes": []},
         "journal": journal(),
         "devices": devices(),
         "letters": letters(),

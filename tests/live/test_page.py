@@ -245,6 +245,17 @@ def test_a_station_shows_its_hydrograph_first_and_what_it_means(page: Page) -> N
     expect(page.locator("main a[href='https://www.river.go.jp/']")).to_have_attribute("rel", "noopener noreferrer")
 
 
+def test_one_decides_where_one_has_looked(page: Page, house: House) -> None:
+    """The station's own view has the buttons of its alert."""
+    go(page, "#/station/takamatsu/toudai-bridge")
+    expect(page.locator(".meaning")).to_contain_text("以後観測不能")
+    expect(page.locator(".happened [data-act=judge]")).to_be_visible()
+    page.click(".happened [data-act=acknowledge]")
+    page.click("dialog button[value=yes]")
+    expect(page.locator("#announced")).to_contain_text("記録しました")
+    assert [x["episode"] for x in house.acts] == ["toudai-bridge-1"]
+
+
 def test_the_crosshair_reads_value_time_and_flag_in_words(page: Page) -> None:
     """By pointer and by arrow keys; a gap is called one."""
     go(page, KASUGA)

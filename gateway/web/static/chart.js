@@ -59,7 +59,7 @@ function written(ctx, text, x, y) {
   ctx.restore();
 }
 
-/** Bands behind the line, each with its name at the right edge. */
+/** Bands behind the line. */
 function bands(u, facts) {
   const { ctx, bbox } = u;
   const marks = [...facts.thresholds].sort((a, b) => a.value - b.value);
@@ -67,7 +67,6 @@ function bands(u, facts) {
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  ctx.font = `${13 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
   marks.forEach((mark, n) => {
     const y = u.valToPos(mark.value, 'y', true);
     const upper = n + 1 < marks.length ? u.valToPos(marks[n + 1].value, 'y', true) : bbox.top;
@@ -82,12 +81,23 @@ function bands(u, facts) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.fillStyle = colour('--ink');
-    ctx.textAlign = 'right';
-    ctx.textBaseline = 'bottom';
-    ctx.setLineDash([]);
-    written(ctx, `${mark.name} ${figure(mark.value, facts.unit)}`, bbox.left + bbox.width - 6 * devicePixelRatio, y - 2);
   });
+  ctx.restore();
+}
+
+/** The names of the bands at the right edge, over all that is drawn. */
+function names(u, facts) {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.fillStyle = colour('--ink');
+  ctx.font = `${13 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
+  ctx.textAlign = 'right';
+  ctx.textBaseline = 'bottom';
+  for (const mark of facts.thresholds) {
+    const y = u.valToPos(mark.value, 'y', true);
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    written(ctx, `${mark.name} ${figure(mark.value, facts.unit)}`, bbox.left + bbox.width - 6 * devicePixelRatio, y - 2);
+  }
   ctx.restore();
 }
 
@@ -146,7 +156,7 @@ function series(library, facts) {
   ];
   if (facts.rain) {
     const bars = library.paths.bars({ size: [0.9, 14], align: -1 });
-    found.push({ label: 'rain', scale: 'rain', fill: colour('--water'), stroke: colour('--water'), width: 0, paths: bars, points: { show: false } });
+    found.push({ label: 'rain', scale: 'rain', fill: `color-mix(in srgb, ${colour('--water')} 55%, transparent)`, width: 0, paths: bars, points: { show: false } });
   }
   if (facts.tide) found.push({ label: 'tide', stroke: ink, width: 1.2, dash: [4, 4], points: { show: false } });
   return found;
@@ -185,7 +195,7 @@ export function drawChart(library, element, facts) {
     axes: axes(facts),
     hooks: {
       drawAxes: [(u) => bands(u, facts)],
-      draw: [(u) => over(u, facts)],
+      draw: [(u) => over(u, facts), (u) => names(u, facts)],
       setCursor: [(u) => facts.read(u.cursor.idx === null || u.cursor.idx === undefined ? null : u.data[0][u.cursor.idx] * 1000)],
       setSelect: [
         (u) => {

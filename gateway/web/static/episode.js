@@ -6,7 +6,7 @@ import { known, t, named } from './words.js';
 import { fetched } from './fetched.js';
 import { date, measure, ms, when } from './figures.js';
 import { levelOf, shortName } from './standing.js';
-import { aboutOf, nameOf, item } from './queue.js';
+import { aboutOf, buttons, calling, nameOf } from './queue.js';
 
 const pathOf = (e) => `episodes/${e.tenant}/${encodeURIComponent(e.episode)}`;
 const changeWords = (c) => {
@@ -46,7 +46,7 @@ function one(e) {
   return h(
     'details',
     { class: 'episode-told', 'data-key': e.episode, open: !e.closed },
-    h('summary', {}, `${date(ms(e.since))}　${t('highest', { level: e.highest ? shortName(levelOf(e.highest)) : t('silent') })}`, e.closed ? `　${t('closed_at', { at: date(ms(e.closed)) })}` : `　${t('going_on')}`),
+    h('summary', {}, `${date(ms(e.since))}　${e.highest ? t('highest', { level: shortName(levelOf(e.highest)) }) : t('silent')}`, e.closed ? `　${t('closed_at', { at: date(ms(e.closed)) })}` : `　${t('going_on')}`),
     judged && h('p', {}, t(`judged_${judged.what}`, { by: judged.by }), judged.basis ? `（${t(`basis_${judged.basis}`)}）` : '', judged.note ? ` ${judged.note}` : ''),
     data ? [h('h4', {}, t('steps')), changes(data), h('h4', {}, t('who_was_told')), told(data)] : h('p', { class: 'small' }, error ? t('not_read', { why: error.message }) : t('reading')),
   );
@@ -62,7 +62,7 @@ export function happened(tenant, station) {
     'section',
     { class: 'happened' },
     h('h3', {}, t('episodes')),
-    open.map(one),
+    open.map((e) => [h('p', {}, aboutOf(e), '　', calling(e)), buttons(e), one(e)]),
     past.map(one),
     !open.length && !past.length && h('p', { class: 'small' }, error ? t('not_read', { why: error.message }) : data ? t('no_episodes') : t('reading')),
   );
@@ -76,8 +76,8 @@ export function view([tenant, id]) {
   const rows = (e.cause?.stations ?? []).map((name) => state.board.stations.find((x) => x.tenant === tenant && x.station === name)).filter(Boolean);
   return [
     h('h2', {}, nameOf(e)),
-    h('p', {}, aboutOf(e)),
-    h('ul', {}, item(e)),
+    h('p', {}, aboutOf(e), '　', calling(e)),
+    buttons(e),
     h('ul', { class: 'columns' }, rows.map((row) => h('li', {}, h('a', { href: `#/station/${row.tenant}/${row.station}` }, named(row.name))))),
     h('section', { class: 'happened' }, h('h3', {}, t('what_happened')), one(e)),
   ];

@@ -59,7 +59,7 @@ function standingOf(e) {
   return { kind: rank ? 'rank' : 'silent', rank, level: levelOf(rank, e.level?.key), suspect: false, held: false };
 }
 
-function calling(e) {
+export function calling(e) {
   if (e.acknowledged) return t('seen_by', { by: e.acknowledged.by, at: clock(ms(e.acknowledged.at)) });
   const call = e.calling;
   if (!call) return t('told', { n: e.told });
@@ -98,7 +98,7 @@ const button = (act, e, label, kind = '') =>
 /** Somebody must look: it is suspect or was lost; later anybody may have seen that it is true or false. */
 const judged = (e) => !e.drill && !e.cause && (e.unconfirmed > e.rank || e.held || (e.acknowledged && claimed(e) > 0));
 
-function buttons(e) {
+export function buttons(e) {
   if (!state.board.episodes) return null;
   return h(
     'div',
@@ -107,13 +107,13 @@ function buttons(e) {
     mayAct() && judged(e) && button('judge', e, t('judge')),
     mayAct() && e.acknowledged && !e.drill && !e.cause && button('close', e, t('close')),
     mayAct() && e.drill && button('drillend', e, t('drillend')),
-    h('a', { class: 'button', href: detailOf(e), 'aria-label': `${t('details')} ${nameOf(e)}` }, t('details')),
+    location.hash !== detailOf(e) && h('a', { class: 'button', href: detailOf(e), 'aria-label': `${t('details')} ${nameOf(e)}` }, t('details')),
   );
 }
 
-export const detailOf = (e) => (e.cause ? `#/episode/${e.tenant}/${encodeURIComponent(e.episode)}` : `#/station/${e.tenant}/${e.station}`);
+const detailOf = (e) => (e.cause ? `#/episode/${e.tenant}/${encodeURIComponent(e.episode)}` : `#/station/${e.tenant}/${e.station}`);
 
-export function item(e) {
+function item(e) {
   const since = waitingSince(e);
   return h(
     'li',
