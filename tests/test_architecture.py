@@ -54,6 +54,7 @@ LAYERS = [
         "alertrows",
         "boardfile",
         "seriesfile",
+        "capatom",
         "journalfile",
         "journalsheet",
         "restoring",

@@ -11,9 +11,10 @@ import pytest
 from lxml import etree
 
 from gateway import settings
-from gateway.bridge.capfeed import FEED, FILES_MS, LISTED_MS, Feed
+from gateway.bridge.capfeed import FEED, FILES_MS, Feed
 from gateway.bridge.service import Service
 from gateway.bridge.work import Work
+from gateway.capatom import LISTED_MS
 from gateway.clock import SystemClock
 from gateway.errors import NoticeCode
 from gateway.model import Change

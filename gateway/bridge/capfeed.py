@@ -12,81 +12,22 @@ import contextlib
 import logging
 import os
 import threading
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
 
-from gateway import cap, settings, storefile
+from gateway import settings, storefile
+from gateway.capatom import feed, listed
 from gateway.disk import DISK, Disk
 from gateway.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 FEED = "feed.xml"
-LISTED_MS = 48 * 3_600_000
 FILES_MS = 30 * 24 * 3_600_000  # a file stays that long after its message, for who still refers to it
 EVERY_S = 60.0  # what has ended leaves the feed by time alone
 BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
 
-_LISTED = """
-SELECT identifier, sent_ms, status, msg_type, scope, headline FROM cap WHERE sent_ms >= ? ORDER BY id DESC LIMIT 2000"""
 _DOCUMENT = "SELECT document FROM cap WHERE identifier = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A document that the feed names."""
-
-    identifier: str
-    sent_ms: int
-    status: str
-    msg_type: str
-    scope: str
-    headline: str
-
-    @property
-    def file(self) -> str:
-        return f"{self.identifier}.xml"
-
-    @property
-    def mode(self) -> int:
-        return 0o644 if self.scope == "Public" else 0o640
-
-
-def listed(store: Path, now_ms: int, disk: Disk = DISK) -> list[Listed]:
-    """What belongs into the feed now, newest first. Raises Unavailable."""
-    return [Listed(*row) for row in storefile.rows(store, _LISTED, (now_ms - LISTED_MS,), disk)]
-
-
-def feed(found: list[Listed], to: settings.Cap, begun_ms: int = 0) -> str:
-    """The feed as Atom. The same documents give the same bytes."""
-    updated = cap.time(max((x.sent_ms for x in found), default=begun_ms))
-    base = f"{to.url}/" if to.url else ""
-    own = f"  <link rel={quoteattr('self')} href={quoteattr(base + FEED)}/>\n" if base else ""
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="ja">\n'
-        f"  <id>{_urn(to.sender)}</id>\n  <title>{escape(to.sender_ja)} CAP</title>\n  <updated>{updated}</updated>\n"
-        f"  <author><name>{escape(to.sender_ja)}</name></author>\n{own}"
-        f"{''.join(_entry(x, to, base) for x in found)}</feed>\n"
-    )
-
-
-def _entry(x: Listed, to: settings.Cap, base: str) -> str:
-    at = cap.time(x.sent_ms)
-    link = f'<link rel="alternate" type="application/cap+xml" href={quoteattr(base + x.file)}/>'
-    return (
-        f"  <entry>\n    <id>{_urn(x.identifier, to.sender)}</id>\n    <title>{escape(x.headline)}</title>\n"
-        f"    <updated>{at}</updated>\n    <published>{at}</published>\n    {link}\n"
-        f'    <category term="{x.status}"/>\n    <category term="{x.msg_type}"/>\n    <category term="{x.scope}"/>\n'
-        f"    <summary>{escape(x.headline)}</summary>\n  </entry>\n"
-    )
-
-
-def _urn(*names: str) -> str:
-    """A name for ever, made of facts."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, "suimon:" + "/".join(names)).urn
 
 
 class Feed:
@@ -150,7 +91,7 @@ class Feed:
                 for (text,) in storefile.rows(self._store, _DOCUMENT, (x.identifier,), self._disk):
                     self._put(x.file, text, x.mode)
                 self._placed.add(x.file)
-        self._put(FEED, feed(found, self._to), 0o640 if any(x.mode == 0o640 for x in found) else 0o644)
+        self._put(FEED, feed(found, self._to, FEED), 0o640 if any(x.mode == 0o640 for x in found) else 0o644)
         self._clear({x.file for x in found}, now)
 
     def _put(self, name: str, text: str, mode: int) -> None:

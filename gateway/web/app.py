@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from gateway import __version__, storefile
-from gateway.web import acts, events, login, ops, page, problems, rest, series, staff
+from gateway.web import acts, capfeed, catalogue, events, login, ops, page, problems, rest, series, staff
 from gateway.web.site import Site
 
 MAX_BODY = 65_536
@@ -18,7 +18,10 @@ DESCRIPTION = "Water levels and alerts of a city's gauges, with quality flags, a
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-PARTS = (rest.routes, series.routes, events.routes, acts.routes, ops.routes, login.routes, login.doors, staff.routes)
+PARTS = (
+    *(rest.routes, series.routes, events.routes, acts.routes, ops.routes),
+    *(login.routes, login.doors, staff.routes, capfeed.routes, catalogue.routes),
+)
 
 
 def create(site: Site) -> FastAPI:

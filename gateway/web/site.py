@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
+
+from fastapi import Request
 
 from gateway import settings
 from gateway.clock import Clock
@@ -56,3 +59,9 @@ class Site:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boards", Boards(self.bridge, self.registry, self.web, self.clock))
+
+
+def base_of(site: Site, request: Request) -> str:
+    """The address that this house is reached at, without a slash at its end: as whoever asks knows it."""
+    host = request.headers.get("host", "") or f"{site.web.host}:{site.web.port}"
+    return f"{request.url.scheme}://{quote(host, safe='[]:.-')}{site.web.path}"

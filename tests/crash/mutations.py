@@ -222,7 +222,7 @@ MUTATIONS = [
     Mutation("CAP: a lower channel speaks for the station", "gateway/bridge/capping.py",
              "certain, claimed = max(certain, rank), max(claimed, claim)", "certain, claimed = rank, claim",
              (CAP + "test_the_worst_channel_speaks",)),
-    Mutation("CAP: a restricted document is for everybody", "gateway/bridge/capfeed.py",
+    Mutation("CAP: a restricted document is for everybody", "gateway/capatom.py",
              'return 0o644 if self.scope == "Public" else 0o640', "return 0o644",
              ("tests/test_capfeed.py::test_what_is_restricted_is_not_for_everybody",)),
     Mutation("foreign: a radio that counts anew is taken for its old self", FOREIGN,
