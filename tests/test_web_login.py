@@ -271,6 +271,21 @@ def test_an_act_is_in_the_audit(here: Site, known: Accounts, monkeypatch: pytest
     assert row.subject == f"takamatsu x request {told.json()['request']}"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "tokens", "GET, POST"),
+        ("DELETE", "accounts", "GET, POST"),
+        ("GET", "accounts/x", "PATCH"),
+        ("POST", "me", "GET"),
+    ],
+)
+def test_what_cannot_be_done_there(here: Site, method: str, path: str, allowed: str) -> None:
+    """Says what can, by all routes of the path."""
+    answer = browser(here).request(method, f"/api/v1/{path}")
+    assert (code(answer), answer.headers["allow"]) == ((405, "not_allowed"), allowed)
+
+
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 

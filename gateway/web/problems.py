@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from gateway.errors import Unavailable
 
@@ -64,6 +65,15 @@ def _said(error: Any) -> str:
     return f"{where}: {error['msg']}"
 
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+def _allowed(request: Request) -> list[str]:
+    """Of all routes of a path: the library names those of the first."""
+    routes = request.app.routes
+    return [m for m in METHODS if any(x.matches({**request.scope, "method": m})[0] is Match.FULL for x in routes)]
+
+
 def install(app: FastAPI) -> None:
     """Every way out has the same shape."""
 
@@ -80,7 +90,9 @@ def install(app: FastAPI) -> None:
         return answer(422, "invalid", "; ".join(_said(x) for x in e.errors()[:5])[:1000])
 
     @app.exception_handler(HTTPException)
-    def http(_: Request, e: HTTPException) -> Response:
+    def http(request: Request, e: HTTPException) -> Response:
         codes = {404: "not_found", 405: "not_allowed", 413: "too_long"}
         headers = dict(e.headers or {})
+        if e.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(request))
         return answer(e.status_code, codes.get(e.status_code, "invalid"), str(e.detail), headers)

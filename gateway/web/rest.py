@@ -24,7 +24,7 @@ Tenant = Annotated[str, Path(pattern=NAME, description="Owner of the station.")]
 Name = Annotated[str, Path(pattern=NAME, description="Name of the station.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 MOVING = ("latitude", "longitude")
-PROBLEMS = documented(401, 403, 404, 413, 422, 429, 503)
+PROBLEMS = documented(400, 401, 403, 404, 413, 422, 429, 503)
 _CLOSED = f"""{storefile.EPISODE} WHERE closed_ms IS NOT NULL AND closed_ms < ? ORDER BY closed_ms DESC LIMIT ?"""
 # Where something is that moves: the newest of both coordinates, which is internal and for staff alone.
 _POSITIONS = """SELECT c.tenant, c.station, c.quantity, o.observed_ms, o.value FROM channels c

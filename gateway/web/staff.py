@@ -30,7 +30,7 @@ class NewToken(_Body):
     """`tenants` null: those of the account."""
 
     scope: Scope
-    days: Annotated[int, Field(ge=1, le=366)]
+    days: Annotated[float, Field(ge=1, le=366)]
     label: Annotated[str, Field(max_length=100)] = ""
     tenants: Tenants = None
 
