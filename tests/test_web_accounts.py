@@ -162,6 +162,22 @@ def test_what_ends_sessions(known: Accounts) -> None:
     ends(text)
 
 
+def test_a_session_of_before_ends_by_its_account(known: Accounts) -> None:
+    """Also where its row was left behind: the account is looked at with each request."""
+    text = signed_in(known)
+    with known._file.writing() as db:
+        db.execute("UPDATE accounts SET disabled = 1 WHERE name = 'operator'")
+    assert known.session(text) is None
+    with known._file.writing() as db:
+        db.execute("UPDATE accounts SET disabled = 0, role = 1, tenants = '[\"a\"]' WHERE name = 'operator'")
+    who = known.session(text)
+    assert who is not None
+    assert (who.role, who.tenants) == (Role.VIEWER, {"a"})
+    with known._file.writing() as db:
+        db.execute("DELETE FROM accounts WHERE name = 'operator'")
+    assert known.session(text) is None
+
+
 def test_a_password_that_changes_while_it_is_checked(tmp_path: Path, clock: Turned) -> None:
     """Whoever came with the old one does not get in on it."""
 

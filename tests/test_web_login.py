@@ -146,6 +146,8 @@ def test_who_is_not_let_in(here: Site, known: Accounts) -> None:
     assert {code(x) for x in told} == {(401, "wrong_login")}
     assert len({x.content for x in told}) == 1
     assert not any("set-cookie" in x.headers for x in told)
+    outcomes = [x.outcome for x in reversed(known.audit.rows(limit=4))]
+    assert outcomes == ["wrong_password", "unknown_name", "disabled", "unknown_name"]
 
 
 def test_guessing_waits(here: Site, clock: Turned) -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.crash.mutation import Mutation as Mutation
+from tests.crash.mutations_accounts import WHO
 from tests.crash.mutations_alarm import ALARM
 from tests.crash.mutations_page import PAGE
 
@@ -244,7 +245,7 @@ MUTATIONS = [
              "declared.quantity != found.takes", "False",
              (SOURCES + "test_distances_and_levels_in_one_tenant",)),
     *ALARM,
-    *PAGE,
+    *PAGE, *WHO,
 ]  # fmt: skip
 
 
