@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from gateway import __version__, storefile
-from gateway.web import acts, capfeed, catalogue, events, login, ops, page, problems, rest, series, staff
+from gateway.web import acts, capfeed, catalogue, events, login, ops, page, problems, rest, series, shapes, staff
 from gateway.web.site import Site
 
 MAX_BODY = 65_536
@@ -46,6 +46,7 @@ def create(site: Site) -> FastAPI:
     for part in PARTS:
         app.include_router(part)
     app.include_router(page.pages(site.web))
+    shapes.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Edge, site=site)
     return app
