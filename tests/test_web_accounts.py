@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import stat
 import threading
@@ -495,6 +496,17 @@ def test_whom_a_provider_knows(known: Accounts, clock: Turned) -> None:
     assert known.session(again.text) is None
 
 
+def test_a_provider_that_is_no_longer_configured(known: Accounts) -> None:
+    """Whom it let in must come anew; whoever has an account here stays."""
+    who = Who("tanaka@login.city.example", Role.OPERATOR, None, "session", frozenset())
+    theirs, ours = known.admit(who, "https://login.city.example", HERE).text, signed_in(known)
+    known.only_of("https://login.city.example")
+    assert known.session(theirs) is not None
+    known.only_of("")
+    assert known.session(theirs) is None
+    assert known.session(ours) is not None
+
+
 # --- the audit -------------------------------------------------------------------------------------------------------
 
 
@@ -585,6 +597,17 @@ def test_the_file_is_its_owners(known: Accounts, tmp_path: Path) -> None:
     signed_in(known)
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_root_makes(tmp_path: Path) -> None:
+    """Is of whoever owns the folder, with what SQLite puts beside it: the page is not root."""
+    os.chown(tmp_path, 12345, 23456)
+    found = accounts(tmp_path)
+    signed_in(found)
+    assert {(x.stat().st_uid, x.stat().st_gid) for x in tmp_path.iterdir()} == {(12345, 23456)}
+    assert len(list(tmp_path.iterdir())) == 3
+    found.close()
 
 
 def test_what_is_no_file_of_ours(tmp_path: Path) -> None:

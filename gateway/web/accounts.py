@@ -193,6 +193,11 @@ class Accounts:
                 db.execute("DELETE FROM sessions WHERE hash = ?", (hash_of(text),))
                 self.audit.add(db, By.who(who, address), "logout", who.name, "done")
 
+    def only_of(self, provider: str) -> None:
+        """Whom another provider let in must come anew: that one is no longer configured."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM sessions WHERE provider NOT IN ('', ?)", (provider,))
+
     def sign_out(self, name: str, by: By) -> int:
         """Everywhere, also whom a provider knows; from how many places."""
         with self._file.writing() as db:

@@ -149,6 +149,7 @@ def _remember(site: Site, request: Request, answer: Response, session: Session) 
 
 doors = APIRouter(prefix="/oidc", include_in_schema=False)
 _making = threading.Lock()
+_NOT_KEPT = {"Cache-Control": "no-store"}
 Given = Annotated[str, Query(max_length=4000)]
 
 
@@ -175,7 +176,7 @@ def start(site: Here, request: Request) -> Response:
         begun = provider.start(back)
     except oidc.NotAdmitted as e:
         return _failed(site, request, e)
-    answer = RedirectResponse(begun.url, 303)
+    answer = RedirectResponse(begun.url, 303, _NOT_KEPT)
     secure = request.url.scheme == "https"
     at = f"{site.web.path}/oidc"
     answer.set_cookie(STATE, begun.browser, int(oidc.PENDING_S), path=at, secure=secure, httponly=True, samesite="lax")
@@ -192,7 +193,7 @@ def back(site: Here, request: Request, state: Given = "", code: Given = "") -> R
     except oidc.NotAdmitted as e:
         return _failed(site, request, e)
     session = book(site).admit(who, provider.settings.issuer, address_of(request))
-    answer = RedirectResponse(f"{site.web.path}/", 303)
+    answer = RedirectResponse(f"{site.web.path}/", 303, _NOT_KEPT)
     answer.delete_cookie(STATE, path=f"{site.web.path}/oidc")
     _remember(site, request, answer, session)
     return answer
@@ -209,4 +210,4 @@ def _failed(site: Site, request: Request, e: oidc.NotAdmitted) -> Response:
     book(site).note(PUBLIC, address_of(request), "login", e.subject, e.reason.value)
     page = html.escape(f"{site.web.path}/")
     text = _FAILED.format(why=html.escape(e.reason.sentence), page=page, title=html.escape(site.web.title_ja))
-    return Response(text, 403, media_type="text/html; charset=utf-8")
+    return Response(text, 403, _NOT_KEPT, media_type="text/html; charset=utf-8")

@@ -28,7 +28,9 @@ def site_of(
 ) -> Site:
     """Raises Unavailable where the file of the accounts cannot be used."""
     clock = clock or SystemClock()
-    return Site(web, bridge, registry, folder, clock, Accounts(web.accounts, clock))
+    accounts = Accounts(web.accounts, clock)
+    accounts.only_of(web.oidc.issuer if web.oidc else "")
+    return Site(web, bridge, registry, folder, clock, accounts)
 
 
 class Server:
