@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -72,7 +73,7 @@ class Papers:
         while not self._stop.is_set():
             try:
                 self.write()
-            except (OSError, Unavailable) as e:
+            except (OSError, Unavailable, sqlite3.Error) as e:  # a store that is damaged, too
                 if self.failing is None:
                     log.error("the sheet in %s cannot be written: %s; trying again", self._to.folder, e)
                 self.failing = (e.strerror or str(e)) if isinstance(e, OSError) else str(e)
