@@ -20,6 +20,10 @@ _OLDEST = "SELECT min(observed_ms) FROM observations WHERE channel_id = ?"
 _ROWS = """SELECT observed_ms, value, flag, fault FROM observations
  WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? AND coalesce(tests, '') NOT LIKE ?
  ORDER BY observed_ms"""
+_NEWEST = """SELECT observed_ms, value, flag, fault FROM observations
+ WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? AND coalesce(tests, '') NOT LIKE ?
+ AND value IS NOT NULL AND flag < 4
+ ORDER BY observed_ms DESC LIMIT ?"""
 _ASSESSED = """SELECT observed_ms, flag FROM assessments
  WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? ORDER BY id"""
 _PAGE = f"""SELECT o.observed_ms, o.received_ms, o.value, o.raw, {storefile.LATEST_FLAG}, o.flag, o.fault, o.tests
@@ -75,6 +79,17 @@ def line(
     if assessed:
         rows = [(at, value, assessed.get(at, flag), fault) for at, value, flag, fault in rows]
     return Line(points(rows, from_ms, width), gaps(rows, channel, to_ms), width, oldest)
+
+
+def newest(
+    path: Path, series: Series, from_ms: int, to_ms: int, most: int, worked: bool = True, disk: Disk = DISK
+) -> list[Row]:
+    """The newest `most` values of that time that did not fail when they came, oldest first. Raises Unavailable."""
+    found = storefile.rows(path, _CHANNEL, series, disk)
+    if not found:
+        return []
+    rows = storefile.rows(path, _NEWEST, (found[0][0], from_ms, to_ms, ALL if worked else WORK, most), disk)
+    return rows[::-1]
 
 
 def points(rows: list[Row], from_ms: int, width_ms: int) -> list[Point]:

@@ -39,6 +39,7 @@ CORE = [
         "calling",
         "board",
         "papersheet",
+        "ngsild",
         "instants",
     }
     | {"judging", "trend", "plausible", "hindsight", "revision", "sluggish", "surge"},

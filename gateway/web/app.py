@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from gateway import __version__, storefile
-from gateway.web import acts, capfeed, catalogue, events, login, ops, page, problems, rest, series, shapes, staff
+from gateway.web import acts, capfeed, catalogue, events, login, ngsi, ops, page, problems, rest, series, shapes, staff
 from gateway.web.site import Site
 
 MAX_BODY = 65_536
@@ -20,7 +20,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 PARTS = (
     *(rest.routes, series.routes, events.routes, acts.routes, ops.routes),
-    *(login.routes, login.doors, staff.routes, capfeed.routes, catalogue.routes),
+    *(login.routes, login.doors, staff.routes, capfeed.routes, catalogue.routes, ngsi.routes),
 )
 
 

@@ -43,14 +43,18 @@ class ProblemBody(BaseModel):
 class Problem(Exception):
     """Ends a request. `code` is a word of a closed list (gateway/README.md)."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, type_: str = "about:blank"
+    ) -> None:
         super().__init__(detail)
-        self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
+        self.status, self.code, self.detail, self.headers, self.type = status, code, detail, headers or {}, type_
 
 
-def answer(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+def answer(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, type_: str = "about:blank"
+) -> Response:
     title = TITLES.get(status, "An error")
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    body = {"type": type_, "title": title, "status": status, "detail": detail, "code": code}
     return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
 
 
@@ -79,14 +83,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     def problem(_: Request, e: Problem) -> Response:
-        return answer(e.status, e.code, e.detail, e.headers)
+        return answer(e.status, e.code, e.detail, e.headers, e.type)
 
     @app.exception_handler(Unavailable)
     def unavailable(_: Request, e: Unavailable) -> Response:
         return answer(503, "unavailable", "the bridge's store cannot be read just now", {"Retry-After": "5"})
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, e: RequestValidationError) -> Response:
+    def invalid(request: Request, e: RequestValidationError) -> Response:
+        if "/ngsi-ld/" in request.url.path:  # the standard has one answer for it
+            detail = "; ".join(_said(x) for x in e.errors()[:5])[:1000]
+            return answer(400, "invalid", detail, type_="https://uri.etsi.org/ngsi-ld/errors/BadRequestData")
         return answer(422, "invalid", "; ".join(_said(x) for x in e.errors()[:5])[:1000])
 
     @app.exception_handler(HTTPException)

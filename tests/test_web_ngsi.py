@@ -1,0 +1,153 @@
+"""Stations as NGSI-LD entities: what is in them, which queries are done, and what is told about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import ngsild
+from gateway.model import Flag
+from gateway.ngsild import BadQuery
+from tests.test_cli_journal import STATION, House
+from tests.website import client, site
+
+BASE = "/ngsi-ld/v1"
+ID = f"urn:ngsi-ld:FloodMonitoring:takamatsu:{STATION}"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path) as found:
+        for n in range(13):
+            found.reads(10.0 * n, 1.0 + n / 6)
+        yield found
+
+
+@pytest.fixture
+def to(house: House) -> TestClient:
+    return client(site(house, 121), "viewer")
+
+
+def test_a_station(to: TestClient) -> None:
+    """FloodMonitoring: level with its time and unit, the two levels of the model and the others beside them."""
+    x = to.get(f"{BASE}/entities/{ID}").json()
+    level = x["currentLevel"]
+    assert (level["value"], level["unitCode"], level["observedAt"]) == (3.0, "MTR", "2025-11-24T18:00:00.000Z")
+    assert (x["alertLevel"]["value"], x["dangerLevel"]["value"], x["cautionLevel"]["value"]) == (2.5, 3.0, 2.0)
+    assert x["location"]["value"] == {"type": "Point", "coordinates": [134.07, 34.33]}
+    assert (x["rank"]["value"], x["status"]["value"], x["stationID"]["value"]) == (4, "fresh", STATION)
+
+
+def test_two_forms(to: TestClient) -> None:
+    """The context is in the body of JSON-LD and in a header beside JSON; keyValues are values alone."""
+    plain = to.get(f"{BASE}/entities/{ID}?options=keyValues", headers={"Accept": "application/json"})
+    assert "ngsi-ld-core-context" in plain.headers["link"]
+    assert plain.json()["currentLevel"] == 3.0
+    linked = to.get(f"{BASE}/entities", headers={"Accept": "application/ld+json"})
+    assert linked.headers["content-type"] == "application/ld+json"
+    assert {x["@context"] for x in linked.json()} == {ngsild.CONTEXT}
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("type=FloodMonitoring", 2),
+        ("type=WeatherObserved", 1),
+        ("type=None", 0),
+        ("type=FloodMonitoring,WeatherObserved", 3),
+        ("q=currentLevel>=3", 1),
+        ("q=currentLevel>3", 0),
+        ('q=rank==4;status=="fresh"', 1),
+        ('q=rank==4|status=="unknown"', 3),
+        ("q=dateObserved", 1),
+        ("attrs=currentLevel", 1),
+        (f"id={ID}", 1),
+        ("idPattern=^urn:ngsi-ld:Flood.*koto-bridge$", 1),
+        ("georel=near;maxDistance==1000&geometry=Point&coordinates=[134.07,34.33]", 1),
+        ("georel=near;maxDistance==100000&geometry=Point&coordinates=[134.07,34.33]", 3),
+    ],
+)
+def test_queries(to: TestClient, query: str, count: int) -> None:
+    """What fits, and how many, also with limit=0."""
+    r = to.get(f"{BASE}/entities?{query}&count=true")
+    assert (r.status_code, len(r.json()), r.headers["ngsild-results-count"]) == (200, count, str(count)), r.text
+    none = to.get(f"{BASE}/entities?{query}&limit=0&count=true")
+    assert (none.json(), none.headers["ngsild-results-count"]) == ([], str(count))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["q=a((b", "q=currentLevel~=x", "q=;", "idPattern=(a%2B)%2B$", "georel=within", "limit=-1", "limit=0", "limit=x",
+     "georel=near;maxDistance==x&geometry=Point&coordinates=[1,2]", "offset=99999999999999999999"],
+)  # fmt: skip
+def test_what_is_not_understood(to: TestClient, query: str) -> None:
+    """As the standard says: BadRequestData."""
+    r = to.get(f"{BASE}/entities?{query}")
+    assert (r.status_code, r.headers["content-type"]) == (400, "application/problem+json"), r.text
+    assert r.json()["type"] == "https://uri.etsi.org/ngsi-ld/errors/BadRequestData"
+
+
+def test_types_and_attributes(to: TestClient) -> None:
+    """What there is."""
+    assert to.get(f"{BASE}/types").json()["typeList"] == ["FloodMonitoring", "WeatherObserved"]
+    one = to.get(f"{BASE}/types/FloodMonitoring").json()
+    assert (one["entityCount"], "currentLevel" in {x["attributeName"] for x in one["attributeDetails"]}) == (2, True)
+    assert "dangerLevel" in to.get(f"{BASE}/attributes").json()["attributeList"]
+    assert to.get(f"{BASE}/types/Nothing").status_code == 404
+
+
+def test_how_it_went_on(house: House) -> None:
+    """The newest values first asked for; what failed is none; between is between."""
+    house.reads(121, 99.0, flag=Flag.FAIL)
+    to = client(site(house, 122), "viewer")
+    values = to.get(f"{BASE}/temporal/entities/{ID}?options=temporalValues").json()["currentLevel"]["values"]
+    assert (len(values), values[-1]) == (13, [3.0, "2025-11-24T18:00:00.000Z"])
+    times = "timerel=between&timeAt=2025-11-24T16:10:00Z&endTimeAt=2025-11-24T16:30:00Z"
+    few = to.get(f"{BASE}/temporal/entities?type=FloodMonitoring&{times}").json()
+    assert [x["observedAt"] for x in few[0]["currentLevel"]] == ["2025-11-24T16:10:00.000Z", "2025-11-24T16:20:00.000Z"]
+    assert to.get(f"{BASE}/temporal/entities/{ID}?lastN=2").json()["currentLevel"][0]["value"] == pytest.approx(
+        2.8333333
+    )
+    for bad in ("timerel=never", "timerel=after&timeAt=yesterday", "timerel=between&timeAt=2025-11-24T16:10:00Z"):
+        assert to.get(f"{BASE}/temporal/entities/{ID}?{bad}").status_code == 400, bad
+    assert to.get(f"{BASE}/temporal/entities").status_code == 400
+
+
+def test_tenants_and_the_public(house: House) -> None:
+    """Nobody's without an account; another tenant's not at all; the public sees nothing of a station under work."""
+    assert client(site(house, 121)).get(f"{BASE}/entities").status_code == 401
+    foreign = client(site(house, 121), "foreign")
+    assert foreign.get(f"{BASE}/entities?count=true").headers["ngsild-results-count"] == "0"
+    for path in (f"entities/{ID}", f"temporal/entities/{ID}"):
+        assert foreign.get(f"{BASE}/{path}").status_code == 404
+    ours = client(site(house, 121), "viewer")
+    assert len(ours.get(f"{BASE}/entities", headers={"NGSILD-Tenant": "takamatsu"}).json()) == 3
+    missing = ours.get(f"{BASE}/entities", headers={"NGSILD-Tenant": "nowhere"})
+    assert (missing.status_code, missing.json()["type"].rpartition("/")[2]) == (404, "NonexistentTenant")
+    house.asks(121, "maintenance.begin", station=STATION, for_s=3600, note="清掃", force=True)
+    public = client(site(house, 122, public=True)).get(f"{BASE}/entities/{ID}").json()
+    assert ("currentLevel" in public, public["status"]["value"]) == (False, "maintenance")
+
+
+def test_nothing_is_written(to: TestClient) -> None:
+    """It is for reading."""
+    assert to.post(f"{BASE}/entities", json={"id": ID}).status_code == 405
+    assert to.delete(f"{BASE}/entities/{ID}").status_code == 405
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=60))
+def test_no_query_crashes_it(text: str) -> None:
+    """Any text is a query or a sentence; any pattern ends."""
+    sample = {"id": ID, "currentLevel": {"type": "Property", "value": 1.0}, "rank": {"value": True}}
+    for made in (ngsild.query, ngsild.pattern):
+        try:
+            found = made(text)
+        except BadQuery:
+            continue
+        found(sample) if callable(found) else found.search(ID)
