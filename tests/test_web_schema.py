@@ -80,7 +80,8 @@ def test_the_document_is_one(served: Served) -> None:
             assert target.removeprefix("#/components/schemas/") in named, (name, target)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            (content,) = operation["responses"]["200"]["content"].values()
+            content, *others = operation["responses"]["200"]["content"].values()
+            assert all(x == content for x in others), "the same in every form"
             assert content["schema"], (method, path)
             for target in _references(operation["responses"]):
                 assert target.removeprefix("#/components/schemas/") in named, (path, target)

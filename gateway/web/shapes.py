@@ -181,6 +181,10 @@ GEO = "application/geo+json"
 NOTHING = fields()
 OUTLINES = fields(type=one_of("FeatureCollection"), features=many(ANY)) | {"additionalProperties": True}  # a file's own
 _CHANNEL = "/stations/{tenant}/{station}/channels/{channel}"
+# ETSI GS CIM 009: beside id and type whatever properties there are; with its context in JSON-LD.
+ENTITY = {**fields(id=TEXT, type=TEXT, also={"@context": TEXT}), "additionalProperties": True}
+_NGSI, _LD = "/ngsi-ld/v1", "application/json,application/ld+json"
+
 ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
     ("get", "/board"): ("", ref("Board")),
     ("get", "/tenants"): ("", fields(tenants=many(TEXT))),
@@ -226,6 +230,16 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
     ("get", "/catalogue.jsonld"): ("application/ld+json", ANY),
     ("get", "/cap/feed.atom"): ("application/atom+xml", TEXT),
     ("get", "/cap/{name}"): ("application/cap+xml", TEXT),
+    ("get", f"{_NGSI}/entities"): (_LD, many(ENTITY)),
+    ("get", f"{_NGSI}/entities/{{entity}}"): (_LD, ENTITY),
+    ("get", f"{_NGSI}/types"): (_LD, fields(id=TEXT, type=TEXT, typeList=many(TEXT))),
+    ("get", f"{_NGSI}/types/{{name}}"): (
+        _LD, fields(id=TEXT, type=TEXT, typeName=TEXT, entityCount=COUNT,
+                    attributeDetails=many(fields(id=TEXT, type=TEXT, attributeName=TEXT))),
+    ),
+    ("get", f"{_NGSI}/attributes"): (_LD, fields(id=TEXT, type=TEXT, attributeList=many(TEXT))),
+    ("get", f"{_NGSI}/temporal/entities"): (_LD, many(ENTITY)),
+    ("get", f"{_NGSI}/temporal/entities/{{entity}}"): (_LD, ENTITY),
 }  # fmt: skip
 # With an entity tag: who has the same already is told so.
 TAGGED = ("/board", "/stations", "/stations/{tenant}/{station}", "/latest", "/stations.geojson", "/moving.geojson",
@@ -255,6 +269,7 @@ def _add(document: dict[str, Any]) -> None:
         operation = operations.get(method)
         if operation is None:
             continue
-        operation["responses"]["200"] |= {"content": {media or "application/json": {"schema": schema}}}
+        kinds = (media or "application/json").split(",")
+        operation["responses"]["200"] |= {"content": {kind: {"schema": schema} for kind in kinds}}
         if path in TAGGED:
             operation["responses"]["304"] = {"description": "As it was, by the entity tag that was sent"}
