@@ -36,7 +36,7 @@ def sheet(
     waiting = sum(e.kind != "drill" and calling.unseen(e.course) for e in board.episodes)
     drill = any(e.kind == "drill" for e in board.episodes)
     deaf = storefile.rows(store, _DEAF, disk=disk)[0][0]
-    rows = [x for x in board.rows if x.channel is not None]
+    rows = [x for x in board.rows if any(not c.internal for c in x.station.channels.values())]
     return Sheet(sender, now_ms, rows, waiting, drill, deaf, running, board.received_ms)
 
 
