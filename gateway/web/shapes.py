@@ -263,6 +263,7 @@ def install(app: FastAPI) -> None:
 
 def _add(document: dict[str, Any]) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    assert not schemas.keys() & NAMED.keys(), "a body and an answer have one name"
     schemas.update(NAMED)
     for (method, path), (media, schema) in ANSWERS.items():
         operations = document["paths"].get(PREFIX + path) or document["paths"].get(path) or {}

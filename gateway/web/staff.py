@@ -45,7 +45,7 @@ class NewAccount(_Body):
     display: Annotated[str, Field(max_length=100)] = ""
 
 
-class Change(_Body):
+class AccountChange(_Body):
     """What is left out stays as it is."""
 
     role: RoleName | None = None
@@ -137,7 +137,7 @@ def make(site: Here, body: NewAccount, who: Administrator, address: Address) -> 
 
 
 @routes.patch("/accounts/{name}", responses=documented(409))
-def change(site: Here, name: Named, body: Change, who: Administrator, address: Address) -> Response:
+def change(site: Here, name: Named, body: AccountChange, who: Administrator, address: Address) -> Response:
     """Role, tenants, password, whether it is disabled. Whoever is signed in with it must do so again."""
     was = _there(site, who, name)
     given = body.model_fields_set
