@@ -221,7 +221,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
     ("post", "/password"): ("", NOTHING),
     ("get", "/tokens"): ("", fields(tokens=many(ref("Token")))),
     ("post", "/tokens"): ("", ref("Token")),
-    ("delete", "/tokens/{token}"): ("", NOTHING),
+    ("delete", "/tokens/{id}"): ("", NOTHING),
     ("get", "/audit"): ("", fields(rows=many(ref("Audit")), next=maybe(COUNT))),
     ("get", "/accounts"): ("", fields(accounts=many(ref("Account")))),
     ("post", "/accounts"): ("", ref("Account")),

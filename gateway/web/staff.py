@@ -18,7 +18,7 @@ from gateway.web.who import Role, Who
 
 Tenants = Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1, max_length=100)] | None
 RoleName = Literal["viewer", "operator", "administrator"]
-TokenId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
+TokenId = Annotated[str, Path(alias="id", pattern=r"^[0-9a-f]{12}$")]
 Named = Annotated[str, Path(max_length=200)]
 
 
@@ -77,11 +77,11 @@ def make_token(site: Here, body: NewToken, who: Self, address: Address) -> Respo
     return json({"token": text} | _token(made))
 
 
-@routes.delete("/tokens/{token}", responses=documented(409))
-def revoke(site: Here, token: TokenId, who: Self, address: Address) -> Response:
+@routes.delete("/tokens/{id}", responses=documented(409))
+def revoke(site: Here, id_: TokenId, who: Self, address: Address) -> Response:
     """At once, and for good."""
     try:
-        local(site, who).tokens.revoke(token, By.who(who, address), owner=who.name)
+        local(site, who).tokens.revoke(id_, By.who(who, address), owner=who.name)
     except Declined as e:
         raise declined(e) from e
     return json({})
