@@ -47,6 +47,7 @@ export const NOTICES = {
   quota_low: ['通知の上限の8割を使用', 'Quota low'],
   quota_spent: ['通知の上限に達した', 'Quota spent'],
   cap_waits: ['CAP のフォルダーに書けない', 'CAP feed waits'],
+  paper_waits: ['印刷用の一覧を書けない', 'sheet on paper waits'],
 };
 
 /** The words of a code; `otherwise` for one that is newer than this page. */
