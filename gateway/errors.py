@@ -141,6 +141,7 @@ class LoginReason(_Described):
     BAD_SIGNATURE = "bad_signature", "the provider's statement is not signed by it, or by an algorithm not allowed"
     BAD_CLAIMS = "bad_claims", "the provider's statement is not for us, not for this sign-in, or not of now"
     NO_ROLE = "no_role", "none of the person's groups has a role in web.yaml"
+    NO_TENANT = "no_tenant", "none of the person's groups has a tenant in web.yaml"
 
 
 @dataclass(frozen=True, slots=True, order=True)

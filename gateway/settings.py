@@ -383,6 +383,9 @@ class Catalogue:
     title: str = ""
 
 
+EVERY_TENANT = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Oidc:
     """A provider that knows the city's people. `roles` says which values of `claim` are which role, the highest one
@@ -393,7 +396,7 @@ class Oidc:
     secret: str | None = field(default=None, repr=False)
     claim: str = "groups"
     roles: Mapping[str, Literal["viewer", "operator", "administrator"]] = field(default_factory=dict)
-    tenants: Mapping[str, str] = field(default_factory=dict)  # value of the claim -> its one tenant; else all
+    tenants: Mapping[str, str] = field(default_factory=dict)  # value of the claim -> its tenant; empty: all see all
     name: str = ""
 
 

@@ -55,7 +55,7 @@ class OidcRow(Row):
     secret_file: f.Text | None = None
     claim: f.Text = "groups"
     roles: Annotated[dict[f.Text, Roles], Field(min_length=1)] = need("{flood-desk: operator}")
-    tenants: Annotated[dict[f.Text, f.Name], Field(default_factory=dict)]
+    tenants: Annotated[dict[f.Text, f.Name | Literal["*"]], Field(default_factory=dict)]
     name: f.Text | None = None
 
 

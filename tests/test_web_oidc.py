@@ -44,7 +44,7 @@ def here(there: Provider, **changes: Any) -> oidc.Provider:
         CLIENT,
         SECRET,
         roles={"flood-desk": "operator", "everybody": "viewer", "it": "administrator"},
-        tenants={"takamatsu-staff": "takamatsu", "marugame-staff": "marugame"},
+        tenants={"takamatsu-staff": "takamatsu", "marugame-staff": "marugame", "flood-desk": "*", "it": "*"},
     )
     return oidc.Provider(replace(to, **changes), Moved())
 
@@ -81,10 +81,10 @@ def test_signing_in(there: Provider) -> None:
     ("groups", "role", "tenants"),
     [
         (["everybody", "it", "flood-desk"], Role.ADMINISTRATOR, None),
-        ("everybody", Role.VIEWER, None),
+        ("it", Role.ADMINISTRATOR, None),
         (["everybody", "takamatsu-staff"], Role.VIEWER, {"takamatsu"}),
         (["everybody", "takamatsu-staff", "marugame-staff"], Role.VIEWER, {"takamatsu", "marugame"}),
-        (["everybody", 7, None, {"it": 1}, ["it"]], Role.VIEWER, None),
+        (["everybody", "marugame-staff", 7, None, {"it": 1}, ["it"]], Role.VIEWER, {"marugame"}),
     ],
 )
 def test_groups(there: Provider, groups: object, role: Role, tenants: set[str] | None) -> None:
@@ -92,6 +92,13 @@ def test_groups(there: Provider, groups: object, role: Role, tenants: set[str] |
     there.person["groups"] = groups
     who = signs_in(here(there))
     assert (who.role, who.tenants) == (role, tenants)
+
+
+def test_who_has_no_tenant_is_not_let_in(there: Provider) -> None:
+    """Where tenants are kept apart nobody sees all by having none; where they are not, everybody sees all."""
+    there.person["groups"] = "everybody"
+    assert refused(here(there)) is LoginReason.NO_TENANT
+    assert signs_in(here(there, tenants={})).tenants is None
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,10 @@ class Provider:
         if not roles:
             raise NotAdmitted(LoginReason.NO_ROLE, name)
         tenants = frozenset(tenant for value, tenant in self.settings.tenants.items() if value in values)
-        return Who(name, max(roles), tenants or None, "session", EVERYTHING)
+        if self.settings.tenants and not tenants:  # where tenants are kept apart nobody sees all by having none
+            raise NotAdmitted(LoginReason.NO_TENANT, name)
+        everywhere = not tenants or settings.EVERY_TENANT in tenants
+        return Who(name, max(roles), None if everywhere else tenants, "session", EVERYTHING)
 
     def _name(self, claims: dict[str, Any]) -> str:
         """Never that of a local account, which holds no '@'."""
