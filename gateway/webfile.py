@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Container
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from gateway.yamlfile import Document
 
 ACCOUNTS = "web.db"
 MAX_OUTLINES = 5_000_000  # bytes; every visitor takes them
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 PLACES = ("{z}", "{x}", "{y}")
 Roles = Literal["viewer", "operator", "administrator"]
 
@@ -55,7 +57,7 @@ class OidcRow(Row):
     secret_file: f.Text | None = None
     claim: f.Text = "groups"
     roles: Annotated[dict[f.Text, Roles], Field(min_length=1)] = need("{flood-desk: operator}")
-    tenants: Annotated[dict[f.Text, f.Name | Literal["*"]], Field(default_factory=dict)]
+    tenants: Annotated[dict[f.Text, f.Text], Field(default_factory=dict)]
     name: f.Text | None = None
 
 
@@ -143,6 +145,10 @@ def _oidc(document: Document, folder: FilePath) -> settings.Oidc | None:
     row = validate(OidcRow, document, ("oidc",))
     if row is None:
         return None
+    for value, tenant in row.tenants.items():
+        if tenant != settings.EVERY_TENANT and not NAME.fullmatch(tenant):
+            message = f"'{tenant}' is no tenant. Write the name of one, or '*' for all of them"
+            document.add(("oidc", "tenants", value), message)
     held = secret(document, ("oidc", "secret_file"), row.secret_file, folder)
     if not row.issuer.startswith("https://") and "//127.0.0.1" not in row.issuer and "//localhost" not in row.issuer:
         document.add(("oidc", "issuer"), "who people are is asked by https only, but on this machine itself")

@@ -54,7 +54,8 @@ public: true
 map: {tiles: false, outlines: rivers.geojson}
 catalogue: {publisher: 高松市, licence: "https://creativecommons.org/licenses/by/4.0/"}
 oidc:
-  {issuer: "https://login.example", client_id: suimon, secret_file: secret, roles: {desk: operator}}
+  {issuer: "https://login.example", client_id: suimon, secret_file: secret, roles: {desk: operator},
+   tenants: {desk: "*"}}
 links: {kasuga-bridge: [{ja: カメラ, en: camera, url: "https://camera.example/1"}]}
 """
     web, _, _ = config.load_web(folder(tmp_path, text))
@@ -76,6 +77,10 @@ links: {kasuga-bridge: [{ja: カメラ, en: camera, url: "https://camera.example
         ("links: {kasuga-bridge: x}", "pages of others stand in a list"),
         ("oidc: {issuer: 'http://login.example', client_id: x, roles: {a: viewer}}", "asked by https only"),
         ("oidc: {issuer: 'https://login.example', client_id: x, roles: {a: boss}}", "'boss' is not known"),
+        (
+            "oidc: {issuer: 'https://login.example', client_id: x, roles: {a: viewer}, tenants: {a: Bad}}",
+            "'Bad' is no tenant. Write the name of one, or '*' for all of them",
+        ),
         ("loopback_operator: true", "unknown key 'loopback_operator'"),
         ("listen: {port: 0}", "0 is below 1"),
     ],
