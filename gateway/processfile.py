@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import busfile, capfile, enrolfile, linefile, recipientfile, schema, serverfile, settings, units
+from gateway import busfile, capfile, enrolfile, linefile, orionfile, recipientfile, schema, serverfile, settings, units
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.secretfile import secret
@@ -206,6 +206,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
     cap = capfile.cap_of(document, folder)
     paper = _paper(document, folder, cap)
     enrolment = enrolfile.enrolment_of(document, folder)
+    orion = orionfile.orion_of(document, folder)
     judged = row or loosely(schema.Bridge, document, ())
     broker = _broker(document, folder)
     influx = _influx(document, ("influx",), folder) if document.mapping(()).get("influx") is not None else None
@@ -227,6 +228,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         broker=broker or settings.Broker(),
         client_id=row.client_id,
         influx=influx,
+        orion=orion,
         recipients=recipients,
         alert_topic=row.notify.alert_topic,
         media=media | recipientfile.misdescribed(document, media),

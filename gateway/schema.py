@@ -298,6 +298,7 @@ class Bridge(Row):
     broker: Any = need("{host: mqtt.example}")
     client_id: f.Name = "suimon-bridge"
     influx: Any = None
+    orion: Any = None
     notify: Notify = Notify()
     level_table: f.Text = "jp-2026"
     clock: Clock = Clock()

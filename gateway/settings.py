@@ -234,6 +234,23 @@ class Influx:
     batch: int = 5000
 
 
+@dataclass(frozen=True, slots=True)
+class Orion:
+    """An NGSIv2 context broker that gets the latest values. `services` names the service (tenant there) of each of our
+    tenants, `service` that of the others; with neither the broker's own default. A tenant of ours that has none while
+    others do is not pushed."""
+
+    url: str
+    service: str = ""
+    services: Mapping[str, str] = field(default_factory=dict)
+    service_path: str = "/"
+    token: str | None = field(default=None, repr=False)
+    token_header: str = "X-Auth-Token"  # noqa: S105 - the header's name
+    every_s: float = 10.0
+    batch: int = 200
+    timeout_s: float = 10.0
+
+
 MediumKind = Literal["console", "webhook", "sms", "voice", "mail", "line", "chat", "lamp"]
 
 
@@ -342,6 +359,7 @@ class Bridge:
     broker: Broker
     client_id: str = "suimon-bridge"
     influx: Influx | None = None
+    orion: Orion | None = None
     recipients: tuple[Recipient, ...] = ()
     alert_topic: bool = True
     media: Mapping[str, Recipient] = field(default_factory=dict)  # by the word before an address's colon

@@ -17,6 +17,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "broker": ("broker",),
     "client_id": ("client_id",),
     "influx": ("influx",),
+    "orion": ("orion",),
     "watch": ("watch",),
     "heartbeat": ("heartbeat",),
     "cap": ("cap",),

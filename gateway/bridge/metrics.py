@@ -56,6 +56,8 @@ METRICS = (
     Metric("notifications_again_total", "counter", (), "notifications handed over a second time, after a kill"),
     Metric("notifications_owed", "gauge", (), "notifications that nobody has taken yet"),
     Metric("influx_rows_waiting", "gauge", (), "rows that InfluxDB does not have yet; 0 without InfluxDB"),
+    Metric("orion_entities_waiting", "gauge", (), "stations whose latest values the context broker lacks"),
+    Metric("orion_rejected_total", "counter", (), "refusals of one station by the context broker"),
     Metric("store_bytes", "gauge", (), "what the store's pages and its write-ahead log fill"),
     Metric("store_capacity_bytes", "gauge", (), "what they may fill: the ceiling, or less where the disk is smaller"),
     Metric("rows_pruned_total", "counter", (), "rows that left the store in their time or made room"),
@@ -111,6 +113,7 @@ class Look:
     owed: int
     media: tuple[str, ...]
     influx_waiting: int
+    orion: tuple[int, int]  # entities that wait, refusals since the start
     room: Usage
     pruned: int
     thinned: int
@@ -156,6 +159,8 @@ def _look(x: Look) -> dict[str, list[Labelled]]:
         "stations": [((str(rank),), x.stations.get(rank, 0)) for rank in range(6)],
         "notifications_owed": _one(x.owed),
         "influx_rows_waiting": _one(x.influx_waiting),
+        "orion_entities_waiting": _one(x.orion[0]),
+        "orion_rejected_total": _one(x.orion[1]),
         "store_bytes": _one(x.room.used),
         "store_capacity_bytes": _one(x.room.capacity),
         "rows_pruned_total": _one(x.pruned),

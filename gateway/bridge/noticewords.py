@@ -120,6 +120,11 @@ JA: dict[NoticeCode, Words] = {
         "InfluxDBの稼働、トークン、保存先の名前を確認してください。",
         "InfluxDBへの書き込みを再開しました",
     ),
+    NoticeCode.ORION_WAITS: Words(
+        "データ連携基盤（コンテキストブローカー）に最新値を送れません（警報は通常どおりです）",
+        "連携基盤の稼働、トークン、サービス名を確認してください。復旧後は、その時点の最新値を送ります。",
+        "データ連携基盤への送信を再開しました",
+    ),
     NoticeCode.QUOTA_LOW: Words(
         "通報手段の送信枠の8割を使いました",
         "枠を増やすか、低い段階の通報の宛先を減らしてください。"
@@ -228,6 +233,11 @@ EN: dict[NoticeCode, Words] = {
         "InfluxDB takes no points; they wait in the store. Alerts are not affected",
         "See whether InfluxDB runs, and whether token and bucket are right.",
         "InfluxDB takes points again",
+    ),
+    NoticeCode.ORION_WAITS: Words(
+        "the context broker does not take the latest values. Alerts are not affected",
+        "See whether it runs, and whether token and service are right. The values of then go when it does.",
+        "the context broker takes the latest values again",
     ),
     NoticeCode.QUOTA_LOW: Words(
         "four fifths of a medium's quota are spent",

@@ -104,12 +104,15 @@ class Service:
         wake = self.receiver.wake
         self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark, place)
         self._drain = self._make_drain(disk)
-        self._outlets = Outlets(bridge, lambda: self._registry, lambda: self._rules().now_ms, disk)
+        self._outlets = Outlets(bridge, lambda: self._registry, lambda: self._rules().now_ms, disk, self._beat)
         resend = self._drain.resend if self._drain else None
         self._commands = Commands(self._command, clock.now_ms)
         self._requests = Requests(bridge.store, resend, self._rewind, disk, self._reloader, self._commands)
         self._asked = 0.0
-        sight = Sight(registry, self._memory, self.receiver, self.room, self._position, self._believed, self._reloader)
+        sight = Sight(
+            *(registry, self._memory, self.receiver, self.room, self._position, self._believed),
+            *(self._reloader, self._outlets.orion),
+        )
         self.vitals = Vitals(bridge, sight, supervisor or Supervisor(), disk)
 
     def _adopt(self, bridge: settings.Bridge, registry: Registry) -> None:

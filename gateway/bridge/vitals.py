@@ -14,6 +14,7 @@ from gateway import settings, storefile
 from gateway.bridge.heartbeat import Heartbeat
 from gateway.bridge.metrics import Look, Totals, text
 from gateway.bridge.notify import media_of
+from gateway.bridge.orion import Pusher
 from gateway.bridge.receiver import Receiver
 from gateway.bridge.reloading import Reloader
 from gateway.bridge.room import Room
@@ -44,6 +45,7 @@ class Sight:
     position: Callable[[], int | None]
     believed: Callable[[], bool]
     reloader: Reloader
+    orion: Pusher | None = None
 
 
 class Vitals:
@@ -153,6 +155,7 @@ class Vitals:
             owed=self._number(OWED),
             media=tuple(sorted(set(media_of(self._bridge).values()))),
             influx_waiting=max(0, self._number(WAITING) - position) if position is not None else 0,
+            orion=(sight.orion.waiting, sight.orion.rejected) if sight.orion else (0, 0),
             room=sight.room.usage,
             pruned=sight.room.pruned,
             thinned=sight.room.thinned,

@@ -244,6 +244,13 @@ MUTATIONS = [
     Mutation("foreign: a distance is taken for a level", "gateway/bridge/abroad.py",
              "declared.quantity != found.takes", "False",
              (SOURCES + "test_distances_and_levels_in_one_tenant",)),
+    Mutation("context broker: an older value goes over a newer one", "gateway/ngsi.py",
+             "or own.at_ms >= there.at_ms", "or True",
+             ("tests/test_ngsi.py::test_only_what_is_newer_or_another_is_lacking",
+              "tests/test_orion.py::test_nothing_older_ever_goes_over_what_is_newer")),
+    Mutation("context broker: it is not asked again after a failure", "gateway/bridge/orion.py",
+             "self._doubts[tenant] = DOUBTED", "pass",
+             ("tests/test_orion.py::test_a_broker_that_lost_everything_is_filled_again",)),
     *ALARM,
     *PAGE, *WHO,
 ]  # fmt: skip

@@ -44,6 +44,7 @@ export const NOTICES = {
   rain_unverified: ['雨量計の検定期限', "Rain gauge's verification ends"],
   tide_table_ends: ['潮位表の期限', 'Tide table ends'],
   influx_waits: ['InfluxDB に書けず待機中', 'InfluxDB waits'],
+  orion_waits: ['データ連携基盤に送れない', 'context broker waits'],
   quota_low: ['通知の上限の8割を使用', 'Quota low'],
   quota_spent: ['通知の上限に達した', 'Quota spent'],
   cap_waits: ['CAP のフォルダーに書けない', 'CAP feed waits'],
