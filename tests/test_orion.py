@@ -265,6 +265,22 @@ def test_it_follows_by_itself_and_ends(broker: ContextBroker, to: settings.Orion
     assert "orion" not in [t.name for t in threading.enumerate()]
 
 
+def test_a_mistake_of_ours_does_not_end_it(broker: ContextBroker, to: settings.Orion) -> None:
+    """What nobody thought of is told as a condition, and the next round is tried."""
+    town, looks = Town(), iter([ValueError("unthought of")])
+
+    def look() -> list[Entity]:
+        for error in looks:
+            raise error
+        return town()
+
+    pushing = Pusher(replace(to, every_s=0.02), look, backoff_s=(0.02,))
+    pushing.start()
+    wait_for("the values after it", lambda: level(broker, town, "mure"))
+    pushing.stop()
+    assert pushing.failing is None
+
+
 STEP = st.tuples(
     st.sampled_from(NAMES),
     st.integers(0, 20),

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway import boardfile, ngsi, settings, units
+from gateway.bridge.delivery import BROKEN
 from gateway.disk import DISK, Disk
 from gateway.errors import Unavailable
 from gateway.ngsi import Attribute, Entity
@@ -139,7 +140,11 @@ class Pusher:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            wait_s = self.round()
+            try:
+                wait_s = self.round()
+            except (*BROKEN, OSError) as e:  # a mistake of ours in a mirror must not end a bridge that alarms
+                log.exception("a round to the context broker failed")
+                wait_s = self._complain(Answer(Fate.KEEP, f"{type(e).__name__}: see the log"))
             self._beat("orion", wait_s + ROUND_S)
             self._stop.wait(wait_s)
 
