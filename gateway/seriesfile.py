@@ -12,14 +12,15 @@ from gateway import storefile
 from gateway.board import Series
 from gateway.disk import DISK, Disk
 from gateway.model import Flag
+from gateway.pastrows import Past, Row
 from gateway.stations import Channel
 
 PAGE = 5000
 _CHANNEL = "SELECT id FROM channels WHERE tenant = ? AND station = ? AND channel = ?"
 _OLDEST = "SELECT min(observed_ms) FROM observations WHERE channel_id = ?"
 _ROWS = """SELECT observed_ms, value, flag, fault FROM observations
- WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? AND coalesce(tests, '') NOT LIKE ?
- ORDER BY observed_ms"""
+ WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? ORDER BY observed_ms"""
+_OPEN_ROWS = _ROWS.replace("ORDER", "AND (tests IS NULL OR tests NOT LIKE '%maintenance%') ORDER")
 _NEWEST = """SELECT observed_ms, value, flag, fault FROM observations
  WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? AND coalesce(tests, '') NOT LIKE ?
  AND value IS NOT NULL AND flag < 4
@@ -30,8 +31,6 @@ _PAGE = f"""SELECT o.observed_ms, o.received_ms, o.value, o.raw, {storefile.LATE
  FROM observations o WHERE o.channel_id = ? AND o.observed_ms >= ? AND o.observed_ms < ?
  AND coalesce(o.tests, '') NOT LIKE ? ORDER BY o.observed_ms LIMIT {PAGE}"""  # noqa: S608 - ours
 WORK, ALL = "%maintenance%", "-"  # what was measured under work is not for the public
-
-Row = tuple[int, float | None, int, str | None]  # observed_ms, value, flag, fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +63,22 @@ def line(
     to_ms: int,
     most: int,
     worked: bool = True,
+    past: Past | None = None,
     disk: Disk = DISK,
 ) -> Line:
     """At most `most` points from `from_ms` (included) to `to_ms` (excluded); `worked`: also what was measured under
-    maintenance. Raises Unavailable."""
+    maintenance. `past` remembers for the next time. Raises Unavailable."""
     width = max(1, -(-(to_ms - from_ms) // most))
     found = storefile.rows(path, _CHANNEL, series, disk)
     if not found:
         return Line([], [], width, None)
     key = found[0][0]
     oldest = storefile.rows(path, _OLDEST, (key,), disk)[0][0]
-    rows: list[Row] = storefile.rows(path, _ROWS, (key, from_ms, to_ms, ALL if worked else WORK), disk)
+
+    def read(since_ms: int, until_ms: int) -> list[Row]:
+        return storefile.rows(path, _ROWS if worked else _OPEN_ROWS, (key, since_ms, until_ms), disk)
+
+    rows = list(past.rows(path, key, from_ms, to_ms, worked, read, disk)) if past else read(from_ms, to_ms)
     assessed = dict(storefile.rows(path, _ASSESSED, (key, from_ms, to_ms), disk))
     if assessed:
         rows = [(at, value, assessed.get(at, flag), fault) for at, value, flag, fault in rows]

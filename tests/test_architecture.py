@@ -55,6 +55,7 @@ LAYERS = [
         "alertfile",
         "alertrows",
         "boardfile",
+        "pastrows",
         "seriesfile",
         "capatom",
         "journalfile",

@@ -52,6 +52,7 @@ READERS = {
     "gateway/storefile.py": "POINTS and ASSESSED: `influx.Drain` asks `Registry.may_leave`",
     "gateway/boardfile.py": "`latest` asks `Registry.may_leave`; a row shows a channel that is watched or not internal",
     "gateway/seriesfile.py": "the series that it is asked for: `web.rest.open_channels` says which",
+    "gateway/pastrows.py": "the channel that `seriesfile` asks it for, and how many rows of it there are",
     "gateway/web/boards.py": "how far the store is",
     "gateway/web/ops.py": "how many InfluxDB lacks",
     "gateway/web/rest.py": "where vehicles are, for staff alone",

@@ -20,10 +20,11 @@ from gateway.web.rest import PROBLEMS
 from gateway.web.who import Who
 
 log = logging.getLogger(__name__)
-LOOK_S = 0.25  # how often the watcher looks
+LOOK_S = 0.15  # how often the watcher looks
 READINGS_S = 3.0  # how often a board goes out for readings alone
 AGES_S = 10.0  # how often in any case: ages and silences change by themselves
 MOST = 500  # listeners; whoever comes then polls
+PIECE = 65_536  # bytes handed over at once: of the board there is one, and of who reads slowly a piece in the buffer
 SESSION_S = 60.0  # how often a listener's session is looked at again
 
 
@@ -116,7 +117,10 @@ async def _stream(watcher: Watcher, request: Request, who: Who) -> AsyncIterator
             except Unavailable:
                 yield b": the store cannot be read\n\n"
             else:
-                yield b"event: board\nid: " + position.encode() + b"\ndata: " + body + b"\n\n"
+                yield b"event: board\nid: " + position.encode() + b"\ndata: "
+                for at in range(0, len(body), PIECE):
+                    yield body[at : at + PIECE]
+                yield b"\n\n"
             turn = await watcher.wait(turn, AGES_S)
 
 

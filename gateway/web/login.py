@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 import math
 import threading
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.web import oidc
 from gateway.web.accountrows import Declined
 from gateway.web.accounts import Accounts, Refused, Session
 from gateway.web.asking import COOKIE, Address, Here, Self, Staff, address_of, from_here
@@ -19,6 +18,9 @@ from gateway.web.problems import Problem, documented
 from gateway.web.rest import PROBLEMS, json
 from gateway.web.site import Site
 from gateway.web.who import PUBLIC, Who
+
+if TYPE_CHECKING:
+    from gateway.web import oidc  # 16 MB, for those who have a provider: loaded at the first sign-in there
 
 STATE = "suimon_oidc"
 COST = 10.0  # of a try to sign in, in requests
@@ -157,6 +159,8 @@ def provider_of(site: Site, request: Request) -> oidc.Provider:
     """The one of this process, as web.yaml tells of it now. Raises Problem 404."""
     if site.web.oidc is None:
         raise Problem(404, "not_found", "no provider of names is configured")
+    from gateway.web import oidc
+
     state = request.app.state
     with _making:
         known: oidc.Provider | None = getattr(state, "provider", None)
@@ -171,6 +175,8 @@ def start(site: Here, request: Request) -> Response:
     provider's page is a foreign one."""
     _slowly(site, request)
     provider = provider_of(site, request)
+    from gateway.web import oidc
+
     back = f"{request.url.scheme}://{request.headers.get('host', '')}{site.web.path}/oidc/return"
     try:
         begun = provider.start(back)
@@ -188,6 +194,8 @@ def back(site: Here, request: Request, state: Given = "", code: Given = "") -> R
     """From the provider, to the page."""
     _slowly(site, request)
     provider = provider_of(site, request)
+    from gateway.web import oidc
+
     try:
         who = provider.finish(state, code, request.cookies.get(STATE, ""))
     except oidc.NotAdmitted as e:

@@ -50,7 +50,7 @@ def series(
     place, found = _meant(site, who, tenant, station, channel)
     from_ms, to_ms = _span(site, from_, to, LONGEST_MS)
     key = (tenant, place.id, found.name)
-    line = seriesfile.line(site.bridge.store, key, found, from_ms, to_ms, points, worked=who.staff)
+    line = seriesfile.line(site.bridge.store, key, found, from_ms, to_ms, points, who.staff, site.past)
     older = history.older(site.bridge.influx, key, found, from_ms, to_ms, line) if who.staff else None
     return tagged(request, msgspec.json.encode(_document(found, line, older, from_ms, to_ms)))
 

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from gateway import settings
 from gateway.clock import Clock
+from gateway.pastrows import Past
 from gateway.stations import Registry
 from gateway.web.boards import Boards
 from gateway.web.who import Who
@@ -55,6 +56,7 @@ class Site:
     folder: Path
     clock: Clock
     accounts: Accounts = field(default_factory=Nobody)
+    past: Past = field(default_factory=Past)
     boards: Boards = field(init=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import alarm, backlog, card, checking, crowd, field, outage, rings, storms, throughput
+from tests.bench import alarm, backlog, card, checking, crowd, field, outage, rings, storms, throughput, web
 from tests.test_recordings import DON
 
 RESULTS = Path("bench-results")
@@ -239,6 +239,28 @@ def check(stations: int = 1000) -> list[Figure]:
     ]
 
 
+def the_page(seconds: int = 60) -> list[Figure]:
+    """Issue of the page: what looking costs while 1,000 readings/s of 1,000 stations arrive and 50 people listen."""
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        found = web.measure(Path(folder), 1000, seconds, 1000)
+    return [
+        Figure("web.readings_per_s", round(found.readings_per_s), 950),
+        Figure("web.readings_stored", found.stored, found.sent),
+        Figure("web.listeners_told", found.listeners, web.LISTENERS),
+        Figure("web.latest_median_ms", round(web.median(found.latest_ms), 1), 50, at_least=False),
+        Figure("web.board_median_ms", round(web.median(found.board_ms), 1)),
+        Figure("web.hydrograph_30_days_median_ms", round(web.median(found.series_ms), 1), 100, at_least=False),
+        Figure("web.hydrograph_first_ms", round(found.series_ms[0], 1)),
+        Figure("web.hydrograph_points", found.series_rows, web.POINTS * 0.9),
+        Figure("web.ranks_not_on_the_stream", found.unheard, 0, at_least=False),
+        Figure("web.commit_to_stream_median_s", round(web.median(found.heard), 3)),
+        Figure("web.commit_to_stream_max_s", round(max(found.heard), 3), 1.0, at_least=False),
+        Figure("web.memory_mb", round(found.web_mb, 1), 100, at_least=False),
+        Figure("web.cpu_cores", round(found.web_cpu_share, 2)),
+        Figure("web.store_log_mb", round(found.log_mb, 1), web.LOG_MB, at_least=False),
+    ]
+
+
 NARROW = 20_000  # bytes a second upwards: a poor mobile link
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "spine": spine,
@@ -252,6 +274,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "score": scoring,
     "alarm": the_alarm,
     "rings": ring_budget,
+    "web": the_page,
 }
 
 

@@ -1,7 +1,9 @@
 """From a crossing to the medium that takes its notification, at 2,000 readings a second, with InfluxDB down and one
 medium hanging. The sender is a process of its own:
 
-    python -m tests.bench.alarm PORT STATIONS SECONDS PER_SECOND     prints the time at which each crossing was sent
+    python -m tests.bench.alarm PORT STATIONS SECONDS PER_SECOND [CROSSING]
+
+prints the time at which each crossing was sent; without CROSSING, every station crosses once.
 """
 
 from __future__ import annotations
@@ -101,8 +103,9 @@ def _write_config(folder: Path, port: int, stations: int, desk: HttpServer, hang
     return config
 
 
-def send(port: int, stations: int, seconds: int, per_second: int) -> None:
-    """Each station in turn sends a reading; each crosses once, the crossings spread over the time."""
+def send(port: int, stations: int, seconds: int, per_second: int, crossing: int | None = None) -> None:
+    """Each station in turn sends a reading; the first `crossing` cross once, spread over the time."""
+    crossing = stations if crossing is None else crossing
     client = paho.Client(CallbackAPIVersion.VERSION2, "senders")
     client.max_inflight_messages_set(2000)
     client.max_queued_messages_set(0)
@@ -116,14 +119,14 @@ def send(port: int, stations: int, seconds: int, per_second: int) -> None:
     began, crossed, n = time.monotonic(), dict[str, float](), 0
     total = seconds * per_second
     warm = round(WARM_S * per_second)
-    every = max(1, (total - warm) // stations)
+    every = max(1, (total - warm) // max(1, crossing))
     while n < total:
         due = began + n / per_second
         if (wait := due - time.monotonic()) > 0:
             time.sleep(wait)
         i, turn = n % stations, n // stations
         at = time.time_ns() // 1_000_000
-        over = n >= warm + i * every
+        over = i < crossing and n >= warm + i * every
         value = DANGER if over else CALM + turn % 10 / 100
         if over:
             crossed.setdefault(f"s{i}", time.time())

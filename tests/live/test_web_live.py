@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -81,24 +83,23 @@ class Stream:
     def __init__(self, port: int) -> None:
         self.boards: list[tuple[float, Any]] = []
         self.ended = threading.Event()
-        self._socket = socket.create_connection((LOOPBACK, port), 30)
-        self._socket.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=60)
+        self._connection.request("GET", "/api/v1/events")
+        self._answer = self._connection.getresponse()
+        self._socket = self._answer.fp.raw._sock  # type: ignore[attr-defined] # to end what waits in it
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
-        self._socket.close()
+        self._connection.close()
 
     def _run(self) -> None:
-        try:
-            with self._socket.makefile("rb") as lines:
-                for line in lines:
-                    if line.startswith(b"data: "):
-                        self.boards.append((time.time(), json.loads(line[6:])))
-        except OSError:
-            pass
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for line in self._answer:
+                if line.startswith(b"data: "):
+                    self.boards.append((time.time(), json.loads(line[6:])))
         self.ended.set()
 
 
