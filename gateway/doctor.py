@@ -361,6 +361,31 @@ def influx(to: settings.Influx) -> Iterator[Finding]:
         yield from offset(to.url, time.time() - date.timestamp())
 
 
+def context_broker(to: settings.Orion) -> Iterator[Finding]:
+    """Answers as NGSIv2 and takes our credentials, for each service that we push to. Nothing is written there."""
+    from gateway.bridge.orion import Client, Fate
+
+    client = Client(to)
+    services = {service: tenant for tenant, service in to.services.items()}
+    if to.service or not services:
+        services.setdefault(to.service, "")
+    for service, tenant in services.items():
+        answer = client.ask(tenant, ["urn:ngsi-ld:Device:suimon:doctor"])
+        place = f"{to.url}, {f'service {service}' if service else 'no service'}, {to.service_path}"
+        if answer.silent:
+            remedy = "The latest values of then go when it is back. Is it up?"
+            yield Finding("orion", place, State.FAIL, answer.reason, remedy)
+            return
+        if answer.fate is not Fate.ACCEPTED:
+            message = f"does not answer us ({answer.reason[:100]})"
+            yield Finding("orion", place, State.FAIL, message, "Check url, service, service_path and token_file")
+        elif not answer.body.lstrip().startswith(b"["):
+            message = "answers, and not as a context broker"
+            yield Finding("orion", place, State.FAIL, message, "Check url: of the broker itself, without /v2")
+        else:
+            yield Finding("orion", place, State.OK, "answers as NGSIv2")
+
+
 def offset(place: str, ahead_s: float) -> Iterator[Finding]:
     """By how much this clock is ahead of another server's, where that is more than a network explains."""
     if abs(ahead_s) > CLOCK_OFFSET_S:

@@ -234,6 +234,35 @@ def test_no_influxdb() -> None:
     assert (found.state, found.remedy) == (State.FAIL, "Points wait in the store. Is it up?")
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "state", "says"),
+    [
+        (200, b"[]", State.OK, "answers as NGSIv2"),
+        (200, b"<html>Welcome to the hotel</html>", State.FAIL, "not as a context broker"),
+        (401, b'{"error":"Unauthorized"}', State.FAIL, "does not answer us (401"),
+        (400, b'{"error":"BadRequest"}', State.FAIL, "does not answer us (400"),
+        (503, b"", State.FAIL, "does not answer us (503"),
+    ],
+)
+def test_a_context_broker_is_asked_by_each_service(status: int, body: bytes, state: State, says: str) -> None:
+    """Of the tenants that have one and of the others; it is only asked, and no secret stands in any answer."""
+    with http_server(lambda _: Reply(status, body)) as server:
+        to = settings.Orion(server.url, "others", {"takamatsu": "city"}, "/flood", "t0ken")
+        found = list(doctor.context_broker(to))
+        asked = [(r.headers["Fiware-Service"], r.path.partition("?")[0], r.body) for r in server.requests]
+    assert asked == [("city", "/v2/entities", b""), ("others", "/v2/entities", b"")]
+    assert [f.state for f in found] == [state, state]
+    assert says in found[0].message
+    assert "t0ken" not in repr(found)
+
+
+def test_no_context_broker() -> None:
+    """An absent one is told once, as what it means."""
+    to = settings.Orion(f"http://127.0.0.1:{free_port()}", services={"a": "a", "b": "b"}, timeout_s=5.0)
+    (found,) = doctor.context_broker(to)
+    assert (found.state, found.remedy) == (State.FAIL, "The latest values of then go when it is back. Is it up?")
+
+
 def test_a_serial_port_is_looked_for_and_not_opened(tmp_path: Path) -> None:
     """A port that is not there, or is a file, is told with its remedy; a line that is there is well."""
     (tmp_path / "file").touch()

@@ -160,6 +160,8 @@ def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
     yield from _broker(bridge.broker, f"doctor-{secrets.token_hex(4)}", topics, echo=True)
     if bridge.influx:
         yield from look.influx(bridge.influx)
+    if bridge.orion:
+        yield from look.context_broker(bridge.orion)
     yield from doctormedia.media(bridge)
     if bridge.cap:
         yield look.folder("CAP folder", bridge.cap.folder)
