@@ -232,6 +232,15 @@ def test_who_is_no_context_broker_gets_nothing() -> None:
         assert all(r.path.startswith("/v2/entities?") for r in server.requests)
 
 
+def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up where it is longer than any that a broker could give."""
+    monkeypatch.setattr(orion, "MAX_ANSWER", 1000)
+    with world.http_server(lambda _: world.Reply(200, b"[" + b" " * 100_000 + b"]")) as server:
+        pushing = Pusher(settings.Orion(server.url), Town())
+        pushing.round()
+        assert pushing.failing == "an answer without an end"
+
+
 def test_a_store_that_cannot_be_read_is_waited_for(broker: ContextBroker, to: settings.Orion) -> None:
     """Nothing is sent, and the thread goes on."""
     town = Town()

@@ -11,10 +11,11 @@ import json
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gateway import boardfile, ngsi, settings, units
@@ -24,10 +25,14 @@ from gateway.errors import Unavailable
 from gateway.ngsi import Attribute, Entity
 from gateway.stations import Registry
 
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
 log = logging.getLogger(__name__)
 
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 ASKED = 50  # entities in one question: the whole address stays below 8 kB
+MAX_ANSWER = 16_000_000  # bytes
 ROUND_S = 60.0  # besides the time-out: a round that takes longer hangs
 DOUBTED = 2  # rounds that ask again after a request without an answer: it may be done late
 
@@ -98,10 +103,26 @@ class Client:
             bearer = self._to.token_header.lower() == "authorization"
             headers[self._to.token_header] = f"Bearer {self._to.token}" if bearer else self._to.token
         try:
-            r = self._http.request(method, self._url + path, body=body, headers=headers, redirect=False)
+            r = self._http.request(
+                method, self._url + path, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            text = self._read(r)
         except self._errors as e:
             return Answer(Fate.KEEP, f"no answer ({type(e).__name__})", silent=True)
-        return classify(r.status, r.data, r.headers.get("Retry-After"))
+        if text is None:
+            return Answer(Fate.KEEP, "an answer without an end", silent=True)
+        return classify(r.status, text, r.headers.get("Retry-After"))
+
+    def _read(self, r: BaseHTTPResponse) -> bytes | None:
+        """The body; None where it is too long, or comes drop by drop: each read alone stays within the time-out."""
+        text, end_s = bytearray(), time.monotonic() + self._to.timeout_s
+        while chunk := r.read1(65_536):
+            text += chunk
+            if len(text) > MAX_ANSWER or time.monotonic() > end_s:
+                r.close()
+                return None
+        r.release_conn()
+        return bytes(text)
 
 
 class Pusher:
