@@ -63,16 +63,9 @@ def id_of(station: Station) -> str:
     return safe_name(ngsild.id_of(station))
 
 
-def level_of(station: Station) -> Channel | None:
-    """The channel that is `currentLevel`: the main one where it is a water level, else the first that is."""
-    main = station.main_channel
-    found = [c for c in station.channels.values() if c.quantity == "water_level" and not c.internal]
-    return main if main in found else next(iter(found), None)
-
-
 def named(station: Station) -> dict[str, tuple[Channel, float]]:
     """Attribute -> channel and factor, of what may leave; names as in NGSI-LD, but none twice."""
-    level = level_of(station)
+    level = ngsild.level_of(station)
     found: dict[str, tuple[Channel, float]] = {} if level is None else {LEVEL: (level, 1.0)}
     for channel in station.channels.values():
         if channel.internal or channel is level:
@@ -108,7 +101,7 @@ def _still(row: Row, now_ms: int) -> dict[str, Attribute]:
         "held": _body("Boolean", row.held if seen else None),
         "status": _body("Text", row.condition.value),
     }
-    level = level_of(station)
+    level = ngsild.level_of(station)
     for key, name in (("evacuation", "alertLevel"), ("danger", "dangerLevel")):
         mark = next((t for t in level.in_force(now_ms) if t.level == key), None) if level is not None else None
         if mark is not None:

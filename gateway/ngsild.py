@@ -58,9 +58,16 @@ def place_of(entity: str) -> tuple[str, str, str] | None:
     return (found[1], found[2], found[3]) if found else None
 
 
+def level_of(station: Station) -> Channel | None:
+    """The channel that is `currentLevel`: the main one where it is a water level, else the first that is."""
+    main = station.main_channel
+    found = [c for c in station.channels.values() if c.quantity == "water_level" and not c.internal]
+    return main if main in found else next(iter(found), None)
+
+
 def attribute_of(station: Station, channel: Channel) -> tuple[str, float]:
     """The name of a channel's attribute, and its factor."""
-    if type_of(station) == FLOOD and channel is station.main_channel:
+    if channel is level_of(station):
         return "currentLevel", 1.0
     name, factor = _WEATHER.get(channel.quantity, (_camel(channel.name), 1.0))
     alone = sum(c.quantity == channel.quantity for c in station.channels.values()) == 1
@@ -116,7 +123,7 @@ def entity(row: Row, latest: Mapping[Series, Latest], now_ms: int, staff: bool) 
 
 
 def _thresholds(found: dict[str, Any], s: Station, now_ms: int) -> None:
-    channel = s.main_channel
+    channel = level_of(s)
     for t in channel.in_force(now_ms) if channel is not None else ():
         unit = CODES.get(channel.unit, "C62") if channel is not None else "C62"
         found[_LEVELS.get(t.level, f"{_camel(t.level)}Level")] = {

@@ -113,7 +113,7 @@ def test_a_level_is_a_water_level_whatever_is_graded() -> None:
     assert found.main_channel is rain
     assert {name: channel.name for name, (channel, _) in ngsi.named(found).items()} == {
         "currentLevel": "rank",
-        "rain": "rain",
+        "precipitation": "rain",
         "status_": "status",
     }
     assert "dangerLevel" not in ngsi.entity(row(found), {}, T0).attributes

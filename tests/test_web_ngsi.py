@@ -10,9 +10,11 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import ngsild
+from gateway import board, ngsild
 from gateway.model import Flag
 from gateway.ngsild import BadQuery
+from gateway.stations import Channel
+from tests.places import LEVELS, T0, TEN_MINUTES, station, thresholds
 from tests.test_cli_journal import STATION, House
 from tests.website import client, site
 
@@ -41,6 +43,18 @@ def test_a_station(to: TestClient) -> None:
     assert (x["alertLevel"]["value"], x["dangerLevel"]["value"], x["cautionLevel"]["value"]) == (2.5, 3.0, 2.0)
     assert x["location"]["value"] == {"type": "Point", "coordinates": [134.07, 34.33]}
     assert (x["rank"]["value"], x["status"]["value"], x["stationID"]["value"]) == (4, "fresh", STATION)
+
+
+def test_rain_at_a_level_station_is_no_level() -> None:
+    """The main channel may be graded rain: the level is the water's all the same, and so are its thresholds."""
+    level = Channel("water_level", "water_level", TEN_MINUTES)
+    wet = Channel("rain", "rain", TEN_MINUTES, thresholds=thresholds(caution=20.0))
+    where = station("both", "gw", wet, level)
+    assert where.main_channel is wet
+    assert ngsild.attribute_of(where, level) == ("currentLevel", 1.0)
+    assert ngsild.attribute_of(where, wet) == ("precipitation", 1.0)
+    row = board.row(LEVELS, where, {}, {}, T0)
+    assert "cautionLevel" not in ngsild.entity(row, {}, T0, staff=True)
 
 
 def test_two_forms(to: TestClient) -> None:
