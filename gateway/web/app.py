@@ -13,7 +13,7 @@ from gateway import __version__, storefile
 from gateway.web import acts, capfeed, catalogue, events, login, ngsi, ops, page, problems, rest, series, shapes, staff
 from gateway.web.site import Site
 
-MAX_BODY = 65_536
+MAX_BODY, MAX_HEADERS = 65_536, 32_768
 DESCRIPTION = "Water levels and alerts of a city's gauges, with quality flags, and what is not known of them."
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -76,6 +76,11 @@ class Edge:
             scope["raw_path"] = scope["path"].encode()
         scope["root_path"] = self._prefix
         headers = dict(scope["headers"])
+        size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if size + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
+            answer = problems.answer(431, "too_long", f"address and headers hold at most {MAX_HEADERS} bytes")
+            await answer(scope, receive, self._adding(send, scope))
+            return
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY or b"chunked" in headers.get(b"transfer-encoding", b""):
             answer = problems.answer(413, "too_long", f"a request holds at most {MAX_BODY} bytes, and says how many")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import logging
 import socket
 from pathlib import Path
@@ -19,9 +20,9 @@ from gateway.web import app
 from gateway.web.accounts import Accounts
 from gateway.web.events import Watcher
 from gateway.web.following import Follower, Load
+from gateway.web.patience import PATIENCE_S, Patient
 from gateway.web.site import Site
 
-MAX_HEADERS = 32_768
 CONNECTIONS = 1000
 
 
@@ -38,7 +39,14 @@ def site_of(
 class Server:
     """Bound by `bind`, served by `run` until `stop`."""
 
-    def __init__(self, site: Site, port: int | None = None, load: Load | None = None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        port: int | None = None,
+        load: Load | None = None,
+        connections: int = CONNECTIONS,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         """`load` reads the folder again where it has changed; None: never."""
         self._site = site
         self._app = app.create(site)
@@ -51,11 +59,11 @@ class Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,  # `app.Edge` believes whom web.yaml names
-            h11_max_incomplete_event_size=MAX_HEADERS,
-            http="h11",
+            h11_max_incomplete_event_size=app.MAX_HEADERS,
+            http=functools.partial(Patient, patience_s=patience_s),  # type: ignore[arg-type] # makes the protocol
             ws="none",
             lifespan="off",
-            limit_concurrency=CONNECTIONS,
+            limit_concurrency=connections,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,
         )

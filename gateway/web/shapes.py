@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from gateway.model import Change, Condition
+from gateway.web.problems import documented
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -265,6 +266,9 @@ def _add(document: dict[str, Any]) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     assert not schemas.keys() & NAMED.keys(), "a body and an answer have one name"
     schemas.update(NAMED)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["431"] = documented(431)[431]  # before any of them is asked (`app.Edge`)
     for (method, path), (media, schema) in ANSWERS.items():
         operations = document["paths"].get(PREFIX + path) or document["paths"].get(path) or {}
         operation = operations.get(method)
