@@ -19,7 +19,7 @@ from gateway.board import Latest, Row
 from gateway.bridge import orion
 from gateway.bridge.orion import Answer, Fate, Pusher, classify
 from gateway.errors import Unavailable
-from gateway.instants import parse
+from gateway.instants import iso, parse
 from gateway.model import Condition
 from gateway.ngsi import Entity
 from simulators.contextbroker import ContextBroker
@@ -220,6 +220,39 @@ def test_a_broker_that_lost_everything_is_filled_again(broker: ContextBroker, to
     broker.clear()
     pushing.round()
     assert [level(broker, town, name) for name in NAMES] == [(1.0, T0), (1.0, T0), (1.0, T0 + 1)]
+
+
+def test_a_broker_is_asked_again_now_and_then(
+    broker: ContextBroker, to: settings.Orion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody deleted there, or an older database has in its place, is the present again without a failure."""
+    monkeypatch.setattr(orion, "ASK_ROUNDS", 3)
+    town = Town("mure")
+    pushing = Pusher(to, town)
+    town.newest["mure"] = (T0 + 1, 2.0)
+    pushing.round()
+    there = broker.entities["takamatsu", "/", town.id("mure")]
+    del there["location"]
+    there["currentLevel"] = {
+        "type": "Number", "value": 1.0, "metadata": {"TimeInstant": {"type": "DateTime", "value": iso(T0)}},
+    }  # fmt: skip
+    pushing.round()
+    assert level(broker, town, "mure") == (1.0, T0)
+    pushing.round()
+    assert level(broker, town, "mure") == (2.0, T0 + 1)
+    assert "location" in there
+    assert (len(broker.batches), pushing.failing) == (2, None)
+
+
+def test_a_page_is_no_acknowledgement_of_a_batch() -> None:
+    """A portal that gets in between while all is well: nothing counts as taken, and it goes later."""
+    town = Town("mure")
+    with world.http_server(lambda r: world.Reply(200, b"<html>sign in</html>" if r.body else b"[]")) as server:
+        pushing = Pusher(settings.Orion(server.url), town, backoff_s=(0.5,))
+        assert pushing.round() == 0.5
+        assert (pushing.failing, pushing.waiting) == ("its answer is not that of a context broker", 1)
+        pushing.round()
+        assert len([r for r in server.requests if r.body]) == 2
 
 
 def test_who_is_no_context_broker_gets_nothing() -> None:

@@ -1,8 +1,9 @@
 """Pushes the latest values of every station to an NGSIv2 context broker, in a thread of its own.
 
 The broker mirrors the present: what waits is no queue but the difference between the board and what the broker is known
-to have. That is learned by asking it, at the start and after every batch that failed, because it may have been done.
-Each answer is accepted, to be halved, or kept.
+to have. That is learned by asking it: at the start, after every batch that failed, because it may have been done, and
+now and then, because somebody may have deleted something there or put an older database in its place. Each answer is
+accepted, to be halved, or kept.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 ASKED = 50  # entities in one question: the whole address stays below 8 kB
 MAX_ANSWER = 16_000_000  # bytes
 ROUND_S = 60.0  # besides the time-out: a round that takes longer hangs
+ASK_ROUNDS = 360  # after so many rounds it is asked for everything: at the usual pace once an hour
+STRANGE = "its answer is not that of a context broker"
 DOUBTED = 2  # rounds that ask again after a request without an answer: it may be done late
 
 
@@ -86,7 +89,10 @@ class Client:
     def update(self, tenant: str, entities: Sequence[Mapping[str, Any]]) -> Answer:
         body = {"actionType": "append", "entities": entities}
         text = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        return self._request("POST", "/v2/op/update", tenant, text)
+        answer = self._request("POST", "/v2/op/update", tenant, text)
+        if answer.fate is Fate.ACCEPTED and answer.body.strip():  # it says nothing; a portal shows a page with 200
+            return Answer(Fate.KEEP, STRANGE)
+        return answer
 
     def ask(self, tenant: str, ids: Iterable[str]) -> Answer:
         """Those of the entities that the broker has."""
@@ -143,7 +149,7 @@ class Pusher:
         self._refused: dict[str, dict[str, Attribute]] = {}  # what of an entity was refused last
         self._told: set[str] = set()  # of which the log has said so
         self._stop = threading.Event()
-        self._failures = 0
+        self._failures = self._rounds = 0
         self.failing: str | None = None  # why entities wait now
         self.waiting = 0  # entities that lack something at the broker and are not refused
         self.rejected = 0  # refusals since the start
@@ -173,6 +179,7 @@ class Pusher:
         """Bring the broker to the present as far as it lets us; how long to rest then, seconds."""
         kept: Answer | None = None
         waiting = 0
+        self._rounds += 1
         try:
             found = self._by_tenant(self._look())
         except Unavailable as e:
@@ -204,7 +211,7 @@ class Pusher:
 
     def _serve(self, tenant: str, entities: list[Entity]) -> Answer | None:
         """None where everything is there or refused, else why not."""
-        doubted = self._doubts.get(tenant, 0)
+        doubted = self._doubts.get(tenant, 0) or int(self._rounds % ASK_ROUNDS == 0)
         answer = self._learn(tenant, entities if doubted else [x for x in entities if x.id not in self._has])
         if answer is None and doubted:
             self._doubts[tenant] = doubted - 1
@@ -229,7 +236,7 @@ class Pusher:
             try:
                 told = {x["id"]: ngsi.said(x) for x in json.loads(answer.body)}
             except (ValueError, TypeError, KeyError, AttributeError):
-                return Answer(Fate.KEEP, "its answer is not that of a context broker")
+                return Answer(Fate.KEEP, STRANGE)
             self._has |= {name: told.get(name, {}) for name in asked}
             if self._stop.is_set():
                 return Answer(Fate.KEEP, "stopped")
@@ -270,7 +277,7 @@ class Pusher:
             self._told.add(name)
 
     def _complain(self, answer: Answer) -> float:
-        if self._failures == 0:
+        if self._failures == 0 and not self._stop.is_set():
             log.warning("the context broker at %s does not take values (%s)", self._to.url, answer.reason)
         rest_s = self._backoff_s[min(self._failures, len(self._backoff_s) - 1)]
         self._failures += 1

@@ -251,6 +251,12 @@ MUTATIONS = [
     Mutation("context broker: it is not asked again after a failure", "gateway/bridge/orion.py",
              "self._doubts[tenant] = DOUBTED", "pass",
              ("tests/test_orion.py::test_a_broker_that_lost_everything_is_filled_again",)),
+    Mutation("context broker: what it refuses for now is given up", "gateway/bridge/orion.py",
+             "            if answer.fate is Fate.KEEP:", "            if answer.silent:",
+             ("tests/test_orion.py::test_what_is_kept_goes_later_as_it_is_then",)),
+    Mutation("context broker: a portal's page counts as an acknowledgement", "gateway/bridge/orion.py",
+             "answer.fate is Fate.ACCEPTED and answer.body.strip()", "False",
+             ("tests/test_orion.py::test_a_page_is_no_acknowledgement_of_a_batch",)),
     *ALARM,
     *PAGE, *WHO,
 ]  # fmt: skip
