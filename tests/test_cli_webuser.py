@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from gateway.cli.main import app
 from gateway.clock import SystemClock
 from gateway.web.accounts import Accounts, Session
 from gateway.web.who import Role
+from tests import terminal
 from tests.test_cli_alert import BRIDGE, STATIONS
 
 PASSWORD = "ame ga furu yoru ni"
@@ -173,37 +170,8 @@ def test_a_password_from_stdin(folder: Path) -> None:
 def test_a_password_at_a_terminal(folder: Path, second: str, code: int) -> None:
     """Is asked for twice, and shown by neither the terminal nor the command line."""
     words = [sys.executable, "-m", "gateway", "web", "user", "add", "x", "--role", "viewer", "--config", str(folder)]
-    fd, theirs = pty.openpty()
-    child = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    shown = b""
-    # Each space after a prompt comes once the terminal shows nothing any more. Where the two differ it asks again.
-    for ask, answer in (
-        (b"Password: ", PASSWORD),
-        (b"Once more: ", second),
-        *(((b"Password: ", "\x04"),) if code else ()),
-    ):
-        shown += until(fd, ask)
-        os.write(fd, answer.encode() + b"\n" * (answer != "\x04"))
-    shown += until(fd, None)
-    assert child.wait(30) == code, shown
-    os.close(fd)
-    assert PASSWORD.encode() not in shown
-    assert second.encode() not in shown
-    assert (b"they can sign in" in shown) is (code == 0)
-
-
-def until(fd: int, text: bytes | None) -> bytes:
-    """What the terminal shows up to a text, or to the end of the process."""
-    shown = b""
-    while text is None or text not in shown:
-        assert select.select([fd], [], [], 30)[0], shown
-        try:
-            data = os.read(fd, 1000)
-        except OSError:  # the terminal is gone with its process
-            data = b""
-        if not data:
-            assert text is None, shown
-            break
-        shown += data
-    return shown
+    answers = [("Password: ", PASSWORD), ("Once more: ", second)]
+    shown = terminal.typed(words, answers + [("Password: ", "\x04")] * code, folder, code)
+    assert PASSWORD not in shown
+    assert second not in shown
+    assert ("they can sign in" in shown) is (code == 0)

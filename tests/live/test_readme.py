@@ -1,8 +1,8 @@
 """Every command of the README runs, in order, in a folder that holds the README's own configuration.
 
 Adapted for the test: demos are shorter, ports are free ones, an address of InfluxDB is that of a real server started
-here, commands that serve until they are stopped are stopped after a while, and `make test` (which runs this) is only
-planned, not run.
+here, commands that serve until they are stopped are stopped after a while, what asks for a password gets it at a
+terminal, and `make test` (which runs this) is only planned, not run.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import readme, servers
+from tests import readme, servers, terminal
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SUIMON = ".venv/bin/suimon "
 SERVING = ("bridge run", "edge run", "sim run", "sim replay")
+PASSWORD = "correct horse battery"
 PLANNED = ("make test", "make check")  # this test is part of them
 
 
@@ -56,13 +57,16 @@ def test_a_command_of_the_readme_runs(line: str, folder: Path, request: pytest.F
         run(["make", "bench", "ARGS=spine 2000"], readme.ROOT, expect=(0, 2))
     else:
         assert line.startswith(SUIMON)
-        words = shlex.split(line.removeprefix(SUIMON).replace("--seconds 20", "--seconds 8"))
+        words = shlex.split(line.removeprefix(SUIMON).replace("--seconds 20", "--seconds 8"), comments=True)
         if "--influx-url" in words:
             words[words.index("--influx-url") + 1] = request.getfixturevalue("influx_url")
-        words = [str(servers.free_port()) if word == "5020" else word for word in words]
+        words = [str(servers.free_port()) if word in ("5020", "8090") else word for word in words]
         command = [sys.executable, "-m", "gateway", *words]
         ill = (0, 1) if words[0] == "doctor" else (0,)  # no broker is up here, and it says so
-        serve(command, folder) if " ".join(words[:2]) in SERVING else run(command, folder, ill)
+        if "# asks for the password" in line:
+            terminal.typed(command, [("Password: ", PASSWORD), ("Once more: ", PASSWORD)], folder)
+        else:
+            serve(command, folder) if " ".join(words[:2]) in SERVING else run(command, folder, ill)
 
 
 def run(command: list[str], folder: Path, expect: tuple[int, ...] = (0,)) -> None:
