@@ -97,7 +97,11 @@ def test_queries(to: TestClient, query: str, count: int) -> None:
 @pytest.mark.parametrize(
     "query",
     ["q=a((b", "q=currentLevel~=x", "q=;", "idPattern=(a%2B)%2B$", "georel=within", "limit=-1", "limit=0", "limit=x",
-     "georel=near;maxDistance==x&geometry=Point&coordinates=[1,2]", "offset=99999999999999999999"],
+     "georel=near;maxDistance==x&geometry=Point&coordinates=[1,2]", "offset=99999999999999999999",
+     "georel=near;maxDistance==5&geometry=Point&coordinates=[1e999,0]",
+     "georel=near;maxDistance==5&geometry=Point&coordinates=[NaN,0]",
+     "georel=near;maxDistance==nan&geometry=Point&coordinates=[1,2]",
+     f"georel=near;maxDistance==5&geometry=Point&coordinates=[1{'0' * 400},0]"],
 )  # fmt: skip
 def test_what_is_not_understood(to: TestClient, query: str) -> None:
     """As the standard says: BadRequestData."""
@@ -130,6 +134,8 @@ def test_how_it_went_on(house: House) -> None:
     for bad in ("timerel=never", "timerel=after&timeAt=yesterday", "timerel=between&timeAt=2025-11-24T16:10:00Z"):
         assert to.get(f"{BASE}/temporal/entities/{ID}?{bad}").status_code == 400, bad
     assert to.get(f"{BASE}/temporal/entities").status_code == 400
+    for unheard in ("q=rank==5", "idPattern=x", "georel=near;maxDistance==5"):  # what is passed over gives too much
+        assert to.get(f"{BASE}/temporal/entities?type=FloodMonitoring&{unheard}").status_code == 400, unheard
 
 
 def test_tenants_and_the_public(house: House) -> None:

@@ -22,6 +22,7 @@ ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 LINK = f'<{CONTEXT}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 MOST_POINTS = 5000  # of one attribute
 MOST_TEMPORAL = 20  # entities of a temporal query at once
+NOT_TEMPORAL = {"q", "idPattern", "georel", "scopeQ", "aggrMethods"}
 
 Text = Annotated[str, Query(max_length=2000)]
 Limit = Annotated[int, Query(ge=0, le=1000)]
@@ -146,6 +147,8 @@ def temporal(
     """How entities went on, the newest `lastN` values of each attribute."""
     if not (type or id or attrs):
         raise bad("say which: type, id or attrs")
+    if unheard := sorted(NOT_TEMPORAL & request.query_params.keys()):
+        raise bad(f"{unheard[0]} is not done here: more would be answered than was asked for")
     span = _span(site, timerel, timeAt, endTimeAt)
     ids = _listed(id)
     found = [
@@ -209,9 +212,12 @@ def _near(georel: str, geometry: str, coordinates: str) -> Near:
         )
     try:
         longitude, latitude = map(float, text_json.loads(coordinates))
-        return Near(longitude, latitude, float(metres))
-    except (ValueError, TypeError, RecursionError):
+        near = Near(longitude, latitude, float(metres))
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadQuery("coordinates are [longitude,latitude], the distance a number of metres") from None
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90 and near.metres >= 0):  # nor NaN, nor infinite
+        raise BadQuery("a longitude lies within 180, a latitude within 90 degrees, the distance is not negative")
+    return near
 
 
 def _span(site: Site, timerel: str, at: str, end: str) -> tuple[int, int]:
