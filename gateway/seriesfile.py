@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from gateway import storefile
+from gateway import pastrows, storefile
 from gateway.board import Series
 from gateway.disk import DISK, Disk
 from gateway.model import Flag
@@ -18,9 +18,6 @@ from gateway.stations import Channel
 PAGE = 5000
 _CHANNEL = "SELECT id FROM channels WHERE tenant = ? AND station = ? AND channel = ?"
 _OLDEST = "SELECT min(observed_ms) FROM observations WHERE channel_id = ?"
-_ROWS = """SELECT observed_ms, value, flag, fault FROM observations
- WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? ORDER BY observed_ms"""
-_OPEN_ROWS = _ROWS.replace("ORDER", "AND (tests IS NULL OR tests NOT LIKE '%maintenance%') ORDER")
 _NEWEST = """SELECT observed_ms, value, flag, fault FROM observations
  WHERE channel_id = ? AND observed_ms >= ? AND observed_ms < ? AND coalesce(tests, '') NOT LIKE ?
  AND value IS NOT NULL AND flag < 4
@@ -75,10 +72,7 @@ def line(
     key = found[0][0]
     oldest = storefile.rows(path, _OLDEST, (key,), disk)[0][0]
 
-    def read(since_ms: int, until_ms: int) -> list[Row]:
-        return storefile.rows(path, _ROWS if worked else _OPEN_ROWS, (key, since_ms, until_ms), disk)
-
-    rows = list(past.rows(path, key, from_ms, to_ms, worked, read, disk)) if past else read(from_ms, to_ms)
+    rows = list((past.rows if past else pastrows.read)(path, key, from_ms, to_ms, worked, disk))
     assessed = dict(storefile.rows(path, _ASSESSED, (key, from_ms, to_ms), disk))
     if assessed:
         rows = [(at, value, assessed.get(at, flag), fault) for at, value, flag, fault in rows]

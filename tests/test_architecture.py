@@ -55,6 +55,7 @@ LAYERS = [
         "alertfile",
         "alertrows",
         "boardfile",
+        "pastfile",
         "pastrows",
         "seriesfile",
         "capatom",

@@ -78,7 +78,7 @@ class Follower:
         if fixed:
             log.warning("%s changed, which is fixed while the page runs: restart it", ", ".join(fixed))
             return False
-        self._site = Site(web, bridge, registry, was.folder, was.clock, was.accounts)
+        self._site = Site(web, bridge, registry, was.folder, was.clock, was.accounts, was.past)
         self._swap(self._site)
         log.info("the page goes by the configuration as it stands now")
         return True

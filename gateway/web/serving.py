@@ -15,9 +15,12 @@ import uvicorn
 from gateway import settings
 from gateway.clock import Clock, SystemClock
 from gateway.errors import Unavailable
+from gateway.pastfile import NAME, PastFile
+from gateway.pastrows import Past
 from gateway.stations import Registry
 from gateway.web import app
 from gateway.web.accounts import Accounts
+from gateway.web.ahead import Ahead
 from gateway.web.events import Watcher
 from gateway.web.following import Follower, Load
 from gateway.web.patience import PATIENCE_S, Patient
@@ -33,7 +36,8 @@ def site_of(
     clock = clock or SystemClock()
     accounts = Accounts(web.accounts, clock)
     accounts.only_of(web.oidc.issuer if web.oidc else "")
-    return Site(web, bridge, registry, folder, clock, accounts)
+    past = Past(file=PastFile(web.accounts.with_name(NAME)))
+    return Site(web, bridge, registry, folder, clock, accounts, past)
 
 
 class Server:
@@ -51,6 +55,7 @@ class Server:
         self._site = site
         self._app = app.create(site)
         self._follower = Follower(site, load, self._swap) if load is not None else None
+        self._ahead = Ahead(site.past, site.bridge.store, site.clock)
         self._host, self._port = site.web.host, site.web.port if port is None else port
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
@@ -97,9 +102,12 @@ class Server:
         _spare_memory()
         if self._follower is not None:
             self._follower.start()
+        self._ahead.start()
         self._server.run(sockets=[self._socket])
         if self._follower is not None:
             self._follower.stop()
+        self._ahead.stop()
+        self._site.past.close()
         self._site.accounts.close()
         logging.info("the page has stopped")
 

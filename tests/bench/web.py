@@ -1,6 +1,6 @@
 """The page beside a bridge that takes 1,000 readings a second of 1,000 stations: how long a look at all of them takes,
-how long a hydrograph of 30 days, how soon a rank is with those who listen, and what 50 of them cost. The listeners are
-a process of their own:
+how long a hydrograph of 30 days of one station after the other, how soon a rank is with those who listen, and what 50
+of them cost. The listeners are a process of their own:
 
     python -m tests.bench.web PORT LISTENERS SECONDS     prints when each station was first heard above its level
 """
@@ -24,13 +24,18 @@ from typing import Any
 import msgspec
 import yaml
 
+from gateway import pastfile, pastrows
 from gateway.bridge.store import Store
 from gateway.instants import iso
+from gateway.pastfile import PastFile
+from gateway.pastrows import Past
 from tests import servers
 from tests.bench import throughput
 
 DAYS, MINUTE_MS = 30, 60_000
-BETWEEN = 50  # rows of others between two of the channel that is looked at: each stands in a page of its own
+LOOKED = 40  # stations with a month of readings, each looked at once: nobody's second look
+COLD = LOOKED  # one more, which the page has not packed when somebody looks
+BETWEEN = 50  # rows between two of a channel that is looked at: each stands in a page of its own
 CROSSING = 20
 LISTENERS = 50
 POINTS = 1000  # as wide as a screen
@@ -48,6 +53,7 @@ class Result:
     latest_ms: list[float] = field(default_factory=list)
     board_ms: list[float] = field(default_factory=list)
     series_ms: list[float] = field(default_factory=list)
+    cold_ms: list[float] = field(default_factory=list)
     series_rows: int = 0
     stored: int = 0
     sent: int = 0
@@ -64,6 +70,7 @@ def measure(folder: Path, stations: int, seconds: int, per_second: int) -> Resul
     with servers.running(servers.mosquitto(folder / "broker", throughput.LIMITS)) as broker:
         config, port = _write_config(folder, broker.port, stations), servers.free_port()
         began_ms = _fill(folder / "store.db", stations)
+        _pack(folder)
         run = [sys.executable, "-m", "gateway"]
         log, said = folder / "bridge.log", folder / "web.log"
         with (
@@ -109,22 +116,33 @@ def _finish(folder: Path, found: Result, sent: Any, heard: Any) -> None:
 
 
 def _look(port: int, began_ms: int, found: Result, until: float) -> None:
-    """Latest values, the board and the hydrograph in turn, a few times a second, over one connection."""
+    """Latest values, the board and the hydrograph of another station in turn, over one connection."""
     to = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    whole = f"from={iso(began_ms)}&to={iso(began_ms + DAYS * 86_400_000)}&points={POINTS}"
-    series = f"stations/bench/s0/channels/water_level/series?{whole}"
+    span = f"from={iso(began_ms)}&to={iso(began_ms + DAYS * 86_400_000)}&points={POINTS}"
+
+    def hydrograph(n: int, times: list[float]) -> None:
+        body = _asked(to, f"stations/bench/s{n}/channels/water_level/series?{span}", times)
+        found.series_rows = len(json.loads(body)["points"])
+
+    hydrograph(COLD, found.cold_ms)
     while time.monotonic() < until:
-        for path, times in (("latest", found.latest_ms), ("board", found.board_ms), (series, found.series_ms)):
-            began = time.monotonic()
-            to.request("GET", f"/api/v1/{path}")
-            answer = to.getresponse()
-            body = answer.read()
-            times.append((time.monotonic() - began) * 1000)
-            if answer.status != 200:
-                raise RuntimeError(f"{path}: {answer.status} {body[:200]!r}")
-            time.sleep(0.15)
-    found.series_rows = len(json.loads(body)["points"])
+        _asked(to, "latest", found.latest_ms)
+        _asked(to, "board", found.board_ms)
+        if len(found.series_ms) < LOOKED:
+            hydrograph(len(found.series_ms), found.series_ms)
     to.close()
+
+
+def _asked(to: http.client.HTTPConnection, path: str, times: list[float]) -> bytes:
+    began = time.monotonic()
+    to.request("GET", f"/api/v1/{path}")
+    answer = to.getresponse()
+    body = answer.read()
+    times.append((time.monotonic() - began) * 1000)
+    if answer.status != 200:
+        raise RuntimeError(f"{path}: {answer.status} {body[:200]!r}")
+    time.sleep(0.15)
+    return body
 
 
 @contextlib.contextmanager
@@ -166,19 +184,19 @@ def _write_config(folder: Path, port: int, stations: int) -> Path:
 
 
 def _fill(path: Path, stations: int) -> int:
-    """A month of readings before now, a row a minute of the first station; their beginning in ms."""
+    """A month of readings before now, a row a minute of each station that is looked at; their beginning in ms."""
     Store(path).close()
     began_ms = time.time_ns() // 1_000_000 - DAYS * 86_400_000 - 3_600_000
-    rows = DAYS * 1440
 
     def all_of_them() -> Any:
         other = 0
-        for n in range(rows):
+        for n in range(DAYS * 1440):
             at = began_ms + n * MINUTE_MS
-            yield 1, at, at, 1 + n % 1000 / 1000
-            for _ in range(BETWEEN):
+            for channel in range(1, LOOKED + 2):
+                yield channel, at, at, 1 + (n + channel) % 1000 / 1000
+            for _ in range(BETWEEN - LOOKED):
                 other += 1
-                yield 2 + other % (stations - 1), began_ms + other * 1000, at, 1.0
+                yield LOOKED + 2 + other % (stations - LOOKED - 1), began_ms + other * 1000, at, 1.0
 
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
@@ -189,6 +207,16 @@ def _fill(path: Path, stations: int) -> int:
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return began_ms
+
+
+def _pack(folder: Path) -> None:
+    """As a page has packed them that is up for an hour."""
+    past = Past(file=PastFile(folder / pastfile.NAME))
+    today = time.time_ns() // 1_000_000 // pastrows.DAY_MS
+    for channel in range(1, LOOKED + 1):
+        for _ in past.ahead(folder / "store.db", channel, today - DAYS - 1, today):
+            pass
+    past.close()
 
 
 # --- who listens -----------------------------------------------------------------------------------------------------
