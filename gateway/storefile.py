@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.disk import DISK, Disk
+from gateway.disk import DISK, Disk, transaction
 from gateway.episodes import Course, Episode
 from gateway.errors import Unavailable
 from gateway.storeschema import MIGRATIONS, SCHEMA, VERSION
@@ -125,6 +125,11 @@ def running(path: Path) -> bool | None:
 def ask(path: Path, kind: str, body: str, asked_by: str, asked_ms: int) -> int:
     """Leave a request for the bridge; its id. Raises Unavailable where the store is not there, not ours to write, or
     of another version."""
+    return ask_together(path, [(kind, body)], asked_by, asked_ms)[0]
+
+
+def ask_together(path: Path, wanted: list[tuple[str, str]], asked_by: str, asked_ms: int) -> list[int]:
+    """Requests of (kind, body), all of them or none; their ids in that order. Raises Unavailable as `ask`."""
     if not path.exists():
         raise Unavailable(f"there is no store {path} yet: the bridge makes it when it first runs")
     db = connect(path, write=True)
@@ -135,7 +140,8 @@ def ask(path: Path, kind: str, body: str, asked_by: str, asked_ms: int) -> int:
                 f"{path} has version {version}, this suimon writes {VERSION}. Start the bridge with this one"
             )
         sql = "INSERT INTO requests (kind, body, asked_by, asked_ms) VALUES (?,?,?,?) RETURNING id"
-        return int(db.execute(sql, (kind, body, asked_by, asked_ms)).fetchone()[0])
+        with transaction(db):
+            return [int(db.execute(sql, (*x, asked_by, asked_ms)).fetchone()[0]) for x in wanted]
     except sqlite3.Error as e:
         raise Unavailable(f"cannot ask the bridge through {path}: {e}") from e
     finally:
@@ -144,8 +150,14 @@ def ask(path: Path, kind: str, body: str, asked_by: str, asked_ms: int) -> int:
 
 def answer(path: Path, request: int) -> tuple[str, str | None]:
     """(state, answer as JSON) of a request: asked, done or refused. Raises Unavailable."""
-    found = rows(path, "SELECT state, answer FROM requests WHERE id = ?", (request,))
-    return found[0] if found else ("refused", '{"reason": "the request is no longer in the store"}')
+    return answers(path, [request])[0]
+
+
+def answers(path: Path, requests: list[int]) -> list[tuple[str, str | None]]:
+    """As `answer`, of each. Raises Unavailable."""
+    sql = "SELECT id, state, answer FROM requests WHERE id IN (SELECT value FROM json_each(?))"
+    found = {number: (state, said) for number, state, said in rows(path, sql, (str(requests),))}
+    return [found.get(x, ("refused", '{"reason": "the request is no longer in the store"}')) for x in requests]
 
 
 def withdraw(path: Path, request: int) -> bool:

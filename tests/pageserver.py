@@ -29,6 +29,7 @@ class House:
     def __init__(self, board: Json, path: str = "") -> None:
         self.board, self.config, self.path = board, pagenight.config(), path
         self.acts: list[Json] = []
+        self.refused: dict[str, str] = {}  # among several, by episode: why
         self.refusal = ""
         self.closed = False  # whether who asks must log in
         self.streams = True  # False: a proxy that holds the stream back
@@ -68,6 +69,11 @@ class House:
         fresh = pagenight.board([], [])
         return self.board | {"now": fresh["now"], "position": str(self.version)}
 
+    def _fate(self, episode: str) -> Json:
+        why = self.refused.get(episode)
+        done = {"episode": episode, "request": 1, "state": "done", "answer": {}}
+        return done | ({"state": "refused", "answer": {"reason": why}} if why else {})
+
     def _app(self) -> FastAPI:
         inner = FastAPI()
         inner.include_router(page.pages(settings.Web(Path("web.db"))))
@@ -91,6 +97,9 @@ class House:
             if self.refusal:
                 problem = {"title": "This was refused", "status": 409, "detail": self.refusal, "code": "refused"}
                 return JSONResponse(problem, 409, media_type="application/problem+json")
+            if path == "acts/acknowledge":
+                fates = [self._fate(x) for x in said["episodes"]]
+                return JSONResponse({"acts": fates}, 207 if self.refused else 200)
             return JSONResponse({"request": 1, "state": "done", "answer": {}})
 
         @inner.get("/api/v1/{path:path}")

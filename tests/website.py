@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class Known:
 
     def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None:
         self.noted.append((who.name, address, what, subject, outcome))
+
+    def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        for row in rows:
+            self.note(who, address, *row)
 
     def close(self) -> None:
         """Nothing is open."""

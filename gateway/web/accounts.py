@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -90,6 +91,10 @@ class Accounts:
     def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None:
         """Into the audit."""
         self.audit.note(By.who(who, address), what, subject, outcome)
+
+    def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        """(what, subject, outcome) of each, into the audit."""
+        self.audit.note_all(By.who(who, address), rows)
 
     # --- signing in --------------------------------------------------------------------------------------------------
 

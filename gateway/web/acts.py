@@ -3,14 +3,16 @@ page itself changes nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import journalfile, journalwords, storefile
+from gateway.errors import Unavailable
 from gateway.instants import iso
 from gateway.journalfile import Choice
 from gateway.web.asking import Address, Here, Operator, Staff
@@ -125,22 +127,51 @@ def act(site: Here, body: Act, who: Operator, address: Address) -> Response:
 
 @routes.post("/acts/acknowledge", tags=["alerts"])
 def acknowledge(site: Here, body: Many, who: Operator, address: Address) -> Response:
-    """Several at once: only ranks up to 2, and silences."""
+    """Several at once: only ranks up to 2, and silences. Each has a fate of its own: done, refused with its reason, or
+    `asked` where the bridge has not answered it within five seconds. 200 where all are done, else 207."""
     _mine(who, body.tenant)
+    grave = _grave(site, body.tenant)
+    named = list(dict.fromkeys(body.episodes))
+    said = {"tenant": body.tenant} | ({"note": body.note} if body.note else {})
+    wanted = [(KINDS["acknowledge"], said | {"episode": e}) for e in named if e not in grave]
+    fates = iter(asked_together(site, who, wanted, address) if wanted else [])
+    seen = [(KINDS["acknowledge"], f"{body.tenant} {e}", "refused") for e in named if e in grave]
+    site.accounts.note_all(who, address, seen)
+    found = [
+        {"episode": e, "request": None, "state": "refused", "answer": {"reason": GRAVE}}
+        if e in grave
+        else {"episode": e} | next(fates)
+        for e in named
+    ]
+    return json({"acts": found}, status=200 if all(x["state"] == "done" for x in found) else 207)
+
+
+GRAVE = f"above rank {BULK_RANK} each is seen by itself"
+
+
+def _grave(site: Site, tenant: str) -> set[str]:
+    """Episodes that nobody may acknowledge among others, by what is known now."""
     board = site.boards.board()
-    grave = []
+    found = set()
     for e in board.episodes:
         states = [s for (t, name, _), s in board.states.items() if (t, name) == (e.tenant, e.station)]
         claim = max((max(s.rank, s.unconfirmed) for s in states), default=0)
-        if e.tenant == body.tenant and e.id in body.episodes and max(claim, e.max_rank if claim else 0) > BULK_RANK:
-            grave.append(e.id)
-    if grave:
-        raise Problem(409, "refused", f"above rank {BULK_RANK} each is seen by itself: {', '.join(grave[:5])}")
-    found = []
-    for episode in dict.fromkeys(body.episodes):
-        one = Acknowledge(kind="acknowledge", tenant=body.tenant, episode=episode, note=body.note)
-        found.append(do(site, who, one, address) | {"episode": episode})
-    return json({"acts": found})
+        if e.tenant == tenant and max(claim, e.max_rank if claim else 0) > BULK_RANK:
+            found.add(e.id)
+    return found
+
+
+@routes.get("/acts/{request}", tags=["alerts"])
+def fate(site: Here, request: Annotated[int, Path(ge=1, le=2**62)], who: Staff) -> Response:
+    """What became of an act that was still `asked`: by the number that it was given."""
+    sql = "SELECT kind, body, asked_by FROM requests WHERE id = ?"
+    found = storefile.rows(site.bridge.store, sql, (request,))
+    kind, body, by = found[0] if found else ("", "{}", "")
+    tenant = msgspec.json.decode(body).get("tenant")
+    mine = who.sees(tenant) if tenant else who.tenants is None or by == who.name
+    if kind not in {*KINDS.values(), "letters.replay"} or not mine:
+        raise Problem(404, "not_found", f"there is no act {request}")
+    return json(_fate(request, *storefile.answer(site.bridge.store, request)))
 
 
 @routes.get("/journal", tags=["alerts"])
@@ -189,23 +220,40 @@ def do(site: Site, who: Who, body: Any, address: str) -> dict[str, Any]:
 
 
 def asked(site: Site, who: Who, kind: str, body: dict[str, Any], address: str) -> dict[str, Any]:
-    """Ask the bridge, and wait a little for what it says; it is in the audit. Raises Problem 409 where it refused, 503
-    without a bridge."""
+    """One, as `asked_together`. Raises Problem 409 where the bridge refused it."""
+    (found,) = asked_together(site, who, [(kind, body)], address)
+    if found["state"] == "refused":
+        raise Problem(409, "refused", found["answer"]["reason"])
+    return found
+
+
+def asked_together(
+    site: Site, who: Who, wanted: list[tuple[str, dict[str, Any]]], address: str
+) -> list[dict[str, Any]]:
+    """Ask the bridge for all of it at once, and wait a little for what it says of each; each is in the audit. Raises
+    Problem 503 without a bridge, Unavailable where nothing could be asked."""
     store = site.bridge.store
     if storefile.running(store) is False:
         raise Problem(503, "no_bridge", "no bridge runs: nothing was done. Start it, then do it again")
-    text = msgspec.json.encode(body).decode()
-    request = storefile.ask(store, kind, text, who.name, site.clock.now_ms())
+    texts = [(kind, msgspec.json.encode(body).decode()) for kind, body in wanted]
+    numbers = storefile.ask_together(store, texts, who.name, site.clock.now_ms())
     until = time.monotonic() + WAIT_S
-    while True:
-        state, answer = storefile.answer(store, request)
-        if state != "asked" or time.monotonic() > until:
-            break
-        time.sleep(LOOK_S)
+    said: list[tuple[str, str | None]] = [("asked", None)] * len(numbers)
+    while any(state == "asked" for state, _ in said) and time.monotonic() < until:
+        with contextlib.suppress(Unavailable):  # it is asked: that the store cannot be read now changes nothing of it
+            said = storefile.answers(store, numbers)
+        if any(state == "asked" for state, _ in said):
+            time.sleep(LOOK_S)
+    rows = []
+    for (kind, body), number, (state, _) in zip(wanted, numbers, said, strict=True):
+        subject = body.get("episode") or body.get("station") or ""
+        rows.append((kind, f"{body.get('tenant') or ''} {subject} request {number}".strip(), state))
+    site.accounts.note_all(who, address, rows)
+    return [_fate(number, *x) for number, x in zip(numbers, said, strict=True)]
+
+
+def _fate(request: int, state: str, answer: str | None) -> dict[str, Any]:
     found = msgspec.json.decode(answer) if answer and state != "asked" else {}
-    subject = body.get("episode") or body.get("station") or ""
-    site.accounts.note(who, address, kind, f"{body.get('tenant') or ''} {subject} request {request}".strip(), state)
-    if state == "refused":
-        reason = str(found.get("reason", "the bridge refused it"))
-        raise Problem(409, "refused", reason.replace("--", ""))  # it names options of the command line
+    if state == "refused":  # its reason names options of the command line
+        found["reason"] = str(found.get("reason", "the bridge refused it")).replace("--", "")
     return {"request": request, "state": state, "answer": found}

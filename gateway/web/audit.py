@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 
 from gateway.clock import Clock
 from gateway.errors import Unavailable
@@ -31,19 +32,23 @@ class Audit:
         db.execute(sql, (self._clock.now_ms(), *(one_line(x, LONG) for x in texts)))
 
     def note(self, by: By, what: str, subject: str, outcome: str) -> None:
-        """By itself, of what was done elsewhere. It never stops anybody: on a full disk the alarm is acknowledged all
-        the same, and the bridge's journal has it."""
-        self._since += 1
+        self.note_all(by, [(what, subject, outcome)])
+
+    def note_all(self, by: By, rows: Sequence[tuple[str, str, str]]) -> None:
+        """By themselves, of what was done elsewhere. It never stops anybody: on a full disk the alarm is acknowledged
+        all the same, and the bridge's journal has it."""
+        self._since += len(rows)
         try:
             with self._file.writing() as db:
-                self.add(db, by, what, subject, outcome)
+                for row in rows:
+                    self.add(db, by, *row)
             if self._since >= EVERY:
                 self._since = 0
                 self.prune()
         except Unavailable as e:
-            self._failed += 1
-            if self._failed == 1:
+            if not self._failed:
                 log.error("%s; what is done is not in the audit", e)
+            self._failed += len(rows)
         else:
             if self._failed:
                 log.warning("the audit is written again; %d rows are missing", self._failed)

@@ -33,8 +33,8 @@ _POSITIONS = """SELECT c.tenant, c.station, c.quantity, o.observed_ms, o.value F
  AND c.quantity IN ('latitude', 'longitude') AND o.value IS NOT NULL"""
 
 
-def json(body: Any, headers: dict[str, str] | None = None, media: str = "application/json") -> Response:
-    return Response(msgspec.json.encode(body), 200, headers, media)
+def json(body: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, None, "application/json")
 
 
 def tagged(request: Request, body: bytes, media: str = "application/json") -> Response:

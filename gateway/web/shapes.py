@@ -62,6 +62,7 @@ BULLETIN = fields(
     number=COUNT, at=TIME, kind=TEXT, ja=TEXT, by=TEXT, tenant=TEXT, station=TEXT, source=TEXT
 )  # fmt: skip
 ACT = fields(request=COUNT, state=one_of("asked", "done"), answer=ANY)
+FATE = fields(request=maybe(COUNT), state=one_of("asked", "done", "refused"), answer=ANY)
 NOW = fields(
     tenant=TEXT, station=TEXT, name=NAMES, river=TEXT, area=TEXT, hazard=TEXT, latitude=NUMBER, longitude=NUMBER,
     channel=maybe(TEXT), quantity=maybe(TEXT), unit=maybe(TEXT), contact=YES, value=maybe(NUMBER), observed=maybe(TIME),
@@ -177,6 +178,7 @@ NAMED: dict[str, Schema] = {
     "Board": BOARD, "Now": NOW, "Episode": EPISODE, "Calling": CALLING, "Change": CHANGE, "Notified": NOTIFIED,
     "Station": STATION, "Latest": LATEST, "Series": SERIES, "Journal": JOURNAL, "Device": DEVICE, "Health": HEALTH,
     "Letter": LETTER, "Config": CONFIG, "You": YOU, "Account": ACCOUNT, "Token": TOKEN, "Audit": AUDIT, "Act": ACT,
+    "Fate": FATE,
 }  # fmt: skip
 GEO = "application/geo+json"
 NOTHING = fields()
@@ -207,7 +209,8 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
     ("get", f"{_CHANNEL}/series.csv"): ("text/csv", TEXT),
     ("get", "/events"): ("text/event-stream", TEXT),
     ("post", "/acts"): ("", ref("Act")),
-    ("post", "/acts/acknowledge"): ("", fields(acts=many({"allOf": [ref("Act"), fields(episode=TEXT)]}))),
+    ("post", "/acts/acknowledge"): ("", fields(acts=many({"allOf": [ref("Fate"), fields(episode=TEXT)]}))),
+    ("get", "/acts/{request}"): ("", ref("Fate")),
     ("get", "/journal"): ("", fields(rows=many(ref("Journal")))),
     ("get", "/config"): ("", ref("Config")),
     ("get", "/devices"): ("", fields(devices=many(ref("Device")))),
@@ -245,6 +248,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
 # With an entity tag: who has the same already is told so.
 TAGGED = ("/board", "/stations", "/stations/{tenant}/{station}", "/latest", "/stations.geojson", "/moving.geojson",
           "/outlines", f"{_CHANNEL}/series", "/catalogue.jsonld", "/cap/feed.atom", "/cap/{name}")  # fmt: skip
+MIXED = ("/acts/acknowledge",)  # of whose parts not all were done
 PREFIX = "/api/v1"
 
 
@@ -276,5 +280,8 @@ def _add(document: dict[str, Any]) -> None:
             continue
         kinds = (media or "application/json").split(",")
         operation["responses"]["200"] |= {"content": {kind: {"schema": schema} for kind in kinds}}
+        if path in MIXED:
+            content = operation["responses"]["200"]["content"]
+            operation["responses"]["207"] = {"description": "Not all of it was done: each says", "content": content}
         if path in TAGGED:
             operation["responses"]["304"] = {"description": "As it was, by the entity tag that was sent"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,7 @@ class Accounts(Protocol):
     def token(self, text: str) -> Who | None: ...
     def allow(self, key: str, cost: float = 1.0) -> float: ...
     def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None: ...
+    def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -40,6 +42,9 @@ class Nobody:
         return 0.0
 
     def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None:
+        """Into no audit."""
+
+    def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None:
         """Into no audit."""
 
     def close(self) -> None:

@@ -341,6 +341,11 @@ def test_only_low_ranks_and_silences_are_acknowledged_together(page: Page, house
     expect(page.locator("#announced")).to_contain_text("記録しました")
     (act,) = house.acts
     assert (act["path"], act["episodes"]) == ("acts/acknowledge", ["cause-1", "tsumeta-bridge-1"])
+    house.refused = {"cause-1": "there is no open episode 'cause-1'"}
+    page.click("[data-act=together]")
+    page.click("dialog button[value=yes]")
+    expect(page.locator("dialog h2")).to_have_text("2件のうち1件は受け付けられません。ほかは記録しました")
+    expect(page.locator("dialog .sentence")).to_contain_text("there is no open episode")
 
 
 def test_a_mute_has_an_end(page: Page, house: House) -> None:

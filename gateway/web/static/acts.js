@@ -30,10 +30,15 @@ export async function perform(body, busy = body.kind, path = 'acts') {
   changed();
   try {
     const got = await send(path, body);
-    announce((got.acts ?? [got]).some((x) => x.state === 'asked') ? t('asked') : t('done'));
+    const fates = got.acts ?? [got];
+    const refused = fates.filter((x) => x.state === 'refused');
     forget();
     refresh();
-    return true;
+    if (refused.length) {
+      const why = refused.map((x) => `${nameOf(episode(x.episode) ?? { station: x.episode })}: ${x.answer.reason}`);
+      await say(t('refused_some', { n: refused.length, all: fates.length }), why.join('　'));
+    } else announce(fates.some((x) => x.state === 'asked') ? t('asked') : t('done'));
+    return !refused.length;
   } catch (e) {
     if (e.code === 'refused') await say(t('refused'), e.message);
     else await say(t('not_sent'), e.status ? e.message : t('no_server_act'));

@@ -103,6 +103,7 @@ export const en = {
   basis_office: 'River office',
   note: 'Note',
   refused: 'Not accepted',
+  refused_some: '{n} of {all} not accepted; the others are recorded',
   no_reason: 'No reason was given.',
   asked: 'Taken. It will show shortly.',
   done: 'Recorded.',

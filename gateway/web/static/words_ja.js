@@ -103,6 +103,7 @@ export const ja = {
   basis_office: '河川事務所',
   note: 'メモ',
   refused: '受け付けられません',
+  refused_some: '{all}件のうち{n}件は受け付けられません。ほかは記録しました',
   no_reason: '理由が示されていません。',
   asked: '受け付けました。まもなく反映されます。',
   done: '記録しました。',

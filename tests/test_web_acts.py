@@ -1,0 +1,76 @@
+"""What people do by the page's interface: each of several acts has a fate of its own, and it can be looked at later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.bridge.requests import Requests
+from gateway.web import acts
+from gateway.web.site import Site
+from tests import world
+from tests.test_cli_journal import MINUTE, STATION, T0, House
+from tests.webschema import Bridge
+from tests.website import Known, client, site
+
+
+def night(house: House) -> None:
+    """One river at its danger level, another at its caution level."""
+    for n, value in ((1, 2.2), (2, 3.1), (3, 3.1)):
+        house.reads(10.0 * n, value)
+    work = house.work(40)
+    for n in range(3):
+        at = T0 + (38 + n) * MINUTE
+        koto = world.observation(n, 2.1, station="koto-bridge", device="koto-01", observed_ms=at, received_ms=at)
+        work.observe([koto])
+    house.write(work)
+
+
+def episodes(of: Site) -> dict[str, str]:
+    return {e.station: e.id for e in of.boards.board().episodes}
+
+
+def test_each_of_several_has_its_fate(tmp_path: Path) -> None:
+    """All are asked at once. One that cannot be acknowledged hides none that was; what is grave is seen by itself; each
+    is in the audit."""
+    bridge = Bridge(tmp_path, night, least=2)
+    try:
+        known = Known()
+        of = site(House(tmp_path), 41, known)
+        open_ = episodes(of)
+        named = [open_["koto-bridge"], "nowhere", open_[STATION], open_["koto-bridge"]]
+        body = {"tenant": "takamatsu", "episodes": named, "note": "見た"}
+        r = client(of, "operator").post("/api/v1/acts/acknowledge", json=body)
+    finally:
+        bridge.stop()
+    assert r.status_code == 207
+    done, nowhere, grave = r.json()["acts"]
+    assert (done["episode"], done["state"], done["answer"]["by"]) == (named[0], "done", "田中")
+    assert (nowhere["state"], "no open episode" in nowhere["answer"]["reason"]) == ("refused", True)
+    assert (grave["state"], grave["request"]) == ("refused", None)
+    assert "by itself" in grave["answer"]["reason"]
+    assert sorted(x[4] for x in known.noted) == ["done", "refused", "refused"]
+
+
+def test_what_is_not_answered_yet_can_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its number each says later what became of it, to whoever may know."""
+    monkeypatch.setattr(acts, "WAIT_S", 0.2)
+    with House(tmp_path) as house:
+        night(house)
+        of = site(house, 41)
+        to = client(of, "operator")
+        named = [episodes(of)["koto-bridge"], *(f"nowhere-{n}" for n in range(150))]
+        r = to.post("/api/v1/acts/acknowledge", json={"tenant": "takamatsu", "episodes": named})
+        assert r.status_code == 207
+        assert {x["state"] for x in r.json()["acts"]} == {"asked"}
+        numbers = [x["request"] for x in r.json()["acts"]]
+        assert to.get(f"/api/v1/acts/{numbers[0]}").json() == {"request": numbers[0], "state": "asked", "answer": {}}
+        assert house.memory is not None
+        requests = Requests(house.bridge.store)
+        while requests.serve(house.memory, lambda: house.work(42).rules, house.write):
+            pass
+        fates = [to.get(f"/api/v1/acts/{n}").json() for n in numbers]
+        assert [x["state"] for x in fates] == ["done"] + ["refused"] * 150
+        assert client(of, "foreign").get(f"/api/v1/acts/{numbers[0]}").status_code == 404
+        assert to.get("/api/v1/acts/99999").status_code == 404
