@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.bridge.requests import Requests
 from gateway.web import acts
@@ -74,3 +80,53 @@ def test_what_is_not_answered_yet_can_be_looked_at(tmp_path: Path, monkeypatch: 
         assert [x["state"] for x in fates] == ["done"] + ["refused"] * 150
         assert client(of, "foreign").get(f"/api/v1/acts/{numbers[0]}").status_code == 404
         assert to.get("/api/v1/acts/99999").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, TestClient]]]:
+    """A store without episodes, asked by those of all tenants and of one."""
+    with House(tmp_path_factory.mktemp("quiet")) as house:
+        yield house.bridge.store, {x: client(site(house, 1), x) for x in ("operator", "foreign")}
+
+
+@settings(suppress_health_check=list(HealthCheck))
+@given(
+    closed=st.lists(st.tuples(st.sampled_from(["takamatsu", "elsewhere"]), st.integers(0, 3)), max_size=12),
+    limit=st.integers(1, 5),
+)
+def test_pages_of_closed_episodes(
+    quiet: tuple[Path, dict[str, TestClient]], closed: list[tuple[str, int]], limit: int
+) -> None:
+    """Whatever ends in one millisecond: pages of any size give every episode of one's own once, the newest first."""
+    store, clients = quiet
+    sql = "INSERT INTO episodes (tenant, id, station, opened_ms, closed_ms, max_rank) VALUES (?,?,?,?,?,2)"
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("DELETE FROM episodes")
+        db.executemany(sql, [(tenant, f"e{n}", STATION, T0, T0 + at) for n, (tenant, at) in enumerate(closed)])
+    for token, sees in (("operator", {"takamatsu", "elsewhere"}), ("foreign", {"elsewhere"})):
+        found: list[tuple[str, str]] = []
+        before: str | None = ""
+        pages = 0
+        while before is not None:
+            r = clients[token].get(f"/api/v1/episodes?state=closed&limit={limit}&before={before}").json()
+            found += [(x["closed"], x["episode"]) for x in r["episodes"]]
+            before, pages = r["next"], pages + 1
+        mine = sorted(f"e{n}" for n, (tenant, _) in enumerate(closed) if tenant in sees)
+        assert sorted(name for _, name in found) == mine
+        assert [at for at, _ in found] == sorted((at for at, _ in found), reverse=True)
+        assert pages == len(mine) // limit + 1
+
+
+def test_pages_of_the_journal(tmp_path: Path) -> None:
+    """Whoever follows it by the number of the last row misses none, whatever the size of a page."""
+    with House(tmp_path) as house:
+        for n in range(7):
+            house.asks(n, "journal.add", kind="other", tenant="takamatsu", text=f"entry {n}")
+        to = client(site(house, 10), "operator")
+        numbers, after = [], 1
+        while page := to.get(f"/api/v1/journal?after={after}&limit=2").json()["rows"]:
+            numbers += [x["number"] for x in page]
+            after = numbers[-1]
+        newest = to.get("/api/v1/journal?limit=2").json()["rows"]
+    assert numbers == [2, 3, 4, 5, 6, 7]
+    assert [x["number"] for x in newest] == [6, 7]

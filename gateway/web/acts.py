@@ -183,7 +183,8 @@ def journal(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     hours: Annotated[float, Query(gt=0, le=24 * 400)] = 24.0,
 ) -> Response:
-    """The chronology, in the order in which it was recorded; what is corrected says by which row."""
+    """The chronology, in the order in which it was recorded; what is corrected says by which row. The newest `limit`
+    of them, or with `after` the first beyond that number."""
     now_ms = site.clock.now_ms()
     corrected = journalfile.corrections(site.bridge.store, now_ms)
     choice = Choice(from_ms=now_ms - round(hours * 3_600_000), station=station)
@@ -199,7 +200,7 @@ def journal(
              "text": {"ja": journalwords.sentence(row, levels), "en": journalwords.sentence(row, levels, ja=False)},
              "corrected_by": corrected.get(row.number)}
         )  # fmt: skip
-    return json({"rows": rows[-limit:]})
+    return json({"rows": rows[:limit] if after else rows[-limit:]})
 
 
 def _mine(who: Who, tenant: str | None) -> None:

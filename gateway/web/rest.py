@@ -23,9 +23,13 @@ NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Tenant = Annotated[str, Path(pattern=NAME, description="Owner of the station.")]
 Name = Annotated[str, Path(pattern=NAME, description="Name of the station.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+BEFORE = r"^$|^[0-9]{1,18}(/.+)?$"
 MOVING = ("latitude", "longitude")
 PROBLEMS = documented(400, 401, 403, 404, 413, 422, 429, 503)
-_CLOSED = f"""{storefile.EPISODE} WHERE closed_ms IS NOT NULL AND closed_ms < ? ORDER BY closed_ms DESC LIMIT ?"""
+# Several end in one millisecond: by time alone a page would leave out what stands on its edge.
+_CLOSED = f"""{storefile.EPISODE} WHERE closed_ms IS NOT NULL AND (closed_ms, tenant, id) < (?1, ?2, ?3)
+ AND (?4 IS NULL OR tenant IN (SELECT value FROM json_each(?4)))
+ ORDER BY closed_ms DESC, tenant DESC, id DESC LIMIT ?5"""  # noqa: S608 - ours
 # Where something is that moves: the newest of both coordinates, which is internal and for staff alone.
 _POSITIONS = """SELECT c.tenant, c.station, c.quantity, o.observed_ms, o.value FROM channels c
  CROSS JOIN observations o
@@ -144,7 +148,7 @@ def episodes(
     who: Staff,
     state: Literal["open", "closed"] = "open",
     limit: Limit = 100,
-    before: Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before.")] = 2**62,
+    before: Annotated[str, Query(pattern=BEFORE, max_length=260, description="`next` of the page before.")] = "",
 ) -> Response:
     """Alerts: those that are open, or closed ones, the newest first."""
     now_ms = site.clock.now_ms()
@@ -153,9 +157,13 @@ def episodes(
     if state == "open":
         mine = [e for e in now.episodes if who.sees(e.tenant)]
         return json({"episodes": [rows.described(now, e) for e in mine], "next": None})
-    found = [storefile.episode_of(x) for x in storefile.rows(site.bridge.store, _CLOSED, (before, limit))]
-    listed = [rows.described(now, e) | {"closed": iso(e.closed_ms)} for e in found if who.sees(e.tenant)]
-    return json({"episodes": listed, "next": found[-1].closed_ms if len(found) == limit else None})
+    time, _, place = before.partition("/")
+    tenants = None if who.tenants is None else msgspec.json.encode(sorted(who.tenants)).decode()
+    after = (int(time or 2**62), *place.partition("/")[::2], tenants, limit)
+    found = [storefile.episode_of(x) for x in storefile.rows(site.bridge.store, _CLOSED, after)]
+    listed = [rows.described(now, e) | {"closed": iso(e.closed_ms)} for e in found]
+    last = found[-1] if len(found) == limit else None
+    return json({"episodes": listed, "next": last and f"{last.closed_ms}/{last.tenant}/{last.id}"})
 
 
 @routes.get("/episodes/{tenant}/{episode}", tags=["alerts"])

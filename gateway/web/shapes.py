@@ -197,7 +197,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
     ("get", "/stations.geojson"): (GEO, features(ref("Now"))),
     ("get", "/moving.geojson"): (GEO, features(MOVING)),
     ("get", "/outlines"): (GEO, OUTLINES),
-    ("get", "/episodes"): ("", fields(episodes=many(ref("Episode")), next=maybe(COUNT))),
+    ("get", "/episodes"): ("", fields(episodes=many(ref("Episode")), next=maybe(TEXT))),
     ("get", "/episodes/{tenant}/{episode}"): (
         "",
         fields(
