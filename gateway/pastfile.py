@@ -79,6 +79,7 @@ class PastFile:
             db = DISK.connect(self._path, timeout_s=0.2)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA cache_size = -256")  # a blob is read once
             db.execute("PRAGMA journal_size_limit = 1048576")
             db.execute(f"PRAGMA max_page_count = {LARGEST // 4096}")
             form = db.execute("PRAGMA user_version").fetchone()[0]

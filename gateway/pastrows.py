@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, groupby, pairwise, repeat
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from gateway.disk import DISK, Disk
 from gateway.pastfile import PastFile, Stamp
 
 DAY_MS = 86_400_000
-MOST = 500_000  # rows in memory; 17 bytes each
+MOST = 100_000  # rows in memory, 17 bytes each: the months of two stations; the file has the others
+AT_ONCE = 7  # days that are read as objects before they are packed
 _WORKING = 0x80  # beside the flag: measured under maintenance
 # Rows are never changed and their ids never come back, so that number and newest id say which ones they are.
 _STAMPS = f"""SELECT observed_ms / {DAY_MS}, count(*), max(id), (SELECT value FROM meta WHERE key = 'store')
@@ -29,9 +30,19 @@ Row = tuple[int, float | None, int, str | None]  # observed_ms, value, flag, fau
 Key = tuple[str, int, int]  # store, channel, day
 
 
-def read(path: Path, channel: int, from_ms: int, to_ms: int, worked: bool = True, disk: Disk = DISK) -> Iterable[Row]:
+def read(path: Path, channel: int, from_ms: int, to_ms: int, worked: bool = True, disk: Disk = DISK) -> Rows:
     """In order of time, `to_ms` excluded; `worked`: also what was measured under maintenance. Raises Unavailable."""
-    return _Day(_read(path, channel, from_ms, to_ms, disk)).rows(worked)
+    return Rows([_Day(_read(path, channel, from_ms, to_ms, disk))], worked)
+
+
+class Rows:
+    """To be gone through as often as one likes: they are packed, a month of minutes as objects would be 6 MB."""
+
+    def __init__(self, days: Sequence[_Day], worked: bool) -> None:
+        self._days, self._worked = days, worked
+
+    def __iter__(self) -> Iterator[Row]:
+        return chain.from_iterable(day.rows(self._worked) for day in self._days)
 
 
 class Past:
@@ -43,9 +54,7 @@ class Past:
         self._lock = threading.Lock()
         self._days: OrderedDict[Key, tuple[Stamp, _Day]] = OrderedDict()
 
-    def rows(
-        self, path: Path, channel: int, from_ms: int, to_ms: int, worked: bool = True, disk: Disk = DISK
-    ) -> Iterable[Row]:
+    def rows(self, path: Path, channel: int, from_ms: int, to_ms: int, worked: bool = True, disk: Disk = DISK) -> Rows:
         """What `read` gives, whole days from memory and file where nothing has changed there. Raises Unavailable."""
         first, end = -(-from_ms // DAY_MS), to_ms // DAY_MS
         if end - first < 2:
@@ -53,16 +62,16 @@ class Past:
         store, stamps = _stamps(path, channel, first, end, disk)
         days = {day: self._known((store, channel, day), stamp) for day, stamp in stamps.items()}
         self._fetch(days, stamps, store, channel)
-        if missing := [day for day, found in days.items() if found is None]:
-            fresh = _read(path, channel, missing[0] * DAY_MS, (missing[-1] + 1) * DAY_MS, disk)
+        missing = [day for day, found in days.items() if found is None]
+        for n in range(0, len(missing), AT_ONCE):
+            some = missing[n : n + AT_ONCE]
+            fresh = _read(path, channel, some[0] * DAY_MS, (some[-1] + 1) * DAY_MS, disk)
             by_day = {day: list(rows) for day, rows in groupby(fresh, lambda row: row[0] // DAY_MS)}
-            for day in missing:
+            for day in some:
                 days[day] = self._keep((store, channel, day), stamps[day], _Day(by_day.get(day, [])))
-        return chain(
-            read(path, channel, from_ms, first * DAY_MS, worked, disk),
-            *(day.rows(worked) for day in days.values() if day is not None),
-            read(path, channel, end * DAY_MS, to_ms, worked, disk),
-        )
+        before = _Day(_read(path, channel, from_ms, first * DAY_MS, disk))
+        after = _Day(_read(path, channel, end * DAY_MS, to_ms, disk))
+        return Rows([before, *(day for day in days.values() if day is not None), after], worked)
 
     def ahead(self, path: Path, channel: int, first: int, end: int, disk: Disk = DISK) -> Iterator[int]:
         """Pack into the file what it lacks of those days, the newest first: a day with each step, its number. The

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -72,7 +72,7 @@ def line(
     key = found[0][0]
     oldest = storefile.rows(path, _OLDEST, (key,), disk)[0][0]
 
-    rows = list((past.rows if past else pastrows.read)(path, key, from_ms, to_ms, worked, disk))
+    rows: Iterable[Row] = (past.rows if past else pastrows.read)(path, key, from_ms, to_ms, worked, disk)
     assessed = dict(storefile.rows(path, _ASSESSED, (key, from_ms, to_ms), disk))
     if assessed:
         rows = [(at, value, assessed.get(at, flag), fault) for at, value, flag, fault in rows]
@@ -90,7 +90,7 @@ def newest(
     return rows[::-1]
 
 
-def points(rows: list[Row], from_ms: int, width_ms: int) -> list[Point]:
+def points(rows: Iterable[Row], from_ms: int, width_ms: int) -> list[Point]:
     """One for each span that has rows. A value that failed is no extreme."""
     found: list[Point] = []
     at = -1
@@ -115,7 +115,7 @@ def points(rows: list[Row], from_ms: int, width_ms: int) -> list[Point]:
     return found
 
 
-def gaps(rows: list[Row], channel: Channel, to_ms: int) -> list[tuple[int, int, str]]:
+def gaps(rows: Iterable[Row], channel: Channel, to_ms: int) -> list[tuple[int, int, str]]:
     """Where the line is broken: longer than the channel may be silent, or while it said that it is broken."""
     found: list[tuple[int, int, str]] = []
     silent = channel.contract.silent_after_s
