@@ -14,7 +14,7 @@ from gateway import config
 from gateway.cli.main import app
 from gateway.clock import SystemClock
 from gateway.web.accounts import Accounts, Session
-from gateway.web.who import Role
+from gateway.web.who import PUBLIC, Role
 from tests import terminal
 from tests.test_cli_alert import BRIDGE, STATIONS
 
@@ -118,6 +118,14 @@ def test_the_audit(folder: Path) -> None:
     assert (row["via"], row["what"], row["subject"]) == ("cli", "account.make", "tanaka, operator, all tenants")
     assert row["who"]
     assert did(folder, "audit", "--since", "2099-01-01") == "nothing was done\n"
+    assert did(folder, "audit", "--refused") == "nobody was refused anything\n"
+    found = Accounts(folder / "web.db", SystemClock())
+    for _ in range(3):
+        found.refuse(PUBLIC, "192.0.2.7", "GET /api/v1/board", "unauthenticated")
+    found.close()
+    assert "GET /api/v1/board  unauthenticated  3" in did(folder, "audit", "--refused")
+    (refusal,) = json.loads(did(folder, "audit", "--refused", "--json"))["rows"]
+    assert (refusal["address"], refusal["count"]) == ("192.0.2.7", 3)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class Known:
 
     def __init__(self, **tokens: Who) -> None:
         self.noted: list[tuple[str, str, str, str, str]] = []
+        self.refused: list[tuple[str, str, str, str]] = []
         self.tokens = {"operator": OPERATOR, "viewer": VIEWER, "foreign": FOREIGN} | tokens
 
     def session(self, text: str) -> Who | None:
@@ -54,6 +55,9 @@ class Known:
     def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None:
         for row in rows:
             self.note(who, address, *row)
+
+    def refuse(self, who: Who, address: str, what: str, code: str) -> None:
+        self.refused.append((who.name, address, what, code))
 
     def close(self) -> None:
         """Nothing is open."""

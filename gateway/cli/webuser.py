@@ -21,7 +21,7 @@ from gateway.cli.letters import table
 from gateway.errors import Unavailable
 
 if TYPE_CHECKING:
-    from gateway.web.accountrows import Account, By
+    from gateway.web.accountrows import Account, By, Refusal
     from gateway.web.accounts import Accounts
     from gateway.web.who import Role
 
@@ -300,6 +300,7 @@ def revoke(
 def audit(
     since: Annotated[str | None, typer.Option("--since", help="24h, 2026-11-22T03:00, …; 30d by default.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="The newest.")] = 200,
+    refused: Annotated[bool, typer.Option("--refused", help="Who was refused what instead, and how often.")] = False,
     json_output: JsonOption = False,
     folder: Path = process.ConfigOption,
 ) -> None:
@@ -307,6 +308,9 @@ def audit(
     with _opened(folder) as found:
         now = found.accounts.now_ms()
         from_ms = times.parse(since or "30d", now) or 0
+        if refused:
+            _refusals(found.accounts.refusals.rows(from_ms, limit=limit), json_output)
+            return
         rows = found.accounts.audit.rows(from_ms, limit=limit)
     if json_output:
         told = [
@@ -323,4 +327,23 @@ def audit(
     for x in rows:
         at = times.local(x.at_ms)
         lines.append((at, x.who or "-", x.via, x.address or "-", x.what, x.subject or "-", x.outcome))
+    typer.echo(table(lines))
+
+
+def _refusals(rows: list[Refusal], json_output: bool) -> None:
+    if json_output:
+        told = [
+            {"number": x.id, "first": times.iso(x.first_ms), "last": times.iso(x.last_ms), "who": x.who, "via": x.via,
+             "address": x.address, "what": x.what, "code": x.code, "count": x.count}
+            for x in rows
+        ]  # fmt: skip
+        typer.echo(json.dumps({"version": 1, "rows": told}, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo("nobody was refused anything")
+        return
+    lines: list[tuple[str, ...]] = [("from", "until", "who", "via", "address", "first", "why", "times")]
+    for x in rows:
+        span = (times.local(x.first_ms), times.local(x.last_ms))
+        lines.append((*span, x.who or "-", x.via or "-", x.address or "others", x.what, x.code, str(x.count)))
     typer.echo(table(lines))

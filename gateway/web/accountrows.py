@@ -80,6 +80,22 @@ class Noted:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What somebody was refused, so many times within an hour. `what` is the first; without address and reason for
+    others it is of all who are not told apart."""
+
+    id: int
+    first_ms: int
+    last_ms: int
+    address: str
+    via: str
+    who: str
+    what: str
+    code: str
+    count: int
+
+
 def spelled(name: str) -> str:
     """As names are kept: a phone that begins with a capital, or a full-width letter, is no other person."""
     return unicodedata.normalize("NFKC", name[:200]).strip().casefold()

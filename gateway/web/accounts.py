@@ -19,9 +19,18 @@ from gateway.errors import LoginReason
 from gateway.web.accountfile import AccountFile
 from gateway.web.accountrows import DAY_MS, EVERYTHING, HOUR_MS, Account, By, Declined, hash_of, read, spelled, written
 from gateway.web.audit import Audit
-from gateway.web.limits import ADDRESS_MOST_S, NAME_MOST_S, Buckets, Delays, network
+from gateway.web.limits import (
+    ADDRESS_MOST_S,
+    NAME_MOST_S,
+    WRONG_BURST,
+    WRONG_PER_SECOND,
+    Buckets,
+    Delays,
+    network,
+)
 from gateway.web.members import Members
 from gateway.web.passwords import Busy, Passwords
+from gateway.web.refusals import Refusals
 from gateway.web.tokens import Tokens
 from gateway.web.who import Role, Who
 
@@ -68,12 +77,27 @@ class Accounts:
         self.audit = Audit(self._file, clock)
         self.members = Members(self._file, clock, self.audit, self._hashing)
         self.tokens = Tokens(self._file, clock, self.audit, self.members)
+        self.refusals = Refusals(self._file, clock, clock.uptime_ms)
         self._buckets = Buckets(self._up_s)
+        self._wrong = Buckets(self._up_s, WRONG_BURST, WRONG_PER_SECOND)
         self._names, self._addresses = Delays(self._up_s, NAME_MOST_S), Delays(self._up_s, ADDRESS_MOST_S)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()  # who signed in from where
 
     def close(self) -> None:
+        self.refusals.flush()
         self._file.close()
+
+    def refuse(self, who: Who, address: str, what: str, code: str) -> None:
+        """Into the count of refusals."""
+        self.refusals.add(By.who(who, address), what, code)
+
+    def failed(self, address: str, subject: str, reason: LoginReason) -> None:
+        """A sign-in that was none: into the audit, and where too many come, into the count alone."""
+        by = By("", "public", address)
+        if self._wrong.allow("login:", 1.0) > 0:
+            self.refusals.add(by, "login", reason.value)
+        else:
+            self.audit.note(by, "login", subject, reason.value)
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -138,7 +162,7 @@ class Accounts:
             why = LoginReason.DISABLED if right else LoginReason.WRONG_PASSWORD
             why = LoginReason.UNKNOWN_NAME if account is None else why
             # What was typed as a name that nobody has may be a password.
-            self.audit.note(By("", "public", address), "login", account.name if account else "", why)
+            self.failed(address, account.name if account else "", why)
             return Refused("wrong")
         for delays, key in tries:
             delays.right(key)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 KEPT_MS = 2 * 366 * 86_400_000  # rows of the audit stay two years,
 KEPT_ROWS = 200_000  # and no more than these, some 40 MB
+KEPT_REFUSALS = 50_000  # some 8 MB
 
+# Of version 1.
 SCHEMA = f"""
 -- tenants: a JSON list, NULL for all. password NULL: for machines, by tokens alone.
 CREATE TABLE accounts (
@@ -42,4 +44,10 @@ END;
 """  # noqa: S608 - ours
 
 # From each version to the next.
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {
+    1: """
+CREATE TABLE refusals (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, address TEXT NOT NULL,
+  via TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, code TEXT NOT NULL, count INTEGER NOT NULL);
+"""
+}

@@ -170,7 +170,7 @@ def fate(site: Here, request: Annotated[int, Path(ge=1, le=2**62)], who: Staff) 
     tenant = msgspec.json.decode(body).get("tenant")
     mine = who.sees(tenant) if tenant else who.tenants is None or by == who.name
     if kind not in {*KINDS.values(), "letters.replay"} or not mine:
-        raise Problem(404, "not_found", f"there is no act {request}")
+        raise Problem(404, "not_found", f"there is no act {request}", foreign=bool(found))
     return json(_fate(request, *storefile.answer(site.bridge.store, request)))
 
 
@@ -206,7 +206,7 @@ def journal(
 def _mine(who: Who, tenant: str | None) -> None:
     """Raises Problem 404 for another tenant: whoever may not see it does not learn of it."""
     if (tenant is None and who.tenants is not None) or (tenant is not None and not who.sees(tenant)):
-        raise Problem(404, "not_found", "there is no such tenant")
+        raise Problem(404, "not_found", "there is no such tenant", foreign=True)
 
 
 def do(site: Site, who: Who, body: Any, address: str) -> dict[str, Any]:

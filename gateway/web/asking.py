@@ -68,7 +68,7 @@ def needs(role: Role, act: bool = False, cost: float = 1.0) -> Callable[[Request
 
     def found(request: Request) -> Who:
         site = site_here(request)
-        who = who_asks(site, request)
+        who = request.state.who = who_asks(site, request)
         waits = site.accounts.allow(f"{who.via}:{who.name or address_of(request)}", cost)
         if waits > 0:
             seconds = str(max(1, math.ceil(waits)))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 MOST = 20_000  # keys; the one unseen for longest goes
 BURST, PER_SECOND = 120.0, 20.0
+WRONG_BURST, WRONG_PER_SECOND = 100.0, 1 / 60  # sign-ins that failed, in the audit one by one
 FREE = 3  # wrong passwords without a delay
 NAME_MOST_S = 60.0  # of one name: short, because anybody can make somebody else wait
 ADDRESS_MOST_S = 900.0
@@ -29,10 +30,10 @@ def network(address: str) -> str:
 
 
 class Buckets:
-    """Each key may `BURST` at once and `PER_SECOND` in the long run. `now_s` only ever rises."""
+    """Each key may `burst` at once and `per_second` in the long run. `now_s` only ever rises."""
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
-        self._now_s = now_s
+    def __init__(self, now_s: Callable[[], float], burst: float = BURST, per_second: float = PER_SECOND) -> None:
+        self._now_s, self._burst, self._per_second = now_s, burst, per_second
         self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # (what was left, when)
 
@@ -42,9 +43,9 @@ class Buckets:
         key = f"{kind}:{network(rest)}"
         with self._lock:
             now = self._now_s()
-            left, at = self._left.pop(key, (BURST, now))
-            left = min(BURST, left + (now - at) * PER_SECOND)
-            waits = max(0.0, (cost - left) / PER_SECOND)
+            left, at = self._left.pop(key, (self._burst, now))
+            left = min(self._burst, left + (now - at) * self._per_second)
+            waits = max(0.0, (cost - left) / self._per_second)
             self._left[key] = (left if waits else left - cost, now)
             while len(self._left) > MOST:
                 self._left.popitem(last=False)

@@ -17,7 +17,7 @@ from gateway.web.asking import COOKIE, Address, Here, Self, Staff, address_of, f
 from gateway.web.problems import Problem, documented
 from gateway.web.rest import PROBLEMS, json
 from gateway.web.site import Site
-from gateway.web.who import PUBLIC, Who
+from gateway.web.who import Who
 
 if TYPE_CHECKING:
     from gateway.web import oidc  # 16 MB, for those who have a provider: loaded at the first sign-in there
@@ -215,7 +215,7 @@ _FAILED = """<!doctype html><html lang="ja"><meta charset="utf-8"><title>ログ�
 
 def _failed(site: Site, request: Request, e: oidc.NotAdmitted) -> Response:
     """For a person's eyes: it is a page that the browser was sent to."""
-    book(site).note(PUBLIC, address_of(request), "login", e.subject, e.reason.value)
+    book(site).failed(address_of(request), e.subject, e.reason)
     page = html.escape(f"{site.web.path}/")
     text = _FAILED.format(why=html.escape(e.reason.sentence), page=page, title=html.escape(site.web.title_ja))
     return Response(text, 403, _NOT_KEPT, media_type="text/html; charset=utf-8")

@@ -75,7 +75,7 @@ def letter(site: Here, number: Annotated[int, Path(ge=1, le=2**62)], who: Staff)
     """One of them: what it holds and what would make it acceptable."""
     found, _ = letterfile.page(site.bridge.store, Choice(ids=[number]))
     if not found or not who.sees(found[0].tenant):
-        raise Problem(404, "not_found", f"there is no dead letter {number}")
+        raise Problem(404, "not_found", f"there is no dead letter {number}", foreign=bool(found))
     x = found[0]
     shown = (x.payload or b"")[:SHOWN_BYTES].decode("utf-8", "replace")
     return json(_letter(x) | {"remedy": letters.remedy(x, site.registry), "payload": shown})
@@ -86,7 +86,8 @@ def replay(site: Here, body: Replay, who: Operator, address: Address) -> Respons
     """Have the bridge take letters again, once what spoiled them is mended."""
     found, _ = letterfile.page(site.bridge.store, Choice(ids=body.ids), limit=len(body.ids))
     if len(found) < len(set(body.ids)) or any(not who.sees(x.tenant) for x in found):
-        raise Problem(404, "not_found", "not all of these letters are there")
+        foreign = any(not who.sees(x.tenant) for x in found)
+        raise Problem(404, "not_found", "not all of these letters are there", foreign=foreign)
     said = {"choice": {"ids": body.ids}, "configuration": site.registry.digest()}
     return json(asked(site, who, "letters.replay", said, address))
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from gateway.errors import Unavailable
+from gateway.web.who import PUBLIC, Who
 
 TITLES = {
     400: "This request cannot be understood",
@@ -41,13 +42,21 @@ class ProblemBody(BaseModel):
 
 
 class Problem(Exception):
-    """Ends a request. `code` is a word of a closed list (gateway/README.md)."""
+    """Ends a request. `code` is a word of a closed list (gateway/README.md). `foreign`: it asked for what is of
+    another tenant, of which it is told nothing."""
 
     def __init__(
-        self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, type_: str = "about:blank"
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        type_: str = "about:blank",
+        foreign: bool = False,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.headers, self.type = status, code, detail, headers or {}, type_
+        self.foreign = foreign
 
 
 def answer(
@@ -78,11 +87,26 @@ def _allowed(request: Request) -> list[str]:
     return [m for m in METHODS if any(x.matches({**request.scope, "method": m})[0] is Match.FULL for x in routes)]
 
 
+def _count(request: Request, e: Problem) -> None:
+    """What was refused for whom it came from. Looking without being signed in is no try of anything."""
+    who: Who = getattr(request.state, "who", PUBLIC)
+    place = request.path_params.get("tenant") or request.headers.get("ngsild-tenant") or None
+    foreign = e.status == 404 and (e.foreign or (place is not None and not who.sees(place)))
+    looked = e.code == "unauthenticated" and request.method == "GET" and "authorization" not in request.headers
+    if (e.status not in (401, 403, 429) and not foreign) or looked or e.code == "wrong_login":
+        return  # a wrong password is in the audit
+    route = request.scope.get("route")
+    what = f"{request.method} {getattr(route, 'path', '')}"
+    address = request.client.host if request.client is not None else ""
+    request.app.state.site.accounts.refuse(who, address, what, "foreign_tenant" if foreign else e.code)
+
+
 def install(app: FastAPI) -> None:
     """Every way out has the same shape."""
 
     @app.exception_handler(Problem)
-    def problem(_: Request, e: Problem) -> Response:
+    def problem(request: Request, e: Problem) -> Response:
+        _count(request, e)
         return answer(e.status, e.code, e.detail, e.headers, e.type)
 
     @app.exception_handler(Unavailable)

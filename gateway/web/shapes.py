@@ -172,13 +172,16 @@ TOKEN = fields(
 AUDIT = fields(
     number=COUNT, at=TIME, who=TEXT, via=TEXT, address=TEXT, what=TEXT, subject=TEXT, outcome=TEXT
 )  # fmt: skip
+REFUSAL = fields(
+    number=COUNT, first=TIME, last=TIME, who=TEXT, via=TEXT, address=TEXT, what=TEXT, code=TEXT, count=COUNT
+)  # fmt: skip
 MOVING = fields(tenant=TEXT, station=TEXT, name=NAMES, observed=TEXT)
 
 NAMED: dict[str, Schema] = {
     "Board": BOARD, "Now": NOW, "Episode": EPISODE, "Calling": CALLING, "Change": CHANGE, "Notified": NOTIFIED,
     "Station": STATION, "Latest": LATEST, "Series": SERIES, "Journal": JOURNAL, "Device": DEVICE, "Health": HEALTH,
     "Letter": LETTER, "Config": CONFIG, "You": YOU, "Account": ACCOUNT, "Token": TOKEN, "Audit": AUDIT, "Act": ACT,
-    "Fate": FATE,
+    "Fate": FATE, "Refusal": REFUSAL,
 }  # fmt: skip
 GEO = "application/geo+json"
 NOTHING = fields()
@@ -227,6 +230,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
     ("post", "/tokens"): ("", ref("Token")),
     ("delete", "/tokens/{id}"): ("", NOTHING),
     ("get", "/audit"): ("", fields(rows=many(ref("Audit")), next=maybe(COUNT))),
+    ("get", "/audit/refused"): ("", fields(rows=many(ref("Refusal")), next=maybe(COUNT))),
     ("get", "/accounts"): ("", fields(accounts=many(ref("Account")))),
     ("post", "/accounts"): ("", ref("Account")),
     ("patch", "/accounts/{name}"): ("", ref("Account")),

@@ -26,6 +26,7 @@ class Accounts(Protocol):
     def allow(self, key: str, cost: float = 1.0) -> float: ...
     def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None: ...
     def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None: ...
+    def refuse(self, who: Who, address: str, what: str, code: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -46,6 +47,9 @@ class Nobody:
 
     def note_all(self, who: Who, address: str, rows: Sequence[tuple[str, str, str]]) -> None:
         """Into no audit."""
+
+    def refuse(self, who: Who, address: str, what: str, code: str) -> None:
+        """Into no count."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -117,6 +117,26 @@ def audit(
     return json({"rows": found, "next": rows[-1].id if len(rows) == limit else None})
 
 
+@routes.get("/audit/refused")
+def refused(
+    site: Here,
+    who: Administers,
+    hours: Annotated[float, Query(gt=0, le=24 * 800)] = 24.0 * 30,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> Response:
+    """Who was refused what, counted by the hour, source and reason; the newest first, as `/audit`."""
+    if who.tenants is not None:
+        raise Problem(403, "forbidden", "this is for administrators of all tenants")
+    rows = book(site).refusals.rows(site.clock.now_ms() - round(hours * 3_600_000), before, limit)
+    found = [
+        {"number": x.id, "first": iso(x.first_ms), "last": iso(x.last_ms), "who": x.who, "via": x.via,
+         "address": x.address, "what": x.what, "code": x.code, "count": x.count}
+        for x in rows
+    ]  # fmt: skip
+    return json({"rows": found, "next": rows[-1].id if len(rows) == limit else None})
+
+
 @routes.get("/accounts")
 def accounts(site: Here, who: Administers) -> Response:
     """Those within one's own tenants."""
@@ -181,7 +201,7 @@ def _there(site: Site, who: Who, name: str) -> Account:
     except Declined as e:
         raise Problem(404, "not_found", str(e)) from e
     if not _within(who, found.tenants):
-        raise Problem(404, "not_found", "there is no account of that name")
+        raise Problem(404, "not_found", "there is no account of that name", foreign=True)
     return found
 
 
