@@ -119,6 +119,19 @@ def running(path: Path) -> bool | None:
     return any(f":{inode} " in line and " FLOCK " in line for line in lines)
 
 
+def judged_by(path: Path) -> tuple[str, int] | None:
+    """(digest of stations and levels, since when in ms) by which the bridge judges, or judged when it stopped; None of
+    a store that no bridge of this version has opened. Raises Unavailable."""
+    found = rows(path, "SELECT value FROM meta WHERE key = 'judged_by'")
+    return judging(found[0][0]) if found else None
+
+
+def judging(text: str) -> tuple[str, int]:
+    """As it stands in `meta`."""
+    digest, _, since_ms = text.partition(" ")
+    return digest, int(since_ms)
+
+
 # --- requests: how other processes ask the bridge for changes -------------------------------------------------------
 
 

@@ -91,6 +91,8 @@ class Room:
         self.holds: Callable[[], tuple[settings.Bridge, Registry]] = lambda: (OLD, world.registry())
         self.adopted: list[settings.Bridge] = []
         self.read = threading.Event()
+        self.told: list[tuple[str, int]] = []
+        self.takes = False
         self.reloader = Reloader(
             lambda: self.holds(),
             InForce(OLD, world.registry(), T0),
@@ -98,7 +100,12 @@ class Room:
             lambda: T0 + 1,
             self.read.set,
             place=lambda path: {("store", "path"): (3, 15)}.get(path, (1, 1)),
+            tell=self._tell,
         )
+
+    def _tell(self, digest: str, since_ms: int) -> bool:
+        self.told.append((digest, since_ms))
+        return self.takes
 
     def answered(self, request: int) -> tuple[str, dict[str, object]]:
         self.read.clear()
@@ -116,6 +123,20 @@ def raising(problem: Exception) -> Callable[[], tuple[settings.Bridge, Registry]
         raise problem
 
     return load
+
+
+def test_what_is_in_force_is_told() -> None:
+    """From the start, again until it could be kept, and at each swap."""
+    room, new = Room(), replace(OLD, max_payload=5)
+    room.reloader.step()
+    room.takes = True
+    room.reloader.step()
+    room.reloader.step()
+    assert room.told == [(world.registry().digest(), T0)] * 2
+    room.holds = lambda: (new, world.registry(world.station("harbour")))
+    room.reloader.ask(1)
+    room.answered(1)
+    assert room.told[2:] == [(world.registry(world.station("harbour")).digest(), T0 + 1)]
 
 
 def test_a_configuration_in_order_is_in_force() -> None:

@@ -49,3 +49,42 @@ def test_what_is_fixed(house: House, caplog: pytest.LogCaptureFixture) -> None:
     website.add_web(house.folder, "listen: {port: 9999}\npath: /flood\n")
     assert not follower.look()
     assert "listen, path changed, which is fixed while the page runs" in caplog.text
+
+
+def edited(of: Site) -> bool:
+    board = website.client(of, "viewer").get("/api/v1/board").json()
+    found: bool = board["configuration"]["edited"]
+    return found
+
+
+def test_thresholds_are_those_that_the_bridge_judges_by(house: House) -> None:
+    """An edit is said at once and shown once the bridge has it in force; what is only the page's own is shown."""
+    assert house.store is not None
+    first = website.site(house)
+    assert house.store.judge_by(first.registry.digest(), 1_764_000_000_000)
+    assert not edited(first)
+    sites: list[Site] = []
+    follower = Follower(first, config.load_web, sites.append)
+    stations = house.folder / "stations.yaml"
+    changed(stations, "danger: {value: 3.00 m", "danger: {value: 3.50 m")
+    website.add_web(house.folder, "title: {ja: 新しい題, en: New}\n")
+    assert follower.look()
+    assert not follower.look(), "it waits"
+
+    def danger(of: Site) -> float:
+        channels = of.registry.stations["takamatsu", "kasuga-bridge"].channels
+        return next(x.value for x in channels["water_level"].thresholds if x.level == "danger")
+
+    assert (danger(sites[-1]), sites[-1].web.title_en, edited(sites[-1])) == (3.0, "New", True)
+    _, registry = config.load_bridge(house.folder)
+    assert house.store.judge_by(registry.digest(), 1_764_000_060_000)
+    assert follower.look()
+    assert (danger(sites[-1]), edited(sites[-1])) == (3.5, False)
+    late = website.site(house)
+    changed(stations, "danger: {value: 3.50 m", "danger: {value: 3.60 m")
+    later = website.site(house)
+    assert (edited(late), edited(later)) == (False, True), "a page that began after the edit says it too"
+    follower = Follower(later, config.load_web, sites.append)
+    changed(stations, "danger: {value: 3.60 m", "danger: {value: 3.50 m")
+    assert follower.look()
+    assert (danger(sites[-1]), edited(sites[-1])) == (3.5, False), "taken back"

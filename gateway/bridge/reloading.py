@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 KEPT = 100  # answers, until whoever asked has taken them
 Load = Callable[[], tuple[settings.Bridge, Registry]]
 Where = Callable[[tuple[str, ...]], tuple[int, int]]  # a path in bridge.yaml -> its line and column
+Tell = Callable[[str, int], bool]  # digest of stations and levels, and since when (ms) they are in force
 Answer = tuple[str, str]  # state of the request, and its JSON
 
 
@@ -49,9 +50,12 @@ class Reloader:
         wake: Callable[[], None],
         mark: Callable[[str], None] = lambda _: None,
         place: Where = lambda _: (1, 1),
+        tell: Tell = lambda *_: True,
     ) -> None:
-        """`load` raises ConfigError; `adopt` swaps, whole. `mark` as in `Service`: reading, swapped."""
-        self._place = place
+        """`load` raises ConfigError; `adopt` swaps, whole. `mark` as in `Service`: reading, swapped. `tell` is told
+        what is in force until it could keep that."""
+        self._place, self._tell = place, tell
+        self._told: InForce | None = None
         self._load, self._adopt, self._now_ms, self._wake, self._mark = load, adopt, now_ms, wake, mark
         self.in_force = in_force
         self.digest = in_force.digest
@@ -98,6 +102,8 @@ class Reloader:
             for old in list(self._answers)[:-KEPT]:
                 del self._answers[old]
             self._reading = None
+        if self._told is not self.in_force and self._tell(self.in_force.registry.digest(), self.in_force.since_ms):
+            self._told = self.in_force
 
     def _read(self, load: Load) -> None:
         try:

@@ -102,7 +102,8 @@ class Service:
         self._deliverers.adopt(bridge, registry)
         in_force = InForce(bridge, registry, clock.now_ms())
         wake = self.receiver.wake
-        self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark, place)
+        tell = self._store.judge_by
+        self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark, place, tell)
         self._drain = self._make_drain(disk)
         self._outlets = Outlets(bridge, lambda: self._registry, lambda: self._rules().now_ms, disk, self._beat)
         resend = self._drain.resend if self._drain else None

@@ -81,6 +81,15 @@ class Store:
         self._db.close()
         os.close(self._lock)
 
+    def judge_by(self, digest: str, since_ms: int) -> bool:
+        """Say by which stations and levels the bridge judges, for whoever shows them. False: the disk refused."""
+        sql = "INSERT INTO meta VALUES ('judged_by', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1"
+        try:
+            self._db.execute(sql, (f"{digest} {since_ms}",))
+        except sqlite3.Error:
+            return False
+        return True
+
     # --- load ------------------------------------------------------------------------------------------------
 
     def load(self) -> Memory:

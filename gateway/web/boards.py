@@ -6,6 +6,7 @@ public sees neither names of people nor what is an aid for staff, nothing of a s
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ MOMENT_S = 0.4  # a board as young as this is shown again
 # What only people change, and what a reading changes: by it a stream knows that there is something to say.
 _POSITION = """SELECT (SELECT coalesce(max(id), 0) FROM transitions), (SELECT coalesce(max(id), 0) FROM journal),
  (SELECT coalesce(max(done_ms), 0) FROM requests), (SELECT coalesce(max(id), 0) FROM observations),
- (SELECT count(*) FROM suspensions)"""
+ (SELECT count(*) FROM suspensions), (SELECT value FROM meta WHERE key = 'judged_by')"""
 _BULLETINS = """SELECT id, at_ms, kind, tenant, station, by, body FROM journal
  WHERE at_ms > ? AND kind IN ('bulletin', 'manual') AND json_extract(body, '$.what') IN ('bulletin', 'order')
  ORDER BY at_ms DESC, id DESC LIMIT 40"""
@@ -42,6 +43,7 @@ class Position:
 
     urgent: str
     readings: int
+    judged_by: tuple[str, int] | None = None
 
     def __str__(self) -> str:
         return f"{self.urgent}.{self.readings}"
@@ -50,7 +52,11 @@ class Position:
 class Boards:
     """Thread-safe. Raises Unavailable where the store cannot be read."""
 
-    def __init__(self, bridge: settings.Bridge, registry: Registry, web: settings.Web, clock: Clock) -> None:
+    def __init__(
+        self, bridge: settings.Bridge, registry: Registry, web: settings.Web, clock: Clock, edited: bool = False
+    ) -> None:
+        """`edited`: in the folder there are other stations, by which the bridge does not judge yet."""
+        self._edited = edited
         self._bridge, self._registry, self._web, self._clock = bridge, registry, web, clock
         self._alerts = AlertRows(bridge, registry, iso)
         self._lock = threading.Lock()
@@ -58,9 +64,14 @@ class Boards:
         self._held: tuple[int, Board, Position, bool | None, list[dict[str, Any]]] | None = None
         self._encoded: dict[object, bytes] = {}
 
+    @functools.cached_property
+    def _digest(self) -> str:
+        return self._registry.digest()
+
     def position(self) -> Position:
-        transitions, journal, asked, readings, suspended = storefile.rows(self._bridge.store, _POSITION)[0]
-        return Position(f"{transitions}.{journal}.{asked}.{suspended}", readings)
+        transitions, journal, asked, readings, suspended, judged = storefile.rows(self._bridge.store, _POSITION)[0]
+        by = storefile.judging(judged) if judged is not None else None
+        return Position(f"{transitions}.{journal}.{asked}.{suspended}.{by[1] if by else 0}", readings, by)
 
     def renew(self) -> None:
         """What was made before now is not shown again: something happened that people must see."""
@@ -123,6 +134,12 @@ class Boards:
             listed = self._alerts.listed(now, board.now_ms)
             document["episodes"] = listed["episodes"]
             document["suspensions"] = [x for x in listed["suspensions"] if who.sees(x["tenant"])]
+            by = position.judged_by
+            other = by is not None and by[0] != self._digest
+            document["configuration"] = {
+                "edited": running is not False and (self._edited or other),
+                "in_force": iso(by[1]) if by is not None else None,
+            }
             document["bulletins"] = [x for x in bulletins if not x["tenant"] or who.sees(x["tenant"])]
         return document
 

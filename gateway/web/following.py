@@ -1,5 +1,6 @@
-"""The page follows the configuration folder: what changes there and is right is shown from the next look on. What is
-wrong changes nothing and is said once. Address, sub-path, store and accounts are fixed while it runs."""
+"""The page follows the configuration folder: what changes there and is right is shown from the next look on, stations
+once the bridge judges by them. What is wrong changes nothing and is said once. Address, sub-path, store and accounts
+are fixed while it runs."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from gateway import settings
-from gateway.errors import ConfigError
+from gateway import settings, storefile
+from gateway.errors import ConfigError, Unavailable
 from gateway.stations import Registry
 from gateway.web.site import Site
 
@@ -34,11 +35,13 @@ def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 class Follower:
-    """`swap` is handed the new site."""
+    """`swap` is handed the new site. Stations by which the running bridge does not judge yet wait for it: what is shown
+    is what alarms go by, and that there is an edit."""
 
     def __init__(self, site: Site, load: Load, swap: Callable[[Site], None]) -> None:
         self._site, self._load, self._swap = site, load, swap
         self._known = state_of(site.folder)
+        self._read: tuple[settings.Web, settings.Bridge, Registry] | None = None  # what waits
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -52,16 +55,45 @@ class Follower:
             self.look()
 
     def look(self) -> bool:
-        """Whether another configuration is shown from now on."""
+        """Whether another configuration is shown from now on, or that there is one."""
         state = state_of(self._site.folder)
-        if state == self._known:
+        new = state != self._known
+        if new:
+            self._known, self._read = state, self._loaded()
+        if self._read is None:
             return False
-        self._known = state
+        (web, bridge, registry), was = self._read, self._site
+        waits = self._waits(registry)
+        if waits and not new:
+            return False
+        if waits:
+            bridge, registry = was.bridge, was.registry
+        else:
+            self._read = None
+        self._site = Site(web, bridge, registry, was.folder, was.clock, was.accounts, was.past, waits)
+        self._swap(self._site)
+        what = "its stations once the bridge has reloaded it" if waits else "as it stands now"
+        log.info("the page goes by the configuration, %s", what)
+        return True
+
+    def _waits(self, registry: Registry) -> bool:
+        """Whether the bridge judges by what is shown, and not by this."""
+        store = self._site.bridge.store
+        try:
+            by = storefile.judged_by(store)
+        except Unavailable:
+            return self._site.edited  # as before: a restore is under way
+        if by is None or storefile.running(store) is False:
+            return False
+        return by[0] == self._site.registry.digest() != registry.digest()
+
+    def _loaded(self) -> tuple[settings.Web, settings.Bridge, Registry] | None:
+        """None where it is not taken over, which is said."""
         try:
             web, bridge, registry = self._load(self._site.folder)
         except ConfigError as e:
             log.warning("the configuration has changed and is not taken over: %s", e)
-            return False
+            return None
         was = self._site
         web = replace(web, loopback_operator=was.web.loopback_operator)
         fixed = [
@@ -77,8 +109,5 @@ class Follower:
         ]
         if fixed:
             log.warning("%s changed, which is fixed while the page runs: restart it", ", ".join(fixed))
-            return False
-        self._site = Site(web, bridge, registry, was.folder, was.clock, was.accounts, was.past)
-        self._swap(self._site)
-        log.info("the page goes by the configuration as it stands now")
-        return True
+            return None
+        return web, bridge, registry

@@ -114,7 +114,8 @@ LATEST = fields(
 BOARD = fields(
     version=COUNT, now=TIME, position=TEXT, bridge=fields(running=maybe(YES), committed=maybe(TIME)), drill=YES,
     stations=many(ref("Now")),
-    also={"episodes": many(ref("Episode")), "suspensions": many(SUSPENSION), "bulletins": many(BULLETIN)},
+    also={"episodes": many(ref("Episode")), "suspensions": many(SUSPENSION), "bulletins": many(BULLETIN),
+          "configuration": fields(edited=YES, in_force=maybe(TIME))},
 )  # fmt: skip
 POINT: Schema = many(maybe(NUMBER)) | {
     "minItems": 5, "maxItems": 5,

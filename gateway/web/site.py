@@ -66,10 +66,11 @@ class Site:
     clock: Clock
     accounts: Accounts = field(default_factory=Nobody)
     past: Past = field(default_factory=Past)
+    edited: bool = False  # in the folder there are other stations, by which the bridge does not judge yet
     boards: Boards = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "boards", Boards(self.bridge, self.registry, self.web, self.clock))
+        object.__setattr__(self, "boards", Boards(self.bridge, self.registry, self.web, self.clock, self.edited))
 
 
 def base_of(site: Site, request: Request) -> str:

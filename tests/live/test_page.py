@@ -348,6 +348,17 @@ def test_only_low_ranks_and_silences_are_acknowledged_together(page: Page, house
     expect(page.locator("dialog .sentence")).to_contain_text("there is no open episode")
 
 
+def test_an_edit_that_is_not_in_force_is_said(page: Page, house: House) -> None:
+    """By which configuration alarms are judged, and what to do, until the bridge has taken it over."""
+    house.board["configuration"] = {"edited": True, "in_force": pagenight.ago(120)}
+    house.tell()
+    expect(page.locator(".banner.edited")).to_contain_text("まだ反映されていません")
+    expect(page.locator(".banner.edited")).to_contain_text("suimon bridge reload")
+    house.board["configuration"] |= {"edited": False}
+    house.tell()
+    expect(page.locator(".banner.edited")).to_have_count(0)
+
+
 def test_a_mute_has_an_end(page: Page, house: House) -> None:
     """A mute without an end cannot be asked for."""
     go(page, KASUGA)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway import storefile
 from gateway.cli.process import EXIT_CONFIG, EXIT_UNAVAILABLE
-from gateway.config import load_profiles
+from gateway.config import load_bridge, load_profiles
 from tests import servers
 from tests.house import House, house
 from tests.world import Reply, http_server
@@ -71,7 +72,13 @@ def test_readings_flow_through_every_reload(town: House) -> None:
         gauge = stations["stations"]["gauge-1"]["channels"]["water_level"]["thresholds"]
         gauge["caution"]["value"] = "0.5 m"
         edit(town, "stations.yaml", stations=stations["stations"])
+        edited = load_bridge(town.configs["bridge"])[1].digest()
+        before = storefile.judged_by(town.store)
         answers = [json.loads(reload(town).stdout) for _ in range(4)]
+        after = storefile.judged_by(town.store)
+        assert before is not None
+        assert after is not None
+        assert before[0] != edited == after[0]
         assert [a["changed"] for a in answers] == [["stations changed: takamatsu/gauge-1"], [], [], []]
         assert len({a["configuration"] for a in answers} - {first["configuration"]}) == 1
         servers.wait_for("a call", lambda: phone.requests)

@@ -149,6 +149,8 @@ export function banners() {
     const { committed } = state.board.bridge;
     add('halt', t('bridge_halt'), committed ? t('bridge_last', { at: when(ms(committed), now()) }) : '');
   }
+  const { configuration } = state.board ?? {};
+  if (configuration?.edited) add('edited', t('edited', { at: when(ms(configuration.in_force), now()) }));
   if (mayAct() && !soundWorks()) {
     const n = ringing().length;
     add('mute', n ? t('sound_missing_now', { n }) : t('sound_missing'), button('sound', t('sound_check')));

@@ -13,6 +13,7 @@ export const en = {
   stopped: 'Stopped',
   connecting: 'Connecting',
   lost: 'Updates stopped. This is what was known at {at}.',
+  edited: 'The configuration was edited and is not in force: alarms are judged by that of {at}. Reload it: suimon bridge reload',
   bridge_halt: 'Receiving and judging have stopped. No alarm, nobody is told.',
   bridge_last: 'Last record {at}',
   logged_out: 'Please log in. The display is not updated.',

@@ -13,6 +13,7 @@ export const ja = {
   stopped: '更新停止',
   connecting: '接続しています',
   lost: '更新停止（{at}現在の表示）',
+  edited: '設定が変更されましたが、まだ反映されていません。判定は{at}からの設定によります。反映するには suimon bridge reload',
   bridge_halt: '受信と判定が止まっています。警報も通知も出ません。',
   bridge_last: '最後の記録 {at}',
   logged_out: 'ログインが必要です。表示は更新されません。',
