@@ -111,34 +111,77 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
     folder: Path = process.ConfigOption,
 ) -> None:
-    """Copy the store to a file, also while the bridge runs."""
+    """Copy the store to a file, also while the bridge runs; the page's accounts, where it has any, to one beside it
+    that its owner alone can read: backup.db, backup.web.db."""
     from gateway import config, storefile
+    from gateway.web import accountcopy
 
+    beside = _accounts_beside(file)
     with process.told():
         bridge, _ = config.load_bridge(folder)
+        if beside.exists():
+            raise Unavailable(f"{beside} exists. Name another file.")
         storefile.backup(bridge.store, file)
-    typer.echo(f"{bridge.store} is copied to {file}")
+        typer.echo(f"{bridge.store} is copied to {file}")
+        web, _, _ = config.load_web(folder)  # after the store, which is copied whatever is wrong with web.yaml
+        if web.accounts.exists():
+            accountcopy.backup(web.accounts, beside)
+            typer.echo(f"{web.accounts} is copied to {beside}")
+
+
+def _accounts_beside(file: Path) -> Path:
+    return file.with_name(f"{file.stem}.web{file.suffix}")
 
 
 @bridge_app.command("restore")
 def restore(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A backup.")],
     folder: Path = process.ConfigOption,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Also the page's accounts, though there are some.")
+    ] = False,
 ) -> None:
     """Put a backup in the store's place, while the bridge is stopped. The devices then send again what it lacks and
     they still hold; the store that was there is kept beside it. The journal goes on: what only the former store has
-    of it is carried over, and CAP documents with it."""
+    of it is carried over, and CAP documents with it. The page's accounts come back where there are none."""
     from gateway import config, restoring, storefile
     from gateway.bridge.handing import Handing
     from gateway.clock import SystemClock
 
     with process.told():
         bridge, _ = config.load_bridge(folder)
+        beside = _accounts_beside(file)
+        if accounts and not beside.exists():
+            raise Unavailable(f"there is no {beside} with accounts. Without --accounts they stay as they are")
         now_ms = SystemClock().now_ms()
         kept = storefile.restore(file, bridge.store, finish=lambda db: restoring.finish(db, bridge.store, now_ms))
         Handing.beside(bridge.store).forget()  # its numbers are those of the former store
-    former = f"; the former is {kept}" if kept else ""
-    typer.echo(f"{bridge.store} is now {file}, under a new name of its own{former}")
+        typer.echo(f"{bridge.store} is now {file}, under a new name of its own{_former(kept)}")
+        _restore_accounts(folder, beside, accounts)
+
+
+def _restore_accounts(folder: Path, file: Path, wanted: bool) -> None:
+    """Those that are there stay unless others are `wanted`: they may be newer, with a right less."""
+    import getpass
+
+    from gateway import config
+    from gateway.clock import SystemClock
+    from gateway.web import accountcopy
+    from gateway.web.accountrows import By
+
+    if not file.exists():
+        return
+    path = config.load_web(folder)[0].accounts
+    if accountcopy.has_accounts(path) and not wanted:
+        typer.echo(f"the accounts {path} stay as they are; --accounts takes those of {file}")
+        return
+    by = By(os.environ.get("SUDO_USER") or getpass.getuser(), "cli")
+    kept = accountcopy.restore(file, path, by, SystemClock())
+    typer.echo(f"{path} is now {file}; everybody signs in again{_former(kept)}")
+
+
+def _former(kept: Path | None) -> str:
+    return f"; the former is {kept}" if kept else ""
 
 
 @bridge_app.command("refill")

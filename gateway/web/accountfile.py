@@ -30,7 +30,7 @@ class AccountFile:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            self._make()
+            make(self.path)
         except OSError as e:
             raise Unavailable(f"cannot open the accounts {self.path}: {(e.strerror or '').lower()}") from e
         db = None
@@ -50,18 +50,6 @@ class AccountFile:
                 db.close()
             raise
         return db
-
-    def _make(self) -> None:
-        """SQLite gives its other files the same owner and mode. Made by root, it is of whoever owns the folder: the
-        page is not root."""
-        new = not self.path.exists()
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if new and os.geteuid() == 0:
-                folder = self.path.absolute().parent.stat()
-                os.fchown(fd, folder.st_uid, folder.st_gid)
-        finally:
-            os.close(fd)
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         if self._version(db) == VERSION:
@@ -113,6 +101,19 @@ class AccountFile:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+
+def make(path: Path) -> None:
+    """An empty file where there is none. SQLite gives its other files the same owner and mode. Made by root, it is of
+    whoever owns the folder: the page is not root. Raises OSError."""
+    new = not path.exists()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if new and os.geteuid() == 0:
+            folder = path.absolute().parent.stat()
+            os.fchown(fd, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(fd)
 
 
 def _statements(text: str) -> Iterator[str]:
