@@ -363,7 +363,7 @@ def influx(to: settings.Influx) -> Iterator[Finding]:
 
 def context_broker(to: settings.Orion) -> Iterator[Finding]:
     """Answers as NGSIv2 and takes our credentials, for each service that we push to. Nothing is written there."""
-    from gateway.bridge.orion import Client, Fate
+    from gateway.bridge.ngsiclient import Client, Fate
 
     client = Client(to)
     services = {service: tenant for tenant, service in to.services.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,11 @@ FORBIDDEN = "<>\"'=;()"
 _WIDE = str.maketrans(FORBIDDEN, "＜＞＂＇＝；（）")
 _NOT_IN_NAMES = re.compile(r"[^!-~]|[<>\"'=;()&?/#]")
 MAX_NAME = 256
-LEVEL = "currentLevel"
+LEVEL, OBSERVED = "currentLevel", "dateObserved"
+MARKS = ("evacuation", "alertLevel"), ("danger", "dangerLevel")  # key of a level, and its attribute
 STILL = {
     *("id", "type", "stationID", "name", "location", "rank", "confirmed", "held", "status", "alertLevel"),
-    *("dangerLevel", "dateObserved"),
+    *("dangerLevel", OBSERVED),
 }
 
 
@@ -47,6 +48,7 @@ class Entity:
     id: str
     type: str
     attributes: Mapping[str, Attribute]
+    may: frozenset[str] = frozenset()  # what may stand there, though nothing is said of it now
 
 
 def safe(text: str) -> str:
@@ -85,7 +87,8 @@ def entity(row: Row, latest: Mapping[Series, Latest], now_ms: int) -> Entity:
     found = _still(row, now_ms)
     if row.condition is not Condition.MAINTENANCE:
         found |= _measured(station, latest)
-    return Entity(station.tenant, id_of(station), ngsild.type_of(station), found)
+    may = frozenset(named(station))
+    return Entity(station.tenant, id_of(station), ngsild.type_of(station), found, may | ({OBSERVED} if may else set()))
 
 
 def _still(row: Row, now_ms: int) -> dict[str, Attribute]:
@@ -102,7 +105,7 @@ def _still(row: Row, now_ms: int) -> dict[str, Attribute]:
         "status": _body("Text", row.condition.value),
     }
     level = ngsild.level_of(station)
-    for key, name in (("evacuation", "alertLevel"), ("danger", "dangerLevel")):
+    for key, name in MARKS:
         mark = next((t for t in level.in_force(now_ms) if t.level == key), None) if level is not None else None
         if mark is not None:
             found[name] = _body("Number", mark.value, {"unitCode": _body("Text", "MTR")})
@@ -125,7 +128,7 @@ def _measured(station: Station, latest: Mapping[Series, Latest]) -> dict[str, At
         if value is not None:
             newest = max(seen.observed_ms, newest or seen.observed_ms)
     if newest is not None:
-        found["dateObserved"] = Attribute(_body("DateTime", iso(newest), _instant(newest)), newest)
+        found[OBSERVED] = Attribute(_body("DateTime", iso(newest), _instant(newest)), newest)
     return found
 
 
@@ -174,6 +177,24 @@ def lacking(wanted: Entity, has: Mapping[str, Attribute]) -> dict[str, Attribute
         if (there := has.get(name)) is None
         or (own.body != there.body and (own.at_ms is None or there.at_ms is None or own.at_ms >= there.at_ms))
     }
+
+
+def surplus(wanted: Entity, has: Mapping[str, Attribute]) -> list[str]:
+    """What the broker has by us and ought not to have any more: of a channel that was removed or is internal now, of a
+    threshold that is not in force. What others put there has no quality flag beside its time."""
+    own = {name for _, name in MARKS} | {OBSERVED}
+    return [
+        name
+        for name, a in has.items()
+        if name not in wanted.attributes
+        and name not in wanted.may
+        and (name in own or {"flag", "TimeInstant"} <= (a.body.get("metadata") or {}).keys())
+    ]
+
+
+def unwritten(found: Entity, names: Iterable[str]) -> Body:
+    """As it stands in a batch that deletes these attributes."""
+    return {"id": found.id, "type": found.type} | {name: {"type": "Text", "value": ""} for name in names}
 
 
 def written(found: Entity, attributes: Mapping[str, Attribute]) -> Body:

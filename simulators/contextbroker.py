@@ -1,12 +1,12 @@
 """A context broker of NGSIv2 for tests: takes batches, shows entities, and refuses what FIWARE Orion refuses, with its
-words. Written from Orion's manual; no subscriptions. `python -m simulators.contextbroker --port 1026`.
+words. Written from Orion's manual; no subscriptions. `suimon sim contextbroker --port 1026`.
 
 Faults: `POST /faults {"mode": "503", "refuse": ["urn:…"], "retry_after": 2}`; the modes are MODES.
+`{"mode": "", "carry_out": true}` does what came in the mode `late`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import re
@@ -22,8 +22,9 @@ FORBIDDEN = re.compile(r"[<>\"'=;()]")
 NAME = re.compile(r"[!-~]{1,256}")
 NOT_IN_NAMES = re.compile(r"[<>\"'=;()&?/#]")
 ACTIONS = ("append", "appendStrict", "update", "replace", "delete")
-# well; another status; the batch is done and the answer is lost; nothing is done and the connection ends
-MODES = ("", "401", "403", "404", "408", "429", "500", "503", "swallow", "drop")
+# well; another status; the batch is done and the answer is lost; nothing is done and the connection ends; the answer is
+# lost, and the batch is done when somebody says so
+MODES = ("", "401", "403", "404", "408", "429", "500", "503", "swallow", "drop", "late")
 
 Place = tuple[str, str, str]  # service, service path, entity
 Done = tuple[Place, str, str | None, Any]  # place, attribute, its TimeInstant, its value
@@ -44,6 +45,8 @@ def bad(words: str) -> Refused:
 class ContextBroker:
     """A real server on loopback. `entities` is what it has, `done` every attribute that was ever written, in order."""
 
+    modes = MODES[1:]
+
     def __init__(self, port: int = 0) -> None:
         self.entities: dict[Place, dict[str, Any]] = {}
         self.done: list[Done] = []
@@ -51,6 +54,7 @@ class ContextBroker:
         self.tokens: list[str | None] = []
         self.mode, self.refuse, self.retry_after = "", set[str](), ""
         self.max_body = MAX_BODY
+        self.late: list[tuple[Mapping[str, str], bytes]] = []
         self.lock = threading.Lock()
         self._port = port
         self._server: ThreadingHTTPServer | None = None
@@ -99,6 +103,7 @@ class ContextBroker:
         with self.lock:
             self.entities, self.done, self.batches, self.tokens = {}, [], [], []
             self.mode, self.refuse, self.retry_after, self.max_body = "", set(), "", MAX_BODY
+            self.late = []
 
     # --- what it does ------------------------------------------------------------------------------------------
 
@@ -126,9 +131,31 @@ class ContextBroker:
             if found["id"] in self.refuse:
                 raise Refused(422, "Unprocessable", f"refused on demand: {found['id']}")
         for found in entities:
-            self._take((*where, found["id"]), found)
+            if asked["actionType"] == "delete":
+                self._remove((*where, found["id"]), found)
+            else:
+                self._take((*where, found["id"]), found)
         self.batches.append(len(entities))
         return 204, None
+
+    def carry_out(self) -> None:
+        """What came in the mode `late`, in its order."""
+        with self.lock:
+            late, self.late = self.late, []
+            for headers, body in late:
+                with contextlib.suppress(Refused):
+                    self.post("/v2/op/update", headers, body)
+
+    def _remove(self, place: Place, found: dict[str, Any]) -> None:
+        """The attributes that are named, or all of it."""
+        names = found.keys() - {"id", "type"}
+        there = self.entities.get(place)
+        if there is None or not names <= there.keys():
+            raise Refused(404, "NotFound", "The requested entity has not been found. Check type and id")
+        for name in names:
+            del there[name]
+        if not names:
+            del self.entities[place]
 
     def _take(self, place: Place, found: dict[str, Any]) -> None:
         own = self.entities.setdefault(place, {"id": found["id"], "type": found.get("type", "Thing")})
@@ -260,6 +287,10 @@ def _serve(broker: ContextBroker, h: BaseHTTPRequestHandler) -> None:
             return _reply(h, int(broker.mode), words, broker.retry_after)
         broker.tokens.append(h.headers.get("X-Auth-Token"))
         headers = {name.title().replace("Servicepath", "ServicePath"): value for name, value in h.headers.items()}
+        if broker.mode == "late" and h.command == "POST":
+            broker.late.append((headers, body))
+            h.close_connection = True
+            return None
         try:
             if h.command == "POST":
                 status, answer = broker.post(address.path, headers, body)
@@ -274,9 +305,12 @@ def _serve(broker: ContextBroker, h: BaseHTTPRequestHandler) -> None:
 
 
 def _faults(broker: ContextBroker, asked: dict[str, Any]) -> None:
+    """With the lock held, so `carry_out` is a thread of its own."""
     if asked.get("mode", "") in MODES:
         broker.mode = asked.get("mode", "")
     broker.refuse, broker.retry_after = set(asked.get("refuse", [])), str(asked.get("retry_after", ""))
+    if asked.get("carry_out"):
+        threading.Thread(target=broker.carry_out, daemon=True).start()
 
 
 def _reply(h: BaseHTTPRequestHandler, status: int, answer: Any, retry_after: str = "") -> None:
@@ -291,18 +325,3 @@ def _reply(h: BaseHTTPRequestHandler, status: int, answer: Any, retry_after: str
         h.end_headers()
         h.wfile.write(text)
         h.wfile.flush()
-
-
-def main() -> None:
-    """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description="A context broker of NGSIv2 for trying things out.")
-    parser.add_argument("--port", type=int, default=1026)
-    broker = ContextBroker(parser.parse_args().port)
-    print(f"NGSIv2 at {broker.url}/v2/entities; Ctrl-C ends it")
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    broker.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -55,6 +55,7 @@ LAYERS = [
         "alertfile",
         "alertrows",
         "boardfile",
+        "orionstanding",
         "pastfile",
         "pastrows",
         "seriesfile",

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway import config, wire
+from gateway import config, orionstanding, wire
 from gateway.bridge.store import Store
 from gateway.bridge.work import Rules, Work
 from gateway.cli.main import app
 from gateway.clock import SystemClock
 from gateway.model import Message
+from gateway.orionstanding import Standing
 from tests import readme, world
 from tests.test_requests import RAIN, records
 
@@ -177,3 +178,23 @@ def test_status_says_what_lasts(folder: Path, now_ms: int) -> None:
     )
     (owed,) = [line.split() for line in text.splitlines() if line.startswith("screen")]
     assert (owed[:3], owed[3][:4], owed[-3:]) == (["screen", "console", "1"], "1970", ["not", "tried", "yet"])
+
+
+def test_status_says_how_the_context_broker_stands(folder: Path, now_ms: int) -> None:
+    """Who waits since when and why, when it last answered, and which station it refuses by which status."""
+    fill(folder, now_ms)
+    assert "orion" not in suimon(folder, "bridge", "status")
+    with (folder / "bridge.yaml").open("a") as file:
+        file.write('\norion: {url: "http://127.0.0.1:1026"}\n')
+    assert "orion    0 stations wait; last answer never\n" in suimon(folder, "bridge", "status") + "\n"
+    bridge, _ = config.load_bridge(folder)
+    store = Store(bridge.store)
+    standing = Standing(1, now_ms, "503 busy", now_ms, ((400, 1), (422, 2)), (("urn:x", "422 no"),))
+    assert store.note("orion", orionstanding.text(standing))
+    store.close()
+    text = suimon(folder, "bridge", "status")
+    assert "orion    1 station waits since 2" in text
+    assert "(503 busy); last answer 2" in text
+    assert "; refused since the start: 1 by 400, 2 by 422\n" in text
+    assert "         refused as it is now: urn:x (422 no)" in text
+    assert read(folder, "bridge", "status")["orion"]["refused"] == {"400": 1, "422": 2}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,3 +203,26 @@ def test_help_reads_no_configuration() -> None:
     loaded = set(done.stdout.split())
     assert "gateway.cli.sim" in loaded
     assert not loaded & {"gateway.config", "gateway.fields", "pydantic", "yaml", "msgspec", "paho", "pymodbus"}
+
+
+def test_a_context_broker_to_push_to() -> None:
+    """It says where it listens and how to break it, and ends in order; a port that is taken is told."""
+    command = [sys.executable, "-m", "gateway", "sim", "contextbroker", "--port"]
+    process = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, env=os.environ | UNBUFFERED)
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().split()[2].rstrip(":")
+        with urllib.request.urlopen(f"{url}/v2/entities", timeout=10) as answer:
+            assert json.loads(answer.read()) == []
+        taken = subprocess.run([*command, url.rpartition(":")[2]], capture_output=True, text=True, check=False)
+        assert (taken.returncode, "Name another with --port" in taken.stderr) == (4, True)
+        urllib.request.urlopen(f"{url}/faults", b'{"mode": "503"}', timeout=10).close()
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"{url}/v2/entities", timeout=10)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}

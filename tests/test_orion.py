@@ -14,14 +14,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway import config, ngsi, settings
+from gateway import config, ngsi, orionstanding, settings
 from gateway.board import Latest, Row
-from gateway.bridge import orion
-from gateway.bridge.orion import Answer, Fate, Pusher, classify
+from gateway.bridge import ngsiclient, orion
+from gateway.bridge.ngsiclient import Answer, Fate, classify
+from gateway.bridge.orion import Pusher
+from gateway.bridge.outlets import Outlets
+from gateway.bridge.store import Store
+from gateway.disk import DISK
 from gateway.errors import Unavailable
 from gateway.instants import iso, parse
 from gateway.model import Condition
 from gateway.ngsi import Entity
+from gateway.stations import Channel
 from simulators.contextbroker import ContextBroker
 from tests import world
 from tests.servers import wait_for
@@ -99,12 +104,17 @@ def never_older(broker: ContextBroker) -> None:
         (503, "99999", Answer(Fate.KEEP, "503", 3600.0)),
         (503, "soon", Answer(Fate.KEEP, "503")),
         (503, "inf", Answer(Fate.KEEP, "503")),
+        (503, "Wed, 25 Nov 2026 03:01:30 GMT", Answer(Fate.KEEP, "503", 90.0)),  # by the server's own clock
+        (503, "Wed, 25 Nov 2026 02:00:00 GMT", Answer(Fate.KEEP, "503", 0.0)),
+        (429, "Wed, 25 Nov 2099 03:01:30 GMT", Answer(Fate.KEEP, "429", 3600.0)),
+        (503, "Wed, 45 Nov 2026 03:01:30 GMT", Answer(Fate.KEEP, "503")),
         *((status, None, Answer(Fate.KEEP, str(status))) for status in (302, 401, 403, 404, 408, 500, 502)),
     ],
 )
 def test_what_an_answer_means(status: int, retry_after: str | None, answer: Answer) -> None:
     """Every status has one of three fates."""
-    assert classify(status, b"", retry_after) == answer
+    assert replace(classify(status, b"", retry_after, "Wed, 25 Nov 2026 03:00:00 GMT"), status=0) == answer
+    assert classify(429, b"", "Fri, 01 Jan 2100 00:00:00 GMT").wait_s == 3600.0, "a server without a clock"
 
 
 def test_every_station_is_there_in_batches(broker: ContextBroker, to: settings.Orion) -> None:
@@ -115,7 +125,7 @@ def test_every_station_is_there_in_batches(broker: ContextBroker, to: settings.O
     assert set(broker.tokens) == {"t0ken"}
     assert {name: level(broker, town, name, "/flood") for name in NAMES} == dict.fromkeys(NAMES, (1.0, T0))
     pushing.round()
-    assert (len(broker.batches), pushing.waiting, pushing.rejected, pushing.failing) == (2, 0, 0, None)
+    assert (len(broker.batches), pushing.waiting, pushing.rejected, pushing.failing) == (2, 0, {}, None)
 
 
 def test_only_what_is_newer_goes(broker: ContextBroker, to: settings.Orion) -> None:
@@ -160,7 +170,7 @@ def test_what_is_kept_goes_later_as_it_is_then(broker: ContextBroker, to: settin
         town.newest["mure"] = (T0 + n, float(n))
         rests.append(pushing.round())
     assert rests == [1.0, 2.0, 2.0]
-    assert (pushing.waiting, pushing.rejected) == (1, 0)
+    assert (pushing.waiting, pushing.rejected) == (1, {})
     assert pushing.failing is not None
     broker.mode, done = "", len(broker.done)
     town.newest["mure"] = (T0 + 4, 4.0)
@@ -187,16 +197,18 @@ def test_one_that_is_refused_costs_itself_alone(
     with caplog.at_level(logging.WARNING, orion.__name__):
         for _ in range(3):
             pushing.round()
-        assert (pushing.rejected, pushing.waiting, pushing.failing) == (1, 0, None)
+        assert (pushing.rejected, pushing.waiting, pushing.failing) == ({422: 1}, 0, None)
+        assert [name for name, _ in pushing.standing.refuses] == [town.id("harbour")]
         assert [level(broker, town, name) for name in NAMES] == [(1.0, T0), None, (1.0, T0)]
         town.newest["harbour"] = (T0 + 1, 2.0)
         pushing.round()
-        assert pushing.rejected == 2
+        assert pushing.rejected == {422: 2}
     assert len([r for r in caplog.records if "refuses" in r.getMessage()]) == 1
     broker.refuse = set()
     town.newest["harbour"] = (T0 + 2, 3.0)
     pushing.round()
     assert level(broker, town, "harbour") == (3.0, T0 + 2)
+    assert pushing.standing.refuses == ()
 
 
 def test_what_is_too_large_is_halved(broker: ContextBroker, to: settings.Orion) -> None:
@@ -206,7 +218,7 @@ def test_what_is_too_large_is_halved(broker: ContextBroker, to: settings.Orion) 
     pushing.round()
     assert sum(broker.batches) == 13
     assert max(broker.batches) < 13
-    assert pushing.rejected == 0
+    assert pushing.rejected == {}
 
 
 def test_a_broker_that_lost_everything_is_filled_again(broker: ContextBroker, to: settings.Orion) -> None:
@@ -220,6 +232,161 @@ def test_a_broker_that_lost_everything_is_filled_again(broker: ContextBroker, to
     broker.clear()
     pushing.round()
     assert [level(broker, town, name) for name in NAMES] == [(1.0, T0), (1.0, T0), (1.0, T0 + 1)]
+
+
+def test_what_is_done_late_does_not_stay(broker: ContextBroker, to: settings.Orion) -> None:
+    """A batch without an answer that the broker carries out minutes later puts an older value over the newer one; it is
+    asked again, and the present value is written again."""
+    town, clock = Town("mure"), [1000.0]
+    pushing = Pusher(to, town, steady_s=lambda: clock[0])
+    pushing.round()
+    broker.mode, town.newest["mure"] = "late", (T0 + 1, 1.5)
+    pushing.round()
+    broker.mode, town.newest["mure"] = "", (T0 + 2, 2.0)
+    for _ in range(4):
+        pushing.round()
+    assert level(broker, town, "mure") == (2.0, T0 + 2)
+    broker.carry_out()
+    assert level(broker, town, "mure") == (1.5, T0 + 1)
+    for seconds in (1, 30, 91, 480):
+        clock[0] += seconds
+        pushing.round()
+    assert level(broker, town, "mure") == (2.0, T0 + 2)
+
+
+def rain(internal: bool = False) -> Channel:
+    return replace(world.channel("rain", "rain"), internal=internal)
+
+
+class Site(Town):
+    """One station with a level and whatever else."""
+
+    def __init__(self, *channels: Channel) -> None:
+        super().__init__("kasuga")
+        self.channels = channels
+
+    def entity(self, name: str) -> Entity:
+        station = world.station(name, channels=[world.channel(thresholds=world.EVERY), *self.channels])
+        seen = {(TENANT, name, c): Latest(T0, T0, 1.0, 1, None, "d") for c in station.channels}
+        return ngsi.entity(Row(station, station.main_channel, Condition.FRESH), seen, T0)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("now", [(), (rain(internal=True),)])
+def test_what_may_no_longer_leave_is_deleted(
+    broker: ContextBroker, to: settings.Orion, now: tuple[Channel, ...], restarted: bool
+) -> None:
+    """A channel that was removed, or is internal from now on, leaves no last value at the broker, also where the bridge
+    was stopped meanwhile; what others put beside it stays."""
+    site = Site(rain(), world.channel("battery_voltage"))
+    pushing = Pusher(to, site)
+    pushing.round()
+    there = broker.entities["takamatsu", "/", site.id("kasuga")]
+    before = set(there)
+    there["ward"] = {"type": "Text", "value": "east", "metadata": {}}
+    site.channels = (*now, world.channel("battery_voltage"))
+    pushing = Pusher(to, site) if restarted else pushing
+    pushing.round()
+    assert before - set(there) == {ngsi.safe_name(x) for x in before if "rain" in x.lower() or "precip" in x.lower()}
+    assert len(before - set(there)) == 1
+    assert "ward" in there
+    done = len(broker.batches)
+    pushing.round()
+    assert len(broker.batches) == done
+
+
+def test_a_station_that_is_gone_is_deleted(broker: ContextBroker, to: settings.Orion) -> None:
+    """By its record, also after a restart; nothing is deleted that this bridge does not know to be its own."""
+    town = Town()
+    pushing = Pusher(to, town)
+    pushing.round()
+    foreign = ("takamatsu", "/", "urn:ngsi-ld:FloodMonitoring:takamatsu:of-others")
+    broker.entities[foreign] = {"id": foreign[2], "type": "FloodMonitoring"}
+    harbour, mure = town.id("harbour"), town.id("mure")
+    del town.newest["harbour"]
+    pushing.round()
+    assert {place[2] for place in broker.entities} == {town.id("kasuga"), mure, foreign[2]}
+    del town.newest["mure"]
+    broker.mode = "503"
+    pushing.round()
+    assert pushing.made[TENANT].keys() == {town.id("kasuga"), mure}
+    broker.mode = ""
+    after = Pusher(to, town, made=pushing.made)
+    after.round()
+    assert {place[2] for place in broker.entities} == {town.id("kasuga"), foreign[2]}
+    assert after.made == {TENANT: {town.id("kasuga"): "FloodMonitoring"}}
+    assert harbour not in str(after.made)
+
+
+def test_what_it_will_not_delete_is_said_once(
+    broker: ContextBroker, to: settings.Orion, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And what somebody else has deleted meanwhile is no failure."""
+    site = Site(rain())
+    pushing = Pusher(to, site)
+    pushing.round()
+    there = broker.entities["takamatsu", "/", site.id("kasuga")]
+    kept = dict(there)
+    site.channels, broker.refuse = (), {site.id("kasuga")}
+    pushing.round()
+    pushing.round()
+    assert (pushing.rejected, pushing.failing, there.keys()) == ({422: 1}, None, kept.keys())
+    assert len([r for r in caplog.records if "refuses" in r.getMessage()]) == 1
+    broker.refuse, site.channels = set(), (rain(),)
+    pushing = Pusher(to, site)
+    pushing.round()
+    for name in [x for x in there if "rain" in x.lower() or "precip" in x.lower()]:
+        del there[name]
+    site.channels = ()
+    pushing.round()
+    assert (pushing.failing, pushing.rejected) == (None, {})
+
+
+def test_how_it_stands_is_kept_for_others(broker: ContextBroker, to: settings.Orion, tmp_path: Path) -> None:
+    """In the store, for the command line and the page, and what stands at the broker for the bridge that begins next; a
+    round that only found the broker there is noted once a minute."""
+    store, now = Store(tmp_path / "store.db"), [T0]
+    bridge = world.bridge(tmp_path / "store.db", orion=to)
+    kept: list[str] = []
+
+    def keep(key: str, text: str) -> bool:
+        kept.append(key)
+        return store.note(key, text)
+
+    outlets = Outlets(bridge, world.registry, lambda: now[0], DISK, keep=keep)
+    pushing = outlets.orion
+    assert pushing is not None
+    broker.mode = "503"
+    pushing.round()
+    outlets.conditions(Work())  # type: ignore[arg-type]
+    found = orionstanding.read(tmp_path / "store.db")
+    assert found is not None
+    assert (found.waiting, found.since_ms, found.answer_ms) == (1, T0, T0)
+    assert (found.reason or "").startswith("503")
+    broker.mode, now[0] = "", T0 + 1000
+    pushing.round()
+    outlets.conditions(Work())  # type: ignore[arg-type]
+    found = orionstanding.read(tmp_path / "store.db")
+    assert found == orionstanding.Standing(answer_ms=T0 + 1000)
+    assert kept == ["orion", "orion_made", "orion"]
+    for seconds in (10, 20, 90):
+        now[0] = T0 + seconds * 1000
+        pushing._rounds = orion.ASK_ROUNDS - 1  # it asks, and finds everything
+        pushing.round()
+        outlets.conditions(Work())  # type: ignore[arg-type]
+    assert kept == ["orion", "orion_made", "orion", "orion"]
+    again = Outlets(bridge, world.registry, lambda: now[0], DISK).orion
+    assert again is not None
+    assert again.made == pushing.made
+    assert list(again.made) == [TENANT]
+    store.close()
+
+
+class Work:
+    """Takes notices."""
+
+    def notice(self, *_: object, **__: object) -> None:
+        """Of no interest here."""
 
 
 def test_a_broker_is_asked_again_now_and_then(
@@ -267,7 +434,7 @@ def test_who_is_no_context_broker_gets_nothing() -> None:
 
 def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given up where it is longer than any that a broker could give."""
-    monkeypatch.setattr(orion, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(ngsiclient, "MAX_ANSWER", 1000)
     with world.http_server(lambda _: world.Reply(200, b"[" + b" " * 100_000 + b"]")) as server:
         pushing = Pusher(settings.Orion(server.url), Town())
         pushing.round()

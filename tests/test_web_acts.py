@@ -5,14 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from gateway import orionstanding, settings
 from gateway.bridge.requests import Requests
+from gateway.orionstanding import Standing
 from gateway.web import acts
 from gateway.web.site import Site
 from tests import world
@@ -89,7 +93,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
         yield house.bridge.store, {x: client(site(house, 1), x) for x in ("operator", "foreign")}
 
 
-@settings(suppress_health_check=list(HealthCheck))
+@examples(suppress_health_check=list(HealthCheck))
 @given(
     closed=st.lists(st.tuples(st.sampled_from(["takamatsu", "elsewhere"]), st.integers(0, 3)), max_size=12),
     limit=st.integers(1, 5),
@@ -130,3 +134,17 @@ def test_pages_of_the_journal(tmp_path: Path) -> None:
         newest = to.get("/api/v1/journal?limit=2").json()["rows"]
     assert numbers == [2, 3, 4, 5, 6, 7]
     assert [x["number"] for x in newest] == [6, 7]
+
+
+def test_health_says_how_the_context_broker_stands(tmp_path: Path) -> None:
+    """For staff, as `suimon bridge status`; without one there is nothing to say."""
+    with House(tmp_path) as house:
+        assert house.store is not None
+        of = site(house, 1)
+        assert client(of, "viewer").get("/api/v1/health").json()["orion"] is None
+        standing = Standing(2, T0, "503 busy", T0, ((422, 3),))
+        assert house.store.note("orion", orionstanding.text(standing))
+        of = replace(of, bridge=replace(of.bridge, orion=settings.Orion("http://127.0.0.1:1026")))
+        told = client(of, "viewer").get("/api/v1/health").json()["orion"]
+    assert (told["waiting"], told["reason"], told["refused"]) == (2, "503 busy", {"422": 3})
+    assert told["since"] == told["answered"] == "2025-11-24T16:00:00.000Z"

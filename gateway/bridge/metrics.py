@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.bridge.ledger import REJECTED, STORED, DeviceLedger
+from gateway.bridge.ngsiclient import REFUSALS
 from gateway.bridge.room import Usage
 from gateway.bridge.work import Memory, Work
 from gateway.errors import GoneReason, NoticeCode, RejectCode
@@ -57,7 +58,7 @@ METRICS = (
     Metric("notifications_owed", "gauge", (), "notifications that nobody has taken yet"),
     Metric("influx_rows_waiting", "gauge", (), "rows that InfluxDB does not have yet; 0 without InfluxDB"),
     Metric("orion_entities_waiting", "gauge", (), "stations whose latest values the context broker lacks"),
-    Metric("orion_rejected_total", "counter", (), "refusals of one station by the context broker"),
+    Metric("orion_rejected_total", "counter", ("status",), "refusals of one station by the context broker"),
     Metric("store_bytes", "gauge", (), "what the store's pages and its write-ahead log fill"),
     Metric("store_capacity_bytes", "gauge", (), "what they may fill: the ceiling, or less where the disk is smaller"),
     Metric("rows_pruned_total", "counter", (), "rows that left the store in their time or made room"),
@@ -113,7 +114,7 @@ class Look:
     owed: int
     media: tuple[str, ...]
     influx_waiting: int
-    orion: tuple[int, int]  # entities that wait, refusals since the start
+    orion: tuple[int, Mapping[int, int]]  # entities that wait, refusals since the start by status
     room: Usage
     pruned: int
     thinned: int
@@ -160,7 +161,7 @@ def _look(x: Look) -> dict[str, list[Labelled]]:
         "notifications_owed": _one(x.owed),
         "influx_rows_waiting": _one(x.influx_waiting),
         "orion_entities_waiting": _one(x.orion[0]),
-        "orion_rejected_total": _one(x.orion[1]),
+        "orion_rejected_total": [((str(n),), float(x.orion[1].get(n, 0))) for n in REFUSALS],
         "store_bytes": _one(x.room.used),
         "store_capacity_bytes": _one(x.room.capacity),
         "rows_pruned_total": _one(x.pruned),

@@ -105,7 +105,8 @@ class Service:
         tell = self._store.judge_by
         self._reloader = Reloader(load, in_force, self._adopt, clock.now_ms, wake, mark, place, tell)
         self._drain = self._make_drain(disk)
-        self._outlets = Outlets(bridge, lambda: self._registry, lambda: self._rules().now_ms, disk, self._beat)
+        now_ms, note = lambda: self._rules().now_ms, self._store.note
+        self._outlets = Outlets(bridge, lambda: self._registry, now_ms, disk, self._beat, note)
         resend = self._drain.resend if self._drain else None
         self._commands = Commands(self._command, clock.now_ms)
         self._requests = Requests(bridge.store, resend, self._rewind, disk, self._reloader, self._commands)

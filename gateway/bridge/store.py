@@ -83,9 +83,13 @@ class Store:
 
     def judge_by(self, digest: str, since_ms: int) -> bool:
         """Say by which stations and levels the bridge judges, for whoever shows them. False: the disk refused."""
-        sql = "INSERT INTO meta VALUES ('judged_by', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1"
+        return self.note("judged_by", f"{digest} {since_ms}")
+
+    def note(self, key: str, text: str) -> bool:
+        """A word for other processes, or the next. False: the disk refused."""
+        sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"
         try:
-            self._db.execute(sql, (f"{digest} {since_ms}",))
+            self._db.execute(sql, (key, text))
         except sqlite3.Error:
             return False
         return True

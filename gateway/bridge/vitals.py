@@ -155,7 +155,7 @@ class Vitals:
             owed=self._number(OWED),
             media=tuple(sorted(set(media_of(self._bridge).values()))),
             influx_waiting=max(0, self._number(WAITING) - position) if position is not None else 0,
-            orion=(sight.orion.waiting, sight.orion.rejected) if sight.orion else (0, 0),
+            orion=(sight.orion.waiting, sight.orion.rejected) if sight.orion else (0, {}),
             room=sight.room.usage,
             pruned=sight.room.pruned,
             thinned=sight.room.thinned,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from gateway.cli import simdevices
+from gateway.cli import simbroker, simdevices
 from gateway.cli.process import EXIT_CONFIG, refuse, simulators_module, unavailable
 from gateway.clock import SimClock
 from gateway.errors import ConfigError, Problem, Unavailable
@@ -27,6 +27,7 @@ sim_app = typer.Typer(
 )
 sim_app.command("devices")(simdevices.devices)
 sim_app.command("account")(simdevices.account)
+sim_app.command("contextbroker")(simbroker.contextbroker)
 
 Seconds = Annotated[float | None, typer.Option(min=1, help="Real seconds the flood takes (120).")]
 Speed = Annotated[str | None, typer.Option(help="Virtual seconds in a real one, or 'max': one step a read.")]

@@ -74,6 +74,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
         "samples": asdict(account(ledger.logs)),
         "letters": letters,
         "influx_behind": int(behind) if bridge.influx else None,
+        "orion": _orion(bridge),
         "notices": [
             {"code": code, "device": f"{t}/{d}" if d else "", "detail": detail, "since": times.iso(at)}
             for code, t, d, detail, at in notices
@@ -95,6 +96,23 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
     }
 
 
+def _orion(bridge: settings.Bridge) -> dict[str, Any] | None:
+    """As the bridge noted it last; None where it pushes to no context broker."""
+    from gateway import orionstanding
+
+    if bridge.orion is None:
+        return None
+    x = orionstanding.read(bridge.store) or orionstanding.Standing()
+    return {
+        "waiting": x.waiting,
+        "since": times.iso(x.since_ms),
+        "reason": x.reason,
+        "answered": times.iso(x.answer_ms),
+        "refused": {str(status): n for status, n in x.refused},
+        "refuses": dict(x.refuses),
+    }
+
+
 def _state(text: str | None) -> str:
     """What a device last said of itself, or the broker for it; as it came, so it may be anything."""
     try:
@@ -109,6 +127,17 @@ def _size(path: Path) -> int:
     """Of the file with its write-ahead log."""
     parts = (path, path.with_name(path.name + "-wal"))
     return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def _orion_lines(x: dict[str, Any]) -> list[str]:
+    waits = f"{x['waiting']:,} stations wait" if x["waiting"] != 1 else "1 station waits"
+    why = f" since {x['since']} ({x['reason']})" if x["reason"] else ""
+    refused = ", ".join(f"{n:,} by {status}" for status, n in x["refused"].items())
+    told = f"; refused since the start: {refused}" if refused else ""
+    return [
+        f"orion    {waits}{why}; last answer {x['answered'] or 'never'}{told}",
+        *(f"         refused as it is now: {name} ({reason})" for name, reason in x["refuses"].items()),
+    ]
 
 
 def _owed(rows: list[dict[str, Any]]) -> list[str]:
@@ -138,6 +167,8 @@ def _lines(x: dict[str, Any]) -> list[str]:
     ]
     if x["influx_behind"] is not None:
         lines.append(f"influx   {x['influx_behind']:,} rows behind")
+    if x["orion"] is not None:
+        lines += _orion_lines(x["orion"])
     for n in x["notices"]:
         known = n["code"] in NoticeCode._value2member_map_
         sentence = NoticeCode(n["code"]).sentence if known else n["code"]

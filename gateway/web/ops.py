@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway import boardfile, gapfile, gaps, letterfile, letters, storefile
+from gateway import boardfile, gapfile, gaps, letterfile, letters, orionstanding, storefile
 from gateway.errors import RejectCode
 from gateway.instants import iso
 from gateway.letterfile import Choice
@@ -170,6 +170,7 @@ def _health(site: Site, who: Who) -> dict[str, Any]:
     return {
         "bridge": {"running": storefile.running(store), "received": iso(board.received_ms)},
         "influx": {"behind": int(behind)} if site.bridge.influx else None,
+        "orion": _orion(site),
         "store": {"bytes": _size(site), "ceiling": site.bridge.store_max_bytes},
         "media": [
             {"medium": medium, "owed": n, "oldest": iso(at), "attempts": tried, "reason": why}
@@ -181,6 +182,15 @@ def _health(site: Site, who: Who) -> dict[str, Any]:
             if not t or who.sees(t)
         ],
     }
+
+
+def _orion(site: Site) -> dict[str, Any] | None:
+    if site.bridge.orion is None:
+        return None
+    x = orionstanding.read(site.bridge.store) or orionstanding.Standing()
+    refused = {str(status): n for status, n in x.refused}
+    return {"waiting": x.waiting, "since": iso(x.since_ms), "reason": x.reason, "answered": iso(x.answer_ms),
+            "refused": refused}  # fmt: skip
 
 
 def _size(site: Site) -> int:

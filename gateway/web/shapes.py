@@ -143,6 +143,8 @@ DEVICE = fields(
 )  # fmt: skip
 HEALTH = fields(
     bridge=fields(running=maybe(YES), received=maybe(TIME)), influx=maybe(fields(behind=COUNT)),
+    orion=maybe(fields(waiting=COUNT, since=maybe(TIME), reason=maybe(TEXT), answered=maybe(TIME),
+                       refused={"type": "object", "additionalProperties": COUNT})),
     store=fields(bytes=COUNT, ceiling=maybe(COUNT)),
     media=many(fields(medium=TEXT, owed=COUNT, oldest=maybe(TIME), attempts=COUNT, reason=maybe(TEXT))),
     notices=many(fields(code=TEXT, tenant=TEXT, device=TEXT, detail=maybe(TEXT), since=TIME)),

@@ -93,5 +93,5 @@ def test_the_platform_has_the_present_through_outages_and_kills(
     newest = int(str(found.sql(NEWEST)[0][0]))
     wait_for("the last value", lambda: newest - level_ms(platform) < 1000, 90)
     never_older(platform)
-    assert "suimon_orion_rejected_total 0.0" in metrics(port)
+    assert 'suimon_orion_rejected_total{status="422"} 0.0' in metrics(port)
     assert "Traceback" not in found.log("bridge")

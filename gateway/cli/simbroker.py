@@ -1,0 +1,30 @@
+"""`suimon sim contextbroker`: a context broker to push to without one of the city's."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from gateway.cli.process import EXIT_UNAVAILABLE, simulators_module
+
+
+def contextbroker(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where it listens; 0: any free port.")] = 1026,
+) -> None:
+    """A context broker of NGSIv2 on this machine, that refuses what FIWARE Orion refuses; its faults on demand."""
+    try:
+        broker = simulators_module("contextbroker").ContextBroker(port)
+    except OSError as e:
+        typer.echo(f"cannot listen on port {port}: {(e.strerror or '').lower()}. Name another with --port", err=True)
+        raise typer.Exit(EXIT_UNAVAILABLE) from e
+    typer.echo(f"NGSIv2 at {broker.url}: orion: {{url: '{broker.url}'}} in bridge.yaml. Ctrl-C ends it. Look:")
+    typer.echo(f"  curl -s {broker.url}/v2/entities -H 'Fiware-ServicePath: /'")
+    typer.echo(f"  curl -s {broker.url}/faults -d '{{\"mode\": \"503\"}}'   # or {', '.join(broker.modes)}; '' is well")
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    over.wait()
+    broker.stop()
