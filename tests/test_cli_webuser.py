@@ -136,24 +136,37 @@ def test_the_audit(folder: Path) -> None:
         (["user", "add", "x", "--role", "viewer"], "a password is typed at a terminal"),
         (["user", "add", "x", "--role", "viewer", "--password-file", "/nowhere"], "cannot be read"),
         (["user", "add", "x", "--role", "viewer", "--machine", "--password-file", "-"], "a machine has no password"),
-        (["user", "disable", "nobody"], "there is no account of that name"),
-        (["user", "set-password", "nobody"], "there is no account of that name"),
-        (["token", "create", "nobody", "--scope", "read", "--days", "1"], "there is no account of that name"),
-        (["token", "revoke", "x"], "there is no such token in force"),
+        (["user", "disable", "nobody"], "web.db: there is no account 'nobody' (only tanaka). 'suimon web user list'"),
+        (["user", "set-password", "tanka"], "there is no account 'tanka'. Did you mean 'tanaka'?"),
+        (["user", "logout", "ta\x1bnaka"], "there is no account 'ta\ufffdnaka'"),
+        (["user", "add", "tanaka", "--role", "viewer", "--machine"], "'suimon web user role tanaka' changes what they"),
+        (["token", "create", "nobody", "--scope", "read", "--days", "1"], "there is no account 'nobody'"),
+        (["token", "create", "tanaka", "--scope", "act", "--days", "1"], "--role operator' gives it; or take a lesser"),
+        (["token", "list", "tanakka"], "Did you mean 'tanaka'?"),
+        (["token", "revoke", "x"], "web.db: no token in force has the id 'x'. 'suimon web token list' shows them"),
+        (["token", "revoke", f"sui_0123456789ab_{'s' * 43}"], "has the id '0123456789ab'"),
     ],
 )
 def test_what_is_refused(folder: Path, words: list[str], why: str) -> None:
     """In a sentence and an exit code."""
+    add(folder, "tanaka", "--role", "viewer")
     done = run(folder, *words)
     assert (done.exit_code, why in done.stderr) == (4, True), done.output
+    assert "sss" not in done.output
+
+
+def test_before_anybody_has_an_account(folder: Path) -> None:
+    """Whoever names one is told how the first is made."""
+    done = run(folder, "user", "disable", "tanaka")
+    assert "nobody has an account. 'suimon web user add NAME --role administrator' makes the first" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         (b"short", "at least 12 characters"),
-        (b"", "no or several lines"),
-        (b"one line\nand another", "no or several lines"),
+        (b"", "it holds no lines. Write the password"),
+        (b"one line\nand another", "it holds 2 lines"),
         (b"\xff\xfe\x00\x00", "not text in UTF-8"),
     ],
 )

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from gateway.errors import Unavailable
 from gateway.model import ClockState
 from gateway.web import accountschema, limits, passwords
-from gateway.web.accountrows import DAY_MS, HOUR_MS, Declined
-from gateway.web.accounts import IDLE_MS, LONGEST_MS, PROVIDED_MS, Accounts, Refused, Session
+from gateway.web.accountrows import DAY_MS, HOUR_MS, Declined, hash_of
+from gateway.web.accounts import IDLE_MS, LONGEST_MS, PROVIDED_MS, SESSIONS, Accounts, Refused, Session
 from gateway.web.passwords import Passwords
 from gateway.web.who import PUBLIC, Role, Who
 from tests.webaccounts import BY, HERE, PASSWORD, Turned, accounts, quick, signed_in
@@ -80,7 +80,7 @@ def test_names_as_people_type_them(known: Accounts) -> None:
     known.members.make("Suzuki Aoi", Role.VIEWER, BY, "ｆｕｌｌ　ｗｉｄｔｈ　ｌｅｔｔｅｒｓ")
     for name in ("suzuki aoi", "SUZUKI AOI ", "ｓｕｚｕｋｉ aoi"):
         assert isinstance(known.login(name, "full width letters", HERE), Session)
-    with pytest.raises(Declined, match="there is an account suzuki aoi already"):
+    with pytest.raises(Declined, match="there is an account 'suzuki aoi' already"):
         known.members.make("SUZUKI AOI", Role.VIEWER, BY, PASSWORD)
 
 
@@ -370,7 +370,7 @@ def test_tokens_that_are_declined(known: Accounts) -> None:
     """More than the owner may, for longer than a year, of nobody, of somebody disabled."""
     make = known.tokens.make
     for name, scope in (("viewer", "act"), ("operator", "admin")):
-        with pytest.raises(Declined, match="needs more"):
+        with pytest.raises(Declined, match=f"the scope {scope} needs"):
             make(name, scope, 30, BY)  # type: ignore[arg-type]
     for days in (0, -1, 367, float("nan"), float("inf")):
         with pytest.raises(Declined, match="at most 366 days"):
@@ -560,6 +560,21 @@ def test_the_audit_is_bounded(known: Accounts, clock: Turned) -> None:
                       SELECT ?, '', '', '', 'y', '', '' FROM n""", (clock.at_ms,))  # fmt: skip
     known.audit.prune()
     assert known._file.rows("SELECT count(*) FROM audit") == [(accountschema.KEPT_ROWS,)]
+
+
+@pytest.mark.parametrize("step_s", [0.0, -1.0, 1.0])
+def test_more_sessions_than_one_person_has(known: Accounts, clock: Turned, step_s: float) -> None:
+    """The one that begins holds, whatever the clock does, and so many of the others; those used last where that is
+    known."""
+    texts = []
+    for _ in range(SESSIONS + 5):
+        clock.passes(step_s)
+        texts.append(signed_in(known))
+        assert known.session(texts[-1]) is not None
+    kept = [x for x in texts if known._file.rows("SELECT 1 FROM sessions WHERE hash = ?", (hash_of(x),))]
+    assert len(kept) == SESSIONS
+    if step_s > 0:
+        assert kept == texts[5:]
 
 
 def test_a_row_of_the_audit_is_one_line(known: Accounts) -> None:

@@ -48,6 +48,7 @@ FileOption = Annotated[
     Path | None, typer.Option("--password-file", help="Holds the password, in one line; '-' reads stdin.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+NOBODY = "nobody has an account. 'suimon web user add NAME --role administrator' makes the first"
 LONGEST = 4096  # bytes of a password on stdin
 
 
@@ -63,9 +64,36 @@ def _token() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    file: Path
     accounts: Accounts
     by: By
     tenants: frozenset[str]
+
+    def account(self, name: str) -> str:
+        """As it is kept. Raises Unavailable."""
+        from gateway.fields import instead
+        from gateway.web.accountrows import one_line, spelled
+
+        names = [x.name for x in self.accounts.members.list()]
+        if not names:
+            raise Unavailable(f"{self.file}: {NOBODY}")
+        if spelled(name) not in names:
+            message = f"{self.file}: there is no account '{one_line(name)}'{instead(spelled(name), names)}"
+            raise Unavailable(f"{_ended(message)} 'suimon web user list' shows them")
+        return spelled(name)
+
+    def token(self, name: str) -> str:
+        """The id of one in force; the secret itself is not told again. Raises Unavailable."""
+        from gateway.fields import instead
+        from gateway.web.accountrows import one_line
+
+        now = self.accounts.now_ms()
+        known = [x.id for x in self.accounts.tokens.list() if x.revoked_ms is None and x.expires_ms > now]
+        id_ = name.removeprefix("sui_").partition("_")[0]
+        if id_ in known:
+            return id_
+        message = f"{self.file}: no token in force has the id '{one_line(id_, 12)}'{instead(id_, known)}"
+        raise Unavailable(f"{_ended(message)} 'suimon web token list' shows them")
 
     def known(self, names: list[str] | None) -> list[str] | None:
         """None for none named. Raises Unavailable for one that has no station."""
@@ -73,8 +101,12 @@ class Opened:
 
         for name in names or []:
             if name not in self.tenants:
-                raise Unavailable(f"no station is '{name}''s{instead(name, sorted(self.tenants))}")
+                raise Unavailable(f"--tenant: no station is '{name}''s{instead(name, sorted(self.tenants))}")
         return names or None
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 @contextmanager
@@ -93,9 +125,9 @@ def _opened(folder: Path) -> Iterator[Opened]:
         accounts = Accounts(web.accounts, SystemClock())
         try:
             tenants = frozenset(tenant for tenant, _ in registry.stations)
-            yield Opened(accounts, By(os.environ.get("SUDO_USER") or getpass.getuser(), "cli"), tenants)
+            yield Opened(web.accounts, accounts, By(os.environ.get("SUDO_USER") or getpass.getuser(), "cli"), tenants)
         except Declined as e:
-            raise Unavailable(str(e)) from e
+            raise Unavailable(f"{web.accounts}: {e}{f'. {e.remedy}' if e.remedy else ''}") from e
         finally:
             accounts.close()
 
@@ -116,11 +148,12 @@ def _password(file: Path | None) -> str:
         data = sys.stdin.buffer.read(LONGEST) if str(file) == "-" else file.read_bytes()
         text = data.decode().removesuffix("\n").removesuffix("\r")
     except OSError as e:
-        raise Unavailable(f"the password file cannot be read ({(e.strerror or '').lower()})") from e
+        raise Unavailable(f"--password-file {file}: it cannot be read ({(e.strerror or '').lower()})") from e
     except UnicodeDecodeError:
-        raise Unavailable("the password file is not text in UTF-8") from None
+        raise Unavailable(f"--password-file {file}: it is not text in UTF-8") from None
     if len(text.splitlines()) != 1:
-        raise Unavailable("the password file holds no or several lines. It holds the password and nothing else")
+        message = f"--password-file {file}: it holds {len(text.splitlines()) or 'no'} lines"
+        raise Unavailable(f"{message}. Write the password into it, and nothing else")
     return text
 
 
@@ -156,7 +189,7 @@ def list_(json_output: JsonOption = False, folder: Path = process.ConfigOption) 
         typer.echo(json.dumps({"version": 1, "accounts": [_account(x) for x in known]}, ensure_ascii=False))
         return
     if not known:
-        typer.echo("nobody has an account. 'suimon web user add NAME --role administrator' makes the first")
+        typer.echo(NOBODY)
         return
     rows: list[tuple[str, ...]] = [("name", "role", "tenants", "state", "changed")]
     rows += [(x.name, x.role.name.lower(), _tenants(x.tenants), _state(x), times.local(x.changed_ms)) for x in known]
@@ -167,7 +200,7 @@ def list_(json_output: JsonOption = False, folder: Path = process.ConfigOption) 
 def set_password(name: NameArgument, password_file: FileOption = None, folder: Path = process.ConfigOption) -> None:
     """Another password. Whoever is signed in must do so again; tokens stay."""
     with _opened(folder) as found:
-        found.accounts.members.account(name)
+        name = found.account(name)
         found.accounts.members.set_password(name, _password(password_file), found.by)
     typer.echo("the password is changed, and every session of the account has ended; its tokens stay")
 
@@ -186,7 +219,7 @@ def role(
         if tenants and all_tenants:
             raise Unavailable("some tenants, or all of them: leave out --tenant or --all-tenants")
         given = (tenants,) if tenants or all_tenants else None
-        changed = found.accounts.members.change(name, found.by, _role(role), given)
+        changed = found.accounts.members.change(found.account(name), found.by, _role(role), given)
     typer.echo(_said(changed))
 
 
@@ -194,7 +227,7 @@ def role(
 def disable(name: NameArgument, folder: Path = process.ConfigOption) -> None:
     """Nobody comes in by it any more, neither by password nor by token, from now on."""
     with _opened(folder) as found:
-        changed = found.accounts.members.change(name, found.by, disabled=True)
+        changed = found.accounts.members.change(found.account(name), found.by, disabled=True)
     typer.echo(_said(changed))
 
 
@@ -202,7 +235,7 @@ def disable(name: NameArgument, folder: Path = process.ConfigOption) -> None:
 def enable(name: NameArgument, folder: Path = process.ConfigOption) -> None:
     """Again, with its password and the tokens that have not expired."""
     with _opened(folder) as found:
-        changed = found.accounts.members.change(name, found.by, disabled=False)
+        changed = found.accounts.members.change(found.account(name), found.by, disabled=False)
     typer.echo(_said(changed))
 
 
@@ -210,7 +243,7 @@ def enable(name: NameArgument, folder: Path = process.ConfigOption) -> None:
 def logout(name: NameArgument, folder: Path = process.ConfigOption) -> None:
     """End every session of a person; also of one whom a provider knows (NAME@PROVIDER, as the audit says)."""
     with _opened(folder) as found:
-        of = name if "@" in name else found.accounts.members.account(name).name
+        of = name if "@" in name else found.account(name)
         count = found.accounts.sign_out(of, found.by)
     typer.echo(f"{count} session{'s' * (count != 1)} ended")
 
@@ -249,6 +282,7 @@ def create(
     """A token for a program, within what the account may. It is printed this once."""
     word: Literal["read", "act", "admin"] = scope.value
     with _opened(folder) as found:
+        name = found.account(name)
         text, made = found.accounts.tokens.make(name, word, days, found.by, label, found.known(tenant))
     typer.echo(f"valid until {times.local(made.expires_ms)}; keep it, it is shown this once:", err=True)
     typer.echo(text)
@@ -262,7 +296,7 @@ def tokens(
 ) -> None:
     """Which there are; of each only the id is known."""
     with _opened(folder) as found:
-        known = found.accounts.tokens.list(found.accounts.members.account(name).name if name else "")
+        known = found.accounts.tokens.list(found.account(name) if name else "")
         now = found.accounts.now_ms()
     if json_output:
         rows = [
@@ -290,8 +324,9 @@ def revoke(
 ) -> None:
     """From now on nobody comes in by it."""
     with _opened(folder) as found:
-        found.accounts.tokens.revoke(token, found.by)
-    typer.echo(f"{token} is revoked")
+        id_ = found.token(token)
+        found.accounts.tokens.revoke(id_, found.by)
+    typer.echo(f"{id_} is revoked")
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------

@@ -21,7 +21,11 @@ EVERYTHING = frozenset(MAY)
 
 
 class Declined(Exception):
-    """What was asked cannot be; the sentence says why and holds no secret."""
+    """What was asked cannot be; the sentence says why and holds no secret. `remedy`: what one types on the machine."""
+
+    def __init__(self, sentence: str, remedy: str = "") -> None:
+        super().__init__(sentence)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)

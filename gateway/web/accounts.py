@@ -45,8 +45,9 @@ _FIND = """SELECT s.name, s.provider, s.made_ms, s.seen_ms, iif(s.provider = '',
  iif(s.provider = '', a.tenants, s.tenants)
 FROM sessions s LEFT JOIN accounts a ON a.name = s.name
 WHERE s.hash = ? AND (s.provider <> '' OR (a.name IS NOT NULL AND NOT a.disabled))"""
-_SURPLUS = """DELETE FROM sessions WHERE name = ?1 AND hash NOT IN
- (SELECT hash FROM sessions WHERE name = ?1 ORDER BY seen_ms DESC LIMIT ?2)"""
+# Never the one that begins: by a clock that was set back, or in one millisecond, it is not the newest.
+_SURPLUS = """DELETE FROM sessions WHERE name = ?1 AND hash <> ?3 AND hash NOT IN
+ (SELECT hash FROM sessions WHERE name = ?1 AND hash <> ?3 ORDER BY seen_ms DESC, made_ms DESC, hash LIMIT ?2 - 1)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class Accounts:
             db.execute("DELETE FROM sessions WHERE seen_ms < ? OR made_ms < ?", (now - IDLE_MS, now - LONGEST_MS))
             row = (hash_of(text), who.name, provider, *own, now, now)
             db.execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?)", row)
-            db.execute(_SURPLUS, (who.name, SESSIONS))
+            db.execute(_SURPLUS, (who.name, SESSIONS, hash_of(text)))
             self.audit.add(db, By.who(who, address), "login", who.name, "done")
         return Session(text, who, longest_ms // 1000)
 

@@ -58,7 +58,8 @@ class Members:
         made = Account(name, one_line(display) or name, role, only, False, hashed is None, now, now)
         with self._file.writing() as db:
             if db.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
-                raise Declined(f"there is an account {name} already")
+                remedy = f"'suimon web user role {name}' changes what they may, 'set-password' the password"
+                raise Declined(f"there is an account '{name}' already", remedy)
             row = (name, made.display, hashed, int(role), written(only), now, now)
             db.execute("INSERT INTO accounts VALUES (?,?,?,?,?,0,?,?)", row)
             self._audit.add(db, by, "account.make", f"{name}, {_rights(made)}", "done")

@@ -63,11 +63,16 @@ class Tokens:
         """(the token; what is kept of it). `tenants` None: those of the account. Raises Declined."""
         account = self._members.account(name)
         if account.disabled:
-            raise Declined(f"{account.name} is disabled")
+            raise Declined(f"{account.name} is disabled", f"'suimon web user enable {account.name}' lets it in again")
         if account.role < MAY[scope]:
-            raise Declined(f"{account.name} is {account.role.name.lower()}; the scope {scope} needs more")
+            role = MAY[scope].name.lower()
+            remedy = f"'suimon web user role {account.name} --role {role}' gives it; or take a lesser --scope"
+            raise Declined(f"{account.name} is {account.role.name.lower()}; the scope {scope} needs {role}", remedy)
         if tenants is not None and account.tenants is not None and not set(tenants) <= account.tenants:
-            raise Declined(f"{account.name} does not see all of these tenants")
+            seen = ", ".join(sorted(account.tenants))
+            raise Declined(
+                f"{account.name} does not see all of these tenants, but {seen}", "Name of these with --tenant"
+            )
         if not 0 < days <= LONGEST_DAYS:
             raise Declined(f"a token lasts at most {LONGEST_DAYS} days")
         now = self._clock.now_ms()
@@ -77,7 +82,7 @@ class Tokens:
         with self._file.writing() as db:
             sql = "SELECT count(*) FROM tokens WHERE name = ? AND revoked_ms IS NULL AND expires_ms > ?"
             if db.execute(sql, (made.name, now)).fetchone()[0] >= MOST:
-                raise Declined(f"{made.name} has {MOST} tokens. Revoke some")
+                raise Declined(f"{made.name} has {MOST} tokens. Revoke some", "'suimon web token revoke ID'")
             db.execute("DELETE FROM tokens WHERE max(coalesce(revoked_ms, 0), expires_ms) < ?", (now - 366 * DAY_MS,))
             row = (id_, hash_of(secret), made.name, made.label, scope, written(only), now, made.expires_ms)
             db.execute("INSERT INTO tokens VALUES (?,?,?,?,?,?,?,?,NULL,NULL)", row)
