@@ -48,3 +48,13 @@ def test_an_unknown_command_is_refused_with_a_hint() -> None:
     done = suimon("bridg")
     assert done.returncode == 2
     assert "bridge" in done.stderr
+
+
+@pytest.mark.parametrize("word", [b"--note=\xff\xfe", b"\xed\xa0\x80", b"caf\xe9"])
+def test_words_that_no_encoding_reads(tmp_path: Path, word: bytes) -> None:
+    """Half of a UTF-16 pair, or another encoding's letters: told by their place, and nothing is done."""
+    command = [sys.executable.encode(), b"-m", b"gateway", b"alert", b"acknowledge", word, b"--config", bytes(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("word 3, '")
+    assert done.stderr.endswith("is not text in utf-8: type it again\n")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from gateway import orionstanding, settings
+from gateway import orionstanding, settings, storefile
 from gateway.bridge.requests import Requests
 from gateway.orionstanding import Standing
 from gateway.web import acts
@@ -134,6 +134,45 @@ def test_pages_of_the_journal(tmp_path: Path) -> None:
         newest = to.get("/api/v1/journal?limit=2").json()["rows"]
     assert numbers == [2, 3, 4, 5, 6, 7]
     assert [x["number"] for x in newest] == [6, 7]
+
+
+HALF = '"\\ud800"'  # of a UTF-16 pair
+TEXTS = [
+    '{"kind": "write", "what": "other", "tenant": "takamatsu", "text": %s}',
+    '{"kind": "write", "what": "other", "tenant": "takamatsu", "text": "x", "episode": %s}',
+    '{"kind": "write", "what": "other", "tenant": "takamatsu", "text": "x", "station": %s}',
+    '{"kind": "acknowledge", "tenant": "takamatsu", "episode": %s}',
+    '{"kind": "acknowledge", "tenant": "takamatsu", "episode": "x", "note": %s}',
+    '{"kind": "acknowledge", "tenant": %s, "episode": "x"}',
+    '{"kind": "mute", "tenant": "takamatsu", "station": "kasuga-bridge", "for_s": 60, "note": %s}',
+    '{"kind": "close", "tenant": "takamatsu", "episode": "x", "basis": %s}',
+    '{"kind": "acknowledge", "tenant": "takamatsu", "episode": "x", %s: 1}',
+]
+
+
+def test_half_of_a_character_in_a_text(tmp_path: Path) -> None:
+    """With a bridge that would do it: refused by its place before anything is asked; what JSON can say and a store can
+    hold is kept as it was typed."""
+    bridge = Bridge(tmp_path, night)
+    try:
+        of = site(House(tmp_path), 41)
+        to = client(of, "operator")
+        to.headers["Content-Type"] = "application/json"
+        for text in TEXTS:
+            r = to.post("/api/v1/acts", content=text % HALF)
+            assert (r.status_code, r.json()["code"]) == (422, "invalid"), text
+            r.text.encode()
+        many = '{"tenant": "takamatsu", "episodes": ["x", %s], "note": "x"}'
+        assert to.post("/api/v1/acts/acknowledge", content=many % HALF).status_code == 422
+        assert storefile.rows(of.bridge.store, "SELECT count(*) FROM requests") == [(0,)]
+        r = to.post("/api/v1/acts", content=TEXTS[0] % '"\\u0000"')
+        assert (r.status_code, r.json()["detail"]) == (409, "the text holds control characters")
+        r = to.post("/api/v1/acts", content=TEXTS[0] % '"\U0001f30a"')
+        assert (r.status_code, r.json().get("state")) == (200, "done")
+        (row,) = to.get("/api/v1/journal").json()["rows"][-1:]
+        assert "\U0001f30a" in row["text"]["ja"]
+    finally:
+        bridge.stop()
 
 
 def test_health_says_how_the_context_broker_stands(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from gateway import __version__
@@ -67,5 +69,12 @@ def main(
 
 
 def run() -> None:
-    """The console script."""
+    """The console script. What the terminal's encoding cannot read is told by its place: no file could hold it."""
+    for n, word in enumerate(sys.argv[1:], 1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = word.encode(errors="backslashreplace").decode()
+            print(f"word {n}, '{shown}', is not text in {sys.getfilesystemencoding()}: type it again", file=sys.stderr)
+            raise SystemExit(2) from None
     app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import errno
@@ -27,6 +28,7 @@ from gateway.web.patience import PATIENCE_S, Patient
 from gateway.web.site import Site
 
 CONNECTIONS = 1000
+LAST_S = 1.0  # for what is under way when the page ends
 
 
 def site_of(
@@ -132,7 +134,7 @@ def _spare_memory() -> None:
 
 
 class _Quiet(uvicorn.Server):
-    """Signals are the command line's affair; event streams end with a word, not by force."""
+    """Signals are the command line's affair; event streams end with a word, and by force where nobody reads it."""
 
     def __init__(self, config: uvicorn.Config, watcher: Watcher) -> None:
         super().__init__(config)
@@ -140,7 +142,17 @@ class _Quiet(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._watcher.end()
-        await super().shutdown(sockets)
+        cut = asyncio.get_running_loop().call_later(LAST_S, self._cut)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+    def _cut(self) -> None:
+        """Whoever does not read what was begun for them: their part would wait until it is cancelled."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Patient) and connection.flow.write_paused:
+                connection.transport.abort()
 
     def install_signal_handlers(self) -> None:
         return
