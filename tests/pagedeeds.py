@@ -156,6 +156,7 @@ def health() -> Json:
     return {
         "bridge": {"running": True, "received": ago(0.1)},
         "influx": {"behind": 12},
+        "orion": {"waiting": 2, "since": ago(30), "reason": "503 busy", "answered": ago(30), "refused": {"422": 3}},
         "store": {"bytes": 412_000_000, "ceiling": 10_000_000_000},
         "media": [{"medium": "mail", "owed": 1, "oldest": ago(2), "attempts": 3, "reason": "timeout"}],
         "notices": [{"code": "no_data", "tenant": "", "device": "", "detail": "no message", "since": ago(9)}],

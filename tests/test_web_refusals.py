@@ -63,7 +63,8 @@ def test_each_kind_of_refusal_is_counted(here: Site, known: Accounts) -> None:
     browser(here).get("/api/v1/board")
     rows = known.refusals.rows()
     assert said(rows) == [
-        ("", "public", "GET /api/v1/board", "unauthenticated", 4),
+        ("", "public", "POST /api/v1/acts", "unauthenticated", 1),
+        ("", "token", "GET /api/v1/board", "unauthenticated", 3),
         ("elsewhere", "session", "GET /api/v1/stations/{tenant}/{station}", "foreign_tenant", 3),
         ("operator", "session", "POST /api/v1/acts", "cross_site", 1),
         ("viewer", "session", "POST /api/v1/acts", "forbidden", 2),
@@ -74,10 +75,28 @@ def test_each_kind_of_refusal_is_counted(here: Site, known: Accounts) -> None:
     assert answer.status_code == 429
     assert ("viewer", "session", "GET /api/v1/devices", "too_many", 1) in said(known.refusals.rows())
     told = signed_in(here, "administrator").get("/api/v1/audit/refused?limit=2").json()
-    assert [x["code"] for x in told["rows"]] == ["too_many", "cross_site"]
+    assert [x["code"] for x in told["rows"]] == ["too_many", "unauthenticated"]
     assert told["next"] == told["rows"][-1]["number"]
     assert foreign.get("/api/v1/audit/refused").status_code == 403
     assert WRONG not in str(told)
+
+
+def test_whose_token_is_no_longer_in_force(here: Site, known: Accounts, clock: Turned) -> None:
+    """A program that goes on with a revoked or expired one is found by its name; a guessed secret names nobody."""
+    texts = {}
+    for name in ("viewer", "operator"):
+        text, kept = known.tokens.make(name, "read", 1, BY)
+        texts[name] = text, kept.id
+    known.tokens.revoke(texts["viewer"][1], BY)
+    clock.passes(2 * 86_400)
+    for text, _ in texts.values():
+        assert with_token(here, text).get("/api/v1/board").status_code == 401
+        with_token(here, text[:-1] + ("A" if text[-1] != "A" else "B")).get("/api/v1/board")
+    assert {(x.who, x.count) for x in known.refusals.rows()} == {
+        (f"{texts['viewer'][1]} of viewer", 1),
+        (f"{texts['operator'][1]} of operator", 1),
+        ("", 2),
+    }
 
 
 def test_an_attack_is_a_few_rows(known: Accounts, clock: Turned) -> None:

@@ -46,6 +46,9 @@ class Known:
     def token(self, text: str) -> Who | None:
         return self.tokens.get(text)
 
+    def whose(self, text: str) -> str:
+        return ""
+
     def allow(self, key: str, cost: float = 1.0) -> float:
         return 2.5 if "slow" in key else 0.0
 

@@ -113,6 +113,10 @@ class Accounts:
     def token(self, text: str) -> Who | None:
         return self.tokens.who(text)
 
+    def whose(self, text: str) -> str:
+        """Of a token that is no longer in force."""
+        return self.tokens.whose(text)
+
     def note(self, who: Who, address: str, what: str, subject: str, outcome: str) -> None:
         """Into the audit."""
         self.audit.note(By.who(who, address), what, subject, outcome)

@@ -34,7 +34,8 @@ def who_asks(site: Site, request: Request) -> Who:
     if given:
         kind, _, token = given.partition(" ")
         who = site.accounts.token(token.strip()) if kind.lower() == "bearer" else None
-        if who is None:
+        if who is None:  # whoever asks is nobody; in the count of refusals stands whose token it was
+            request.state.who = Who(site.accounts.whose(token.strip()), Role.PUBLIC, None, "token")
             raise Problem(401, "unauthenticated", "the token is unknown, expired or revoked", _CHALLENGE)
         return who
     cookie = request.cookies.get(COOKIE)

@@ -57,6 +57,13 @@ class Tokens:
         may = min(Role(role), MAY[scope])
         return Who(name, may, both(read(only), read(tenants)), "token", frozenset(s for s in MAY if MAY[s] <= may))
 
+    def whose(self, text: str) -> str:
+        """`ID of NAME`, of a token that is no longer in force; empty where the secret is none of ours."""
+        match = FORM.fullmatch(text)
+        found = self._file.rows("SELECT hash, name FROM tokens WHERE id = ?", (match[1],)) if match else []
+        known = match is not None and bool(found) and hmac.compare_digest(found[0][0], hash_of(match[2]))
+        return f"{match[1]} of {found[0][1]}" if match is not None and known else ""
+
     def make(
         self, name: str, scope: Scope, days: float, by: By, label: str = "", tenants: Collection[str] | None = None
     ) -> tuple[str, Token]:

@@ -429,6 +429,7 @@ def test_a_written_hand_over_waits_for_a_signature(page: Page, house: House) -> 
 def test_the_operations_view(page: Page, house: House) -> None:
     """Devices that are away first, with what they lack; a dead letter explained and taken again."""
     go(page, "#/operations")
+    expect(page.locator(".house")).to_contain_text("2地点が未送信（503 busy）　拒否3件")
     away = page.locator("tr[data-key='takamatsu/toudai-01']")
     expect(away).to_contain_text("切断")
     expect(away).to_contain_text("99.13 %（欠3、機器に84）")

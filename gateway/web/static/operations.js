@@ -54,6 +54,13 @@ function devices() {
   return h('div', scrolls('devices'), h('table', { class: 'plain' }, heads(columns), h('tbody', {}, rows.map(deviceRow))));
 }
 
+/** Of a context broker: runs, or how many wait since when and why, and how many were refused. */
+function orion({ waiting, since, reason, refused }) {
+  const n = Object.values(refused).reduce((sum, x) => sum + x, 0);
+  const waits = reason ? t('orion_waits', { n: waiting, since: when(ms(since), now()), why: reason }) : t('runs');
+  return n ? `${waits}　${t('orion_refused', { n })}` : waits;
+}
+
 function house() {
   const { data, error } = fetched('health', 15_000);
   if (!data) return h('p', { class: 'notice' }, error ? t('not_read', { why: error.message }) : t('reading'));
@@ -64,6 +71,7 @@ function house() {
     { class: 'house' },
     line('house_bridge', data.bridge.running === false ? t('bridge_halt') : `${t('runs')}　${received === null ? '' : age(Math.max(0, now() - received))}`, data.bridge.running === false),
     line('house_influx', data.influx ? (data.influx.behind > 1000 ? t('influx_behind', { n: data.influx.behind }) : t('runs')) : t('not_used'), (data.influx?.behind ?? 0) > 1000),
+    data.orion && line('house_orion', orion(data.orion), Boolean(data.orion.reason)),
     line('house_store', data.store.ceiling ? t('store_of', { used: megabytes(data.store.bytes), all: megabytes(data.store.ceiling) }) : megabytes(data.store.bytes)),
     line('house_media', data.media.length ? data.media.map((m) => t('media_owed', { medium: m.medium, n: m.owed, since: when(ms(m.oldest), now()) })).join('、') : t('media_fine'), data.media.length > 0),
     data.notices.map((n) =>
