@@ -158,6 +158,24 @@ def test_status(folder: Path, now_ms: int) -> None:
     assert "letters  1 not_json\n" in text
 
 
+def test_status_says_that_an_edit_is_not_in_force(folder: Path, now_ms: int) -> None:
+    """By which stations the running bridge judges, and what puts others in force."""
+    fill(folder, now_ms)
+    assert read(folder, "bridge", "status")["configuration"] is None
+    bridge, registry = config.load_bridge(folder)
+    store = Store(bridge.store)
+    assert store.judge_by(registry.digest(), now_ms)
+    assert "judges   by the stations of 2" in suimon(folder, "bridge", "status")
+    assert "reload" not in suimon(folder, "bridge", "status")
+    stations = folder / "stations.yaml"
+    stations.write_text(stations.read_text().replace("10min", "20min", 1).replace("60s", "61s", 1))
+    assert "says others, 'suimon bridge reload' puts them in force" in suimon(folder, "bridge", "status")
+    store.close()
+    found = read(folder, "bridge", "status")
+    assert (found["configuration"]["edited"], found["running"]) == (True, False)
+    assert "judges" not in suimon(folder, "bridge", "status"), "it begins with the files as they are"
+
+
 def test_status_says_what_lasts(folder: Path, now_ms: int) -> None:
     """Notices that are open, with their sentence, and notifications that are owed."""
     fill(folder, now_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from gateway import orionstanding, settings, storefile
 from gateway.bridge.requests import Requests
 from gateway.orionstanding import Standing
 from gateway.web import acts
-from gateway.web.site import Site
+from gateway.web.site import WAITING, Site
 from tests import world
+from tests.servers import wait_for
 from tests.test_cli_journal import MINUTE, STATION, T0, House
 from tests.webschema import Bridge
 from tests.website import Known, client, site
@@ -134,6 +136,26 @@ def test_pages_of_the_journal(tmp_path: Path) -> None:
         newest = to.get("/api/v1/journal?limit=2").json()["rows"]
     assert numbers == [2, 3, 4, 5, 6, 7]
     assert [x["number"] for x in newest] == [6, 7]
+
+
+def test_who_waits_for_a_bridge_that_hangs_keeps_nobody_from_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many wait; the others are told at once that it is asked, by its number, and the board is there."""
+    monkeypatch.setattr(acts, "WAIT_S", 60.0)
+    with House(tmp_path) as house, ThreadPoolExecutor(4 * WAITING) as pool:
+        night(house)
+        to = client(site(house, 41), "operator")
+        body = {"kind": "acknowledge", "tenant": "takamatsu", "episode": "nowhere"}
+        asked = [pool.submit(to.post, "/api/v1/acts", json=body) for _ in range(4 * WAITING)]
+        wait_for("those who are not waited for", lambda: sum(x.done() for x in asked) == 3 * WAITING)
+        assert to.get("/api/v1/board").status_code == 200
+        assert {x.result().json()["state"] for x in asked if x.done()} == {"asked"}
+        assert house.memory is not None
+        requests = Requests(house.bridge.store)
+        while requests.serve(house.memory, lambda: house.work(42).rules, house.write):
+            pass
+        assert sorted(x.result().status_code for x in asked) == [200] * 3 * WAITING + [409] * WAITING
 
 
 HALF = '"\\ud800"'  # of a UTF-16 pair

@@ -34,6 +34,7 @@ ASK_ROUNDS = 360  # after so many rounds it is asked for everything: at the usua
 # answer may be done late, and then an older value stands over the one that was sent since.
 AGAIN_S = (0.0, 0.0, 30.0, 120.0, 600.0)
 SHOWN = 20  # entities that are refused, by name
+WHOLE = frozenset({"id", "type"})  # of an entity that is deleted without naming attributes
 Made = Mapping[str, Mapping[str, str]]  # tenant -> entity -> its type
 
 
@@ -202,7 +203,9 @@ class Pusher:
     def _clear(self, tenant: str, entities: list[Entity]) -> Answer | None:
         """What is ours there and no longer configured: channels, or whole stations."""
         bodies = [ngsi.unwritten(x, names) for x in entities if (names := ngsi.surplus(x, self._has.get(x.id, {})))]
-        gone = {name: kind for name, kind in self.made.get(tenant, {}).items() if name not in {x.id for x in entities}}
+        ids = {x.id for x in entities}
+        made = self.made.get(tenant, {})
+        gone = {n: kind for n, kind in made.items() if n not in ids and (n, WHOLE) not in self._stays}
         told: dict[str, dict[str, Attribute]] = {}
         if answer := self._asked(tenant, list(gone), told):
             return answer

@@ -70,6 +70,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
         "running": storefile.running(bridge.store),
         "store": {"id": ledger.store, "path": str(bridge.store), "bytes": _size(bridge.store)},
         "last_commit": times.iso(last[0]) if last else None,
+        "configuration": _configuration(bridge, registry),
         "devices": devices,
         "samples": asdict(account(ledger.logs)),
         "letters": letters,
@@ -94,6 +95,14 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
         "delivered_again": again,
         "requests": asked,
     }
+
+
+def _configuration(bridge: settings.Bridge, registry: Registry) -> dict[str, Any] | None:
+    """Since when the stations and levels are in force by which the bridge judges, and whether the files say others."""
+    from gateway import storefile
+
+    by = storefile.judged_by(bridge.store)
+    return {"in_force": times.iso(by[1]), "edited": by[0] != registry.digest()} if by is not None else None
 
 
 def _orion(bridge: settings.Bridge) -> dict[str, Any] | None:
@@ -165,6 +174,10 @@ def _lines(x: dict[str, Any]) -> list[str]:
         f"samples  {', '.join(f'{n:,} {what}' for what, n in samples.items() if n) or 'none'}",
         f"letters  {', '.join(f'{n:,} {code}' for code, n in x['letters'].items()) or 'none'}",
     ]
+    if x["configuration"] is not None and x["running"] is not False:
+        edited = "; stations.yaml says others, 'suimon bridge reload' puts them in force"
+        said = x["configuration"]
+        lines.append(f"judges   by the stations of {said['in_force']}{edited if said['edited'] else ''}")
     if x["influx_behind"] is not None:
         lines.append(f"influx   {x['influx_behind']:,} rows behind")
     if x["orion"] is not None:

@@ -238,19 +238,30 @@ def asked_together(
         raise Problem(503, "no_bridge", "no bridge runs: nothing was done. Start it, then do it again")
     texts = [(kind, msgspec.json.encode(body).decode()) for kind, body in wanted]
     numbers = storefile.ask_together(store, texts, who.name, site.clock.now_ms())
-    until = time.monotonic() + WAIT_S
-    said: list[tuple[str, str | None]] = [("asked", None)] * len(numbers)
-    while any(state == "asked" for state, _ in said) and time.monotonic() < until:
-        with contextlib.suppress(Unavailable):  # it is asked: that the store cannot be read now changes nothing of it
-            said = storefile.answers(store, numbers)
-        if any(state == "asked" for state, _ in said):
-            time.sleep(LOOK_S)
+    said = _awaited(site, numbers)
     rows = []
     for (kind, body), number, (state, _) in zip(wanted, numbers, said, strict=True):
         subject = body.get("episode") or body.get("station") or ""
         rows.append((kind, f"{body.get('tenant') or ''} {subject} request {number}".strip(), state))
     site.accounts.note_all(who, address, rows)
     return [_fate(number, *x) for number, x in zip(numbers, said, strict=True)]
+
+
+def _awaited(site: Site, numbers: list[int]) -> list[tuple[str, str | None]]:
+    """What the bridge says of each within five seconds; at once where enough others wait."""
+    said: list[tuple[str, str | None]] = [("asked", None)] * len(numbers)
+    if not site.waits.acquire(blocking=False):
+        return said
+    until = time.monotonic() + WAIT_S
+    try:
+        while True:
+            with contextlib.suppress(Unavailable):  # it is asked: that the store cannot be read now changes nothing
+                said = storefile.answers(site.bridge.store, numbers)
+            if all(state != "asked" for state, _ in said) or time.monotonic() > until:
+                return said
+            time.sleep(LOOK_S)
+    finally:
+        site.waits.release()
 
 
 def _fate(request: int, state: str, answer: str | None) -> dict[str, Any]:

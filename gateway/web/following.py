@@ -70,7 +70,7 @@ class Follower:
             bridge, registry = was.bridge, was.registry
         else:
             self._read = None
-        self._site = Site(web, bridge, registry, was.folder, was.clock, was.accounts, was.past, waits)
+        self._site = Site(web, bridge, registry, was.folder, was.clock, was.accounts, was.past, was.waits, waits)
         self._swap(self._site)
         what = "its stations once the bridge has reloaded it" if waits else "as it stands now"
         log.info("the page goes by the configuration, %s", what)

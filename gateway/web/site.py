@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Protocol
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ from gateway.pastrows import Past
 from gateway.stations import Registry
 from gateway.web.boards import Boards
 from gateway.web.who import Who
+
+WAITING = 10  # acts that wait for the bridge's answer at once, so that looks do not wait for these
 
 
 class Accounts(Protocol):
@@ -70,6 +73,7 @@ class Site:
     clock: Clock
     accounts: Accounts = field(default_factory=Nobody)
     past: Past = field(default_factory=Past)
+    waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(WAITING))
     edited: bool = False  # in the folder there are other stations, by which the bridge does not judge yet
     boards: Boards = field(init=False)
 
