@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web import accountschema, refusals
+from gateway.web import accountschema, app, refusals
 from gateway.web.accountrows import By, Refusal
 from gateway.web.accounts import Accounts
 from gateway.web.site import Site
 from gateway.web.who import PUBLIC
 from tests import website
 from tests.test_cli_journal import STATION, House
-from tests.test_web_login import ACT, browser, signed_in, with_token
+from tests.test_web_login import ACT, beside, browser, signed_in, with_token
 from tests.webaccounts import BY, HERE, Turned, accounts, quick
 
 WRONG = "sui_0123456789ab_" + "x" * 43
@@ -79,6 +79,21 @@ def test_each_kind_of_refusal_is_counted(here: Site, known: Accounts) -> None:
     assert told["next"] == told["rows"][-1]["number"]
     assert foreign.get("/api/v1/audit/refused").status_code == 403
     assert WRONG not in str(told)
+
+
+def test_who_tries_tokens_is_slowed_down(here: Site, known: Accounts) -> None:
+    """By address; whoever comes from another one, or with a token that holds, is not."""
+    served = app.create(here)
+    guessing, other = (beside(served, address=x) for x in ("198.51.100.1", "198.51.100.2"))
+    for to in (guessing, other):
+        to.headers["Authorization"] = f"Bearer {WRONG}"
+    codes = [guessing.get("/api/v1/me").status_code for _ in range(200)]
+    assert codes == sorted(codes)
+    assert set(codes) == {401, 429}
+    assert other.get("/api/v1/me").status_code == 401
+    text, _ = known.tokens.make("viewer", "read", 1, BY)
+    guessing.headers["Authorization"] = f"Bearer {text}"
+    assert guessing.get("/api/v1/me").status_code == 200
 
 
 def test_whose_token_is_no_longer_in_force(here: Site, known: Accounts, clock: Turned) -> None:

@@ -69,11 +69,12 @@ def needs(role: Role, act: bool = False, cost: float = 1.0) -> Callable[[Request
 
     def found(request: Request) -> Who:
         site = site_here(request)
-        who = request.state.who = who_asks(site, request)
-        waits = site.accounts.allow(f"{who.via}:{who.name or address_of(request)}", cost)
-        if waits > 0:
-            seconds = str(max(1, math.ceil(waits)))
-            raise Problem(429, "too_many", f"too many requests; wait {seconds} s", {"Retry-After": seconds})
+        try:
+            who = request.state.who = who_asks(site, request)
+        except Problem:
+            _slowly(site, f"refused:{address_of(request)}", cost)
+            raise
+        _slowly(site, f"{who.via}:{who.name or address_of(request)}", cost)
         if who.role is Role.PUBLIC and (role > Role.PUBLIC or not site.web.public):
             raise Problem(401, "unauthenticated", "sign in, or send a token", _CHALLENGE)
         if who.role < role:
@@ -85,6 +86,14 @@ def needs(role: Role, act: bool = False, cost: float = 1.0) -> Callable[[Request
         return who
 
     return found
+
+
+def _slowly(site: Site, key: str, cost: float) -> None:
+    """Raises Problem 429 for who asks too often."""
+    waits = site.accounts.allow(key, cost)
+    if waits > 0:
+        seconds = str(max(1, math.ceil(waits)))
+        raise Problem(429, "too_many", f"too many requests; wait {seconds} s", {"Retry-After": seconds})
 
 
 def _split(url: str) -> SplitResult:
