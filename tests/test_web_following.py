@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway import config
+from gateway import config, settings
+from gateway.stations import Registry
 from gateway.web.following import Follower
+from gateway.web.serving import Server
 from gateway.web.site import Site
-from tests import website
+from tests import webaccounts, website
 from tests.test_cli_journal import House
 
 
@@ -49,6 +52,41 @@ def test_what_is_fixed(house: House, caplog: pytest.LogCaptureFixture) -> None:
     website.add_web(house.folder, "listen: {port: 9999}\npath: /flood\n")
     assert not follower.look()
     assert "listen, path changed, which is fixed while the page runs" in caplog.text
+
+
+def test_a_folder_that_cannot_be_looked_at(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Is told once, and followed again when it can be."""
+    sites: list[Site] = []
+    broken = True
+
+    def load(folder: Path) -> tuple[settings.Web, settings.Bridge, Registry]:
+        if broken:
+            raise OSError(5, "Input/output error")
+        return config.load_web(folder)
+
+    follower = Follower(website.site(house), load, sites.append)
+    changed(house.folder / "stations.yaml", "春日橋", "新春日橋")
+    for _ in range(3):
+        follower.once()
+    assert len([r for r in caplog.records if "cannot be looked at (OSError" in r.getMessage()]) == 1
+    broken = False
+    follower.once()
+    assert sites[-1].registry.stations["takamatsu", "kasuga-bridge"].name_ja == "新春日橋"
+
+
+def test_another_provider_lets_in_anew(house: House) -> None:
+    """Who was let in by the provider before is no longer signed in once web.yaml names another."""
+    known = webaccounts.accounts(house.folder)
+    of = replace(website.site(house), accounts=known)
+    who = website.Who("sato@one", website.Role.VIEWER, None, "session")
+    text = known.admit(who, "https://one.example", "192.0.2.7").text
+    server = Server(of, 0)
+    issuer = settings.Oidc("https://one.example", "suimon", None)
+    server._swap(replace(of, web=replace(of.web, oidc=issuer)))
+    assert known.session(text) is not None
+    server._swap(replace(of, web=replace(of.web, oidc=replace(issuer, issuer="https://two.example"))))
+    assert known.session(text) is None
+    known.close()
 
 
 def edited(of: Site) -> bool:

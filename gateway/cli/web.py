@@ -45,9 +45,8 @@ def run(
             from gateway.web import serving
         except ModuleNotFoundError as e:
             raise Unavailable(f"the page needs the package {e.name}: pip install 'suimon[web]'") from e
-        server = serving.Server(
-            serving.site_of(replace(web, loopback_operator=demo), bridge, registry, folder, clock), port
-        )
+        site = serving.site_of(replace(web, loopback_operator=demo), bridge, registry, folder, clock)
+        server = serving.Server(site, port, config.load_web)
         server.bind()
     logging.info("the page is at %s", server.address)
     process.stop_on_signals(server.stop)

@@ -42,6 +42,7 @@ class Follower:
         self._site, self._load, self._swap = site, load, swap
         self._known = state_of(site.folder)
         self._read: tuple[settings.Web, settings.Bridge, Registry] | None = None  # what waits
+        self._failed = False
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -52,7 +53,18 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):
+            self.once()
+
+    def once(self) -> None:
+        """As `look`; what it cannot read or take over is told once and tried again."""
+        try:
             self.look()
+        except (Unavailable, OSError, ValueError, LookupError, TypeError, AttributeError) as e:
+            if not self._failed:
+                log.warning("the configuration cannot be looked at (%s: %s); it is tried again", type(e).__name__, e)
+            self._failed = True
+        else:
+            self._failed = False
 
     def look(self) -> bool:
         """Whether another configuration is shown from now on, or that there is one."""
@@ -102,6 +114,7 @@ class Follower:
                 ("listen", (web.host, web.port), (was.web.host, was.web.port)),
                 ("path", web.path, was.web.path),
                 ("proxies", web.proxies, was.web.proxies),
+                ("map.tiles", web.map.tiles, was.web.map.tiles),  # stands in the page's policy
                 ("accounts", web.accounts, was.web.accounts),
                 ("store", bridge.store, was.bridge.store),
             )

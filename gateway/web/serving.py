@@ -114,6 +114,8 @@ class Server:
         logging.info("the page has stopped")
 
     def _swap(self, site: Site) -> None:
+        if isinstance(site.accounts, Accounts):
+            site.accounts.only_of(site.web.oidc.issuer if site.web.oidc else "")
         self._app.state.watcher.boards = site.boards
         self._app.state.site = site
 

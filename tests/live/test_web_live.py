@@ -178,6 +178,33 @@ def test_the_page_outlives_the_bridge_and_ends_when_it_is_told(flood: Flood) -> 
     assert f"cannot serve the page at 127.0.0.1:{flood.port}: another process has it" in second.stderr
 
 
+def test_an_edit_is_shown_once_the_bridge_judges_by_it(flood: Flood) -> None:
+    """Between the edit and `suimon bridge reload` the page shows the thresholds of the alarm, and says that there is an
+    edit; a stream tells at once when it is in force."""
+    start(flood)
+    flood.serve("--demo")
+    stream = Stream(flood.port)
+    folder = flood.house.configs["bridge"]
+    path = folder / "stations.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    levels = document["stations"]["gauge-1"]["channels"]["water_level"]["thresholds"]
+    was = danger(flood)
+    levels["danger"]["value"] = f"{was + 1:g} m"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    servers.wait_for("the word of it", lambda: stream.boards[-1][1]["configuration"]["edited"])
+    assert danger(flood) == was
+    command = [sys.executable, "-m", "gateway", "bridge", "reload", "--config", str(folder)]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    servers.wait_for("it in force", lambda: not stream.boards[-1][1]["configuration"]["edited"])
+    assert danger(flood) == was + 1
+    stream.close()
+
+
+def danger(flood: Flood) -> float:
+    (channel,) = [x for x in flood.get("stations/takamatsu/gauge-1")["channels"] if x["channel"] == "water_level"]
+    return next(float(x["value"]) for x in channel["thresholds"] if x["level"] == "danger")
+
+
 def test_the_page_while_influxdb_is_down(flood: Flood) -> None:
     """A series has what the store has; nothing else knows that InfluxDB is missing but the health of the house."""
     path = flood.house.configs["bridge"] / "bridge.yaml"
