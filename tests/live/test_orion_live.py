@@ -3,6 +3,8 @@ kills of the other, and never an older value over a newer one."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,3 +97,29 @@ def test_the_platform_has_the_present_through_outages_and_kills(
     never_older(platform)
     assert 'suimon_orion_rejected_total{status="422"} 0.0' in metrics(port)
     assert "Traceback" not in found.log("bridge")
+
+
+def test_what_leaves_the_configuration_leaves_the_platform(town: tuple[House, int], platform: ContextBroker) -> None:
+    """A level that is internal from a reload on, and a station that is gone when a killed bridge begins again: the
+    platform has neither any more, and the rest as it was."""
+    found, _ = town
+    wait_for("both gauges at the platform", lambda: level_ms(platform), 90)
+    path = found.configs["bridge"] / "stations.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    level = document["stations"]["gauge-1"]["channels"]["water_level"]
+    level["internal"] = True
+    level.pop("thresholds")
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    command = [sys.executable, "-m", "gateway", "bridge", "reload", "--config", str(path.parent)]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+
+    def stations(attribute: str) -> set[str]:
+        return {place[2].rpartition(":")[2] for place, x in list(platform.entities.items()) if attribute in x}
+
+    wait_for("the level of one gone", lambda: stations("currentLevel") == {"gauge-2"}, 60)
+    wait_for("what is left of it", lambda: stations("name") == {"gauge-1", "gauge-2"}, 60)
+    found.kill("bridge")
+    del document["stations"]["gauge-2"]
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    found.start("bridge")
+    wait_for("the other gone", lambda: stations("name") == {"gauge-1"}, 90)
