@@ -50,7 +50,7 @@ fix: $(STAMP)  ## format and mend what can be mended by machine
 
 test: check  ## everything: check, then the tests against real servers (missing ones are skipped by name)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests -m "slow and not live"
-	@$(BIN)/python -m pytest -q tests -m live
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests -m live
 
 demo: $(STAMP) $(ASSETS)  ## flood a small river for two minutes and close the account
 	@$(BIN)/suimon demo $(ARGS)
