@@ -243,6 +243,8 @@ def the_page(seconds: int = 60) -> list[Figure]:
     """Issue of the page: what looking costs while 1,000 readings/s of 1,000 stations arrive and 50 people listen."""
     with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
         found = web.measure(Path(folder), 1000, seconds, 1000)
+    with tempfile.TemporaryDirectory(prefix="suimon-bench-") as folder:
+        seen = web.on_screen(Path(folder), 1000, seconds // 2, 1000)
     return [
         Figure("web.readings_per_s", round(found.readings_per_s), 950),
         Figure("web.readings_stored", found.stored, found.sent),
@@ -254,9 +256,13 @@ def the_page(seconds: int = 60) -> list[Figure]:
         Figure("web.hydrograph_max_ms", round(max(found.series_ms), 1)),
         Figure("web.hydrograph_not_packed_yet_ms", round(found.cold_ms[0], 1)),
         Figure("web.hydrograph_points", found.series_rows, web.POINTS * 0.9),
-        Figure("web.ranks_not_on_the_stream", found.unheard, 0, at_least=False),
+        Figure("web.ranks_on_the_stream", len(found.heard), web.CROSSING),
         Figure("web.commit_to_stream_median_s", round(web.median(found.heard), 3)),
         Figure("web.commit_to_stream_max_s", round(max(found.heard), 3), 1.0, at_least=False),
+        Figure("web.ranks_on_the_screen", len(seen.painted), web.CROSSING),
+        Figure("web.commit_to_screen_median_s", round(web.median(seen.painted), 3)),
+        Figure("web.commit_to_screen_max_s", round(max(seen.painted), 3), 1.0, at_least=False),
+        Figure("web.screen_cpu_cores", round(seen.screen_share, 2)),
         Figure("web.memory_mb", round(found.web_mb, 1), 100, at_least=False),
         Figure("web.cpu_cores", round(found.web_cpu_share, 2)),
         Figure("web.store_log_mb", round(found.log_mb, 1), web.LOG_MB, at_least=False),

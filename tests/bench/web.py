@@ -1,6 +1,6 @@
 """The page beside a bridge that takes 1,000 readings a second of 1,000 stations: how long a look at all of them takes,
-how long a hydrograph of 30 days of one station after the other, how soon a rank is with those who listen, and what 50
-of them cost. The listeners are a process of their own:
+how long a hydrograph of 30 days of one station after the other, how soon a rank is with those who listen and on a
+screen, and what 50 of them cost. The listeners are a process of their own:
 
     python -m tests.bench.web PORT LISTENERS SECONDS     prints when each station was first heard above its level
 """
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,18 +60,59 @@ class Result:
     sent: int = 0
     listeners: int = 0
     heard: list[float] = field(default_factory=list)
-    unheard: int = 0
+    painted: list[float] = field(default_factory=list)
+    screen_share: float = 0.0
     web_mb: float = 0.0
     web_cpu_share: float = 0.0
     log_mb: float = 0.0
 
 
 def measure(folder: Path, stations: int, seconds: int, per_second: int) -> Result:
+    """What the interface gives to one who looks and to those who listen."""
     found = Result()
+    began_ms = _fill(folder / "store.db", stations)
+    _pack(folder)
+    with _running(folder, stations, seconds, per_second, found) as (web, port, sender):
+        hearing = [sys.executable, "-m", "tests.bench.web", str(port), str(LISTENERS), str(seconds + 5)]
+        with (
+            subprocess.Popen(hearing, stdout=-1, text=True) as ears,
+            _watched(folder / "store.db-wal", web, found),
+        ):
+            time.sleep(WARM_S)
+            cpu = throughput.usage(web)[0]
+            _look(port, began_ms, found, time.monotonic() + seconds - WARM_S - 2)
+            found.web_cpu_share = (throughput.usage(web)[0] - cpu) / (seconds - WARM_S - 2)
+            sent = json.loads(sender.communicate(timeout=120)[0])
+            heard = json.loads(ears.communicate(timeout=120)[0])
+        _finish(folder, found, sent, heard)
+    return found
+
+
+def on_screen(folder: Path, stations: int, seconds: int, per_second: int) -> Result:
+    """What a person sees: one browser that shows all stations."""
+    found = Result()
+    Store(folder / "store.db").close()
+    with _running(folder, stations, seconds, per_second, found) as (_, port, sender):
+        watching = [sys.executable, "-m", "tests.bench.screen", str(port), str(seconds)]
+        with subprocess.Popen(watching, stdout=-1, text=True) as eyes:
+            sender.communicate(timeout=120)
+            seen = json.loads(eyes.communicate(timeout=120)[0])
+        found.painted = [
+            seen["painted"][f"bench/{s}"] - at for s, at in _decided(folder) if f"bench/{s}" in seen["painted"]
+        ]
+        found.screen_share = seen["busy"]
+        if seen["complaints"]:
+            raise RuntimeError(f"the page complains: {seen['complaints'][:3]}")
+    return found
+
+
+@contextlib.contextmanager
+def _running(
+    folder: Path, stations: int, seconds: int, per_second: int, found: Result
+) -> Iterator[tuple[int, int, subprocess.Popen[str]]]:
+    """Broker, bridge, page and the sender; (the page's process, its port, the sender)."""
     with servers.running(servers.mosquitto(folder / "broker", throughput.LIMITS)) as broker:
         config, port = _write_config(folder, broker.port, stations), servers.free_port()
-        began_ms = _fill(folder / "store.db", stations)
-        _pack(folder)
         run = [sys.executable, "-m", "gateway"]
         log, said = folder / "bridge.log", folder / "web.log"
         with (
@@ -81,25 +123,23 @@ def measure(folder: Path, stations: int, seconds: int, per_second: int) -> Resul
                 [*run, "web", "run", "--demo", "--config", str(config), "--port", str(port)], stdout=page, stderr=page
             ) as web,
         ):
-            servers.wait_for("the bridge's sessions", lambda: "connected to MQTT broker" in log.read_text(), 120)
-            servers.wait_for("the page", lambda: servers.http_ok(f"http://127.0.0.1:{port}/readyz"))
-            numbers = [str(n) for n in (broker.port, stations, seconds, per_second, CROSSING)]
-            hearing = [sys.executable, "-m", "tests.bench.web", str(port), str(LISTENERS), str(seconds + 5)]
-            with (
-                subprocess.Popen([sys.executable, "-m", "tests.bench.alarm", *numbers], stdout=-1, text=True) as sender,
-                subprocess.Popen(hearing, stdout=-1, text=True) as ears,
-                _watched(folder / "store.db-wal", web.pid, found),
-            ):
-                time.sleep(WARM_S)
-                cpu = throughput.usage(web.pid)[0]
-                _look(port, began_ms, found, time.monotonic() + seconds - WARM_S - 2)
-                found.web_cpu_share = (throughput.usage(web.pid)[0] - cpu) / (seconds - WARM_S - 2)
-                sent = json.loads(sender.communicate(timeout=120)[0])
-                heard = json.loads(ears.communicate(timeout=120)[0])
-            _finish(folder, found, sent, heard)
-            web.terminate()
-            bridge.terminate()
-    return found
+            try:
+                servers.wait_for("the bridge's sessions", lambda: "connected to MQTT broker" in log.read_text(), 120)
+                servers.wait_for("the page", lambda: servers.http_ok(f"http://127.0.0.1:{port}/readyz"))
+                numbers = [str(n) for n in (broker.port, stations, seconds, per_second, CROSSING)]
+                sending = [sys.executable, "-m", "tests.bench.alarm", *numbers]
+                with subprocess.Popen(sending, stdout=-1, text=True) as sender:
+                    yield web.pid, port, sender
+            finally:
+                web.terminate()
+                bridge.terminate()
+
+
+def _decided(folder: Path) -> list[tuple[str, float]]:
+    """Each station that crossed, and when the bridge decided so, before its commit."""
+    with contextlib.closing(sqlite3.connect(f"file:{folder}/store.db?mode=ro", uri=True)) as db:
+        sql = "SELECT station, min(decided_ms) FROM transitions WHERE to_rank >= 4 GROUP BY station"
+        return [(station, at_ms / 1000) for station, at_ms in db.execute(sql)]
 
 
 def _finish(folder: Path, found: Result, sent: Any, heard: Any) -> None:
@@ -108,11 +148,7 @@ def _finish(folder: Path, found: Result, sent: Any, heard: Any) -> None:
     with contextlib.suppress(Exception):
         servers.wait_for("every reading", lambda: throughput.look(folder, live) >= found.sent, 60, 0.5)
     found.stored, found.listeners = throughput.look(folder, live), heard["listeners"]
-    with contextlib.closing(sqlite3.connect(f"file:{folder}/store.db?mode=ro", uri=True)) as db:
-        sql = "SELECT station, min(decided_ms) FROM transitions WHERE to_rank >= 4 GROUP BY station"
-        decided = dict(db.execute(sql).fetchall())
-    found.heard = [heard["first"][s] - at / 1000 for s, at in decided.items() if s in heard["first"]]
-    found.unheard = CROSSING - len(found.heard)
+    found.heard = [heard["first"][s] - at for s, at in _decided(folder) if s in heard["first"]]
 
 
 def _look(port: int, began_ms: int, found: Result, until: float) -> None:
@@ -180,6 +216,7 @@ def _write_config(folder: Path, port: int, stations: int) -> Path:
     bridge = yaml.safe_load((config / "bridge.yaml").read_text(encoding="utf-8"))
     bridge |= {"simulation": True, "clock": {"trust": "always"}}  # whoever sits here is operator
     (config / "bridge.yaml").write_text(yaml.safe_dump(bridge, allow_unicode=True), encoding="utf-8")
+    (config / "web.yaml").write_text("version: 1\nmap: {tiles: false}\n", encoding="utf-8")  # no other host is asked
     return config
 
 
