@@ -17,6 +17,22 @@ function build(element, attributes, children) {
 /** An HTML element: h('b', {class: 'late'}, 'text', other). */
 export const h = (name, attributes, ...children) => build(document.createElement(name), attributes, children);
 
+/** An element that `make` makes, and makes anew only when its `facts`, a text, are others than those that stand under
+ * `key`: of a thousand rows those are built that changed. */
+export function once(name, key, facts, make) {
+  const place = h(name, { 'data-key': key });
+  return Object.assign(place, { facts, make });
+}
+
+const made = (place) => Object.assign(place.make(), { facts: place.facts });
+
+/** What is inserted as a whole has no elements yet that wait to be made. */
+function whole(node) {
+  if (node.make) return made(node);
+  if (node.nodeType === 1) for (const place of node.querySelectorAll('[data-key]')) if (place.make) place.replaceWith(made(place));
+  return node;
+}
+
 /** An SVG element. */
 export const s = (name, attributes, ...children) => build(document.createElementNS(SVG, name), attributes, children);
 
@@ -46,15 +62,23 @@ function sameChildren(old, fresh) {
       keyed.delete(key);
       if (found !== place) old.insertBefore(found, place);
       else place = place.nextSibling;
-      morph(found, wanted);
+      renew(found, wanted);
     } else {
-      old.insertBefore(wanted, place);
+      old.insertBefore(whole(wanted), place);
     }
   }
   while (place) {
     const next = place.nextSibling;
     place.remove();
     place = next;
+  }
+}
+
+function renew(found, wanted) {
+  if (!wanted.make) morph(found, wanted);
+  else if (found.facts !== wanted.facts) {
+    morph(found, wanted.make());
+    found.facts = wanted.facts;
   }
 }
 

@@ -1,8 +1,8 @@
 // Every station, worst first: how high, how far to the next threshold, is it rising, how old is that.
 
-import { h } from './dom.js';
+import { h, once } from './dom.js';
 import { now, state } from './state.js';
-import { t, named } from './words.js';
+import { language, t, named } from './words.js';
 import { age, arrow, change, date, figure, measure, span } from './figures.js';
 import { mark } from './mark.js';
 import { ageOf, claim, heldWords, placeOf, shortName, standing, toNext, unseen, words, worstFirst } from './standing.js';
@@ -65,6 +65,16 @@ function line(row) {
   );
 }
 
+const texts = new WeakMap(); // row -> its text: between two boards the rows are the same
+/** A row of the board as text. */
+export function textOf(row) {
+  if (!texts.has(row)) texts.set(row, JSON.stringify(row));
+  return texts.get(row);
+}
+
+/** All that its line says follows from this. */
+const facts = (row) => [language, state.config.staff, ageOf(row) === null ? '' : span(ageOf(row)), textOf(row)].join();
+
 export function list() {
   const rows = worstFirst(state.board?.stations ?? []);
   const heads = ['head_level', 'head_next', 'head_10min', 'head_1h', 'head_age'];
@@ -80,7 +90,7 @@ export function list() {
         {},
         h('tr', {}, h('td', {}), h('th', { scope: 'col' }, t('head_station')), heads.map((key) => h('th', { scope: 'col' }, t(key)))),
       ),
-      h('tbody', {}, rows.map(line)),
+      h('tbody', {}, rows.map((row) => once('tr', placeOf(row), facts(row), () => line(row)))),
     ),
     h('p', { class: 'small' }, state.config.staff ? t('aid') : '', t('provisional'), ` ${date(now())} ${t('as_of')}`),
   );

@@ -5,19 +5,17 @@ import { changed, now, state } from './state.js';
 import { language, named, t } from './words.js';
 import { read } from './api.js';
 import { fetched } from './fetched.js';
-import { age, arrow, measure, ms } from './figures.js';
+import { age, ms } from './figures.js';
 import { mark } from './mark.js';
-import { nameOf } from './list.js';
-import { claim, levelOf, placeOf, standing, unseen, urgency, words } from './standing.js';
+import { levelOf } from './standing.js';
+import { beginPins, letMove, putPins } from './pins.js';
 
-const NAMED_UP_TO = 24; // stations that all have their name on the map
 let library = null; // null: on its way, false: missing, else Leaflet
 let outlines = null;
 let map = null;
 let fitted = false;
 let outlined = false;
 let movers = null;
-const pins = new Map(); // place -> {marker, drawn}
 
 const script = (path) =>
   new Promise((resolve, reject) => {
@@ -69,11 +67,11 @@ function legendRows() {
 function begin(element) {
   fitted = outlined = false;
   movers = null;
-  pins.clear();
   map = library.map(element, { zoomControl: true, attributionControl: true, fadeAnimation: false, zoomSnap: 0.25 });
   map.attributionControl.setPrefix(false);
   map.setView(state.config.centre ?? [35.0, 135.0], state.config.zoom ?? 11);
   const { tiles } = state.config;
+  beginPins(library, map);
   if (tiles) library.tileLayer(tiles.url, { attribution: tiles.attribution, maxZoom: 18 }).addTo(map);
 }
 
@@ -93,41 +91,6 @@ function drawOutlines() {
 const caption = (feature) =>
   library.divIcon({ className: 'caption', html: h('span', {}, feature.properties?.name ?? ''), iconSize: null });
 
-function pin(row, all) {
-  const x = standing(row);
-  const grave = claim(row) >= 3 || unseen(row) || x.suspect;
-  const showing = all || claim(row) >= 3 || row.held || x.suspect;
-  const value = row.value === null || unseen(row) ? '' : `${measure(row.value, row.unit)}${arrow(row.trend)}`;
-  const word = x.kind === 'rank' && !row.held ? value : row.held ? t('held') : t(x.kind);
-  return h(
-    'div',
-    { class: `pin ${grave ? 'grave' : ''}` },
-    mark(x),
-    h('span', { class: 'label' }, showing && h('b', {}, nameOf(row)), ' ', (showing || x.kind !== 'rank') && word),
-  );
-}
-
-function put(row, all) {
-  const key = placeOf(row);
-  const drawn = JSON.stringify([all, language, row.name, row.latitude, row.longitude, standing(row), row.value, row.trend, words(row)]);
-  const known = pins.get(key);
-  if (known?.drawn === drawn) return;
-  const html = pin(row, all);
-  const icon = library.divIcon({ className: 'place', html, iconSize: [44, 44] });
-  const title = `${nameOf(row)} ${words(row).join(' ')}`;
-  if (known) {
-    known.marker.setIcon(icon).setZIndexOffset(Math.round((9 - urgency(row)) * 1000));
-    known.marker.setLatLng([row.latitude, row.longitude]);
-    known.drawn = drawn;
-    return;
-  }
-  // The list beside it is the way of the keyboard: a hundred stops on a map are none.
-  const marker = library.marker([row.latitude, row.longitude], { icon, title, keyboard: false });
-  marker.setZIndexOffset(Math.round((9 - urgency(row)) * 1000)).addTo(map);
-  marker.on('click', () => (location.hash = `#/station/${key}`));
-  pins.set(key, { marker, drawn });
-}
-
 function draw() {
   const element = document.getElementById('map');
   if (!library || !state.board || !element || element.offsetParent === null) return;
@@ -138,33 +101,33 @@ function draw() {
   if (!map) begin(element);
   map.invalidateSize({ pan: false });
   const rows = state.board.stations.filter((row) => row.latitude !== null && row.longitude !== null);
-  const here = new Set(rows.map(placeOf));
-  for (const [key, { marker }] of pins) {
-    if (here.has(key)) continue;
-    marker.remove();
-    pins.delete(key);
-  }
-  for (const row of rows) put(row, rows.length <= NAMED_UP_TO);
   drawOutlines();
-  drawMoving();
   if (!fitted && rows.length) {
     map.fitBounds(rows.map((row) => [row.latitude, row.longitude]), { paddingTopLeft: [50, 25], paddingBottomRight: [50, 45], maxZoom: 14, animate: false });
     fitted = true;
   }
+  putPins(rows);
+  drawMoving();
 }
 
 /** Vehicles and other moving things, for staff. */
 function drawMoving() {
   if (!state.config.staff) return;
-  const { data } = fetched('moving.geojson', 60_000);
+  const features = fetched('moving.geojson', 60_000).data?.features ?? [];
+  const more = ({ observed }) => (observed ? t('moving_at', { age: age(Math.max(0, now() - ms(observed))) }) : '');
+  const told = JSON.stringify([language, features, features.map(({ properties }) => more(properties))]);
   movers ??= library.layerGroup().addTo(map);
+  if (movers.told === told) return;
+  movers.told = told;
   movers.clearLayers();
-  for (const { geometry, properties } of data?.features ?? []) {
+  letMove(features.map(({ geometry, properties }) => {
+    const html = h('div', { class: 'pin wide' }, mark({ kind: 'rank', rank: 0, level: levelOf(0), hazard: 'moving' }), h('span', { class: 'label' }));
     const [longitude, latitude] = geometry.coordinates;
-    const old = properties.observed ? t('moving_at', { age: age(Math.max(0, now() - ms(properties.observed))) }) : '';
-    const html = h('div', { class: 'pin' }, mark({ kind: 'rank', rank: 0, level: levelOf(0), hazard: 'moving' }), h('span', { class: 'label' }, h('b', {}, named(properties.name)), ` ${old}`));
-    library.marker([latitude, longitude], { icon: library.divIcon({ className: 'place', html, iconSize: [44, 44] }), keyboard: false, interactive: false }).addTo(movers);
-  }
+    const marker = library.marker([latitude, longitude], { icon: library.divIcon({ className: 'place', html, iconSize: [44, 44] }), keyboard: false, interactive: false });
+    const [name, old] = [named(properties.name), more(properties)];
+    marker.addTo(movers).getElement().title = `${name} ${old}`;
+    return { marker, name, more: old };
+  }));
 }
 
 document.addEventListener('drawn', draw);

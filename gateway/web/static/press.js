@@ -65,6 +65,7 @@ export const presses = {
   tab: (button) => {
     state.tab = button.dataset.tab;
     changed();
+    button.scrollIntoView({ block: 'start' }); // on a phone the map fills the screen below it
   },
   print: () => globalThis.print(),
   acknowledge: (button) => acts.acknowledge(button.dataset.episode),

@@ -60,6 +60,7 @@ export const en = {
   tab_list: 'List',
   tab_map: 'Map',
   map: 'Map of the stations',
+  and_beneath: 'with {n} beneath',
   no_map: 'The map library is missing. The list has everything. (Administrator: make setup fetches it.)',
   legend: 'Legend',
   hazard_tide: 'Tide',

@@ -60,6 +60,7 @@ export const ja = {
   tab_list: '一覧',
   tab_map: '地図',
   map: '観測所の地図',
+  and_beneath: 'この下に{n}局',
   no_map: '地図の部品がありません。一覧はすべて使えます。（管理者へ：make setup で取り込みます）',
   legend: '凡例',
   hazard_tide: '潮位',
