@@ -27,7 +27,13 @@ _ASSESSED = """SELECT observed_ms, flag FROM assessments
 _PAGE = f"""SELECT o.observed_ms, o.received_ms, o.value, o.raw, {storefile.LATEST_FLAG}, o.flag, o.fault, o.tests
  FROM observations o WHERE o.channel_id = ? AND o.observed_ms >= ? AND o.observed_ms < ?
  AND coalesce(o.tests, '') NOT LIKE ? ORDER BY o.observed_ms LIMIT {PAGE}"""  # noqa: S608 - ours
+_SHEET = f"""SELECT o.observed_ms, o.received_ms, o.value, o.raw, {storefile.LATEST_FLAG}, o.flag, o.fault, o.tests
+ FROM observations o WHERE o.channel_id = ? AND o.observed_ms >= ? AND o.observed_ms < ?
+ AND coalesce(o.tests, '') NOT LIKE ? ORDER BY o.observed_ms DESC LIMIT ?"""  # noqa: S608 - ours
 WORK, ALL = "%maintenance%", "-"  # what was measured under work is not for the public
+
+# observed_ms, received_ms, value, raw as the sensor gave it, latest flag, flag when it came, fault, tests that spoke
+Whole = tuple[int, int, float | None, float | None, int, int, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +142,20 @@ def gaps(rows: Iterable[Row], channel: Channel, to_ms: int) -> list[tuple[int, i
     return merged
 
 
+def sheet(
+    path: Path, series: Series, from_ms: int, to_ms: int, most: int, worked: bool = True, disk: Disk = DISK
+) -> list[Whole]:
+    """The newest `most` rows of that time, the newest first. Raises Unavailable."""
+    found = storefile.rows(path, _CHANNEL, series, disk)
+    if not found:
+        return []
+    return storefile.rows(path, _SHEET, (found[0][0], from_ms, to_ms, ALL if worked else WORK, most), disk)
+
+
 def table(
     path: Path, series: Series, from_ms: int, to_ms: int, worked: bool = True, disk: Disk = DISK
-) -> Iterator[tuple[int, int, float | None, float | None, int, int, str | None, str | None]]:
-    """Every row: observed_ms, received_ms, value, raw, latest flag, flag when it came, fault, tests. In pages, so that
-    no reader stays open while somebody downloads. Raises Unavailable."""
+) -> Iterator[Whole]:
+    """Every row. In pages, so that no reader stays open while somebody downloads. Raises Unavailable."""
     found = storefile.rows(path, _CHANNEL, series, disk)
     if not found:
         return

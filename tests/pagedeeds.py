@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from tests.pagenight import TENANT, ago, episode, named, night, outlines, station
+from tests.pagenight import TENANT, ago, episode, iso, named, night, outlines, station
 
 Json = dict[str, Any]
 MINUTE_MS = 60_000
@@ -89,6 +89,21 @@ def series(query: dict[str, str], unit: str = "m", kind: str = "level") -> Json:
     gaps = [[missing[0], missing[1], "silent"]] if kind in ("level", "dead") and missing[0] > from_ms else []
     return {"from": query["from"], "to": query["to"], "quantity": "water_level", "unit": unit, "resolution_ms": step,
             "oldest": ago(60 * 24 * 40), "history": False, "points": points, "gaps": gaps}  # fmt: skip
+
+
+def observations(query: dict[str, str]) -> Json:
+    """The newest of the series one by one, the newest first: the sensor gives its distance from the bridge in mm."""
+    shown = series(query | {"points": "4000"})
+    rows = [_observation(at_ms, flag) for at_ms, _, flag, *_ in reversed(shown["points"])]
+    return {"unit": "m", "observations": rows[: int(query["limit"])], "next": None}
+
+
+def _observation(at_ms: int, flag: int) -> Json:
+    at = iso(datetime.fromtimestamp(at_ms / 1000, UTC))
+    value = round(level_at(at_ms), 3) + (4.0 if flag == 4 else 0.0)
+    said = {3: ["spike"], 4: ["gross_range"]}.get(flag, [])
+    return {"observed": at, "received": at, "value": value, "raw": round(6000 - 1000 * value), "flag": flag,
+            "flag_when_received": 1, "fault": None, "tests": said}  # fmt: skip
 
 
 def told() -> Json:
@@ -191,6 +206,7 @@ def answers() -> Json:
         f"episodes/{TENANT}/toudai-bridge-1": told(),
         tidal: port(),
         f"{place}/channels/water_level/series": series,
+        f"{place}/channels/water_level/observations": observations,
         f"{place}/channels/rain_10min/series": lambda q: series(q, "mm", "rain"),
         f"{tidal}/channels/water_level/series": lambda q: series(q, "m", "tide"),
         f"{tidal}/channels/deviation/series": lambda q: series(q, "m", "deviation"),

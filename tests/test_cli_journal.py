@@ -69,13 +69,20 @@ class House:
         self.store.commit(work)
         work.swap_in()
 
-    def reads(self, minutes: float, value: float, came: float | None = None, flag: Flag = Flag.GOOD) -> None:
+    def reads(
+        self,
+        minutes: float,
+        value: float,
+        came: float | None = None,
+        flag: Flag = Flag.GOOD,
+        tests: tuple[str, ...] = (),
+    ) -> None:
         self.seq += 1
         came = minutes if came is None else came
         work = self.work(came)
         at, received = T0 + round(minutes * MINUTE), T0 + round(came * MINUTE)
         o = world.observation(
-            self.seq, value, station=STATION, observed_ms=at, received_ms=received, flag=flag, alarm=flag
+            self.seq, value, station=STATION, observed_ms=at, received_ms=received, flag=flag, alarm=flag, tests=tests
         )
         work.observe([o])
         self.write(work)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import NoticeCode, RejectCode
+from gateway.errors import FaultCode, NoticeCode, RejectCode
 from gateway.web import page
-from tests import pagenight, pageserver, servers
+from tests import pagenight, pageserver, readme, servers
 
 MOST = 300_000  # bytes, compressed, without tiles
 OWN = [p for p in sorted(page.STATIC.iterdir()) if p.suffix in {".js", ".css", ".html", ".svg"}]
@@ -22,6 +22,13 @@ SCRIPTS = [p for p in OWN if p.suffix == ".js"]
 def words(language: str) -> dict[str, str]:
     text = (page.STATIC / f"words_{language}.js").read_text(encoding="utf-8")
     return dict(re.findall(r"^  (\w+): '(.*)',$", text, re.MULTILINE))
+
+
+def coded(name: str) -> list[str]:
+    """The codes of a table of codes.js that have words in both languages."""
+    text = (page.STATIC / "codes.js").read_text(encoding="utf-8")
+    table = text.partition(f"export const {name} = {{")[2].partition("};")[0]
+    return re.findall(r"""^  (\w+): \['[^']+', ['"]""", table, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +64,17 @@ def test_every_word_that_is_asked_for_exists() -> None:
             assert key in known, f"{path.name}: {key}"
 
 
-@pytest.mark.parametrize(("name", "codes"), [("REJECTS", RejectCode), ("NOTICES", NoticeCode)])
-def test_every_code_has_words(name: str, codes: type[RejectCode] | type[NoticeCode]) -> None:
+@pytest.mark.parametrize(("name", "codes"), [("REJECTS", RejectCode), ("NOTICES", NoticeCode), ("FAULTS", FaultCode)])
+def test_every_code_has_words(name: str, codes: type[RejectCode | NoticeCode | FaultCode]) -> None:
     """Codes that the house may show are words on the page, in the order of the enumeration."""
-    text = (page.STATIC / "codes.js").read_text(encoding="utf-8")
-    table = text.partition(f"export const {name} = {{")[2].partition("};")[0]
-    assert re.findall(r"^  (\w+): \['[^']+', ", table, re.MULTILINE) == [code.value for code in codes]
+    assert coded(name) == [code.value for code in codes]
+
+
+def test_every_quality_test_has_words() -> None:
+    """Those of the table in gateway/ALARM.md, in its order, and the mark of maintenance."""
+    alarm = (readme.ROOT / "gateway" / "ALARM.md").read_text(encoding="utf-8")
+    table = alarm.partition("| test | speaks where |")[2].partition("\n\n")[0]
+    assert coded("TESTS") == [*re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE), "maintenance"]
 
 
 def test_nothing_is_called_safe() -> None:

@@ -18,6 +18,7 @@ from tests.website import client, site
 
 READS = ["board", "tenants", "stations", f"stations/takamatsu/{STATION}", "latest", "stations.geojson", "outlines"]
 SERIES = f"stations/takamatsu/{STATION}/channels/water_level/series"
+OBSERVATIONS = f"stations/takamatsu/{STATION}/channels/water_level/observations"
 STAFF = ["moving.geojson", "episodes", "episodes?state=closed", "journal", "devices", "health", "letters"]
 
 
@@ -51,7 +52,7 @@ def test_the_board(house: House) -> None:
 
 def test_who_is_nobody_sees_nothing(house: House) -> None:
     """Public access is off unless the configuration opens it; wrong, expired and foreign tokens are told nothing."""
-    for path in [*READS, SERIES, f"{SERIES}.csv", *STAFF, "events"]:
+    for path in [*READS, SERIES, f"{SERIES}.csv", OBSERVATIONS, *STAFF, "events"]:
         r = client(site(house)).get(f"/api/v1/{path}")
         assert (r.status_code, r.headers["content-type"]) == (401, "application/problem+json"), path
         assert r.json()["code"] == "unauthenticated"
@@ -83,7 +84,9 @@ def test_tenants_are_apart(house: House) -> None:
     assert (get(foreign, "board")["stations"], get(foreign, "board")["episodes"]) == ([], [])
     assert (get(foreign, "tenants")["tenants"], get(ours, "tenants")["tenants"]) == ([], ["takamatsu"])
     episode = get(ours, "episodes")["episodes"][0]["episode"]  # type: ignore[index]
-    for path in [f"stations/takamatsu/{STATION}", SERIES, f"{SERIES}.csv", f"episodes/takamatsu/{episode}"]:
+    for path in [
+        f"stations/takamatsu/{STATION}", SERIES, f"{SERIES}.csv", OBSERVATIONS, f"episodes/takamatsu/{episode}"
+    ]:  # fmt: skip
         assert ours.get(f"/api/v1/{path}").status_code == 200, path
         there, none = foreign.get(f"/api/v1/{path}"), foreign.get(f"/api/v1/{path.replace('takamatsu', 'nowhere')}")
         assert there.status_code == none.status_code == 404, path
@@ -168,6 +171,26 @@ def test_a_series(house: House) -> None:
     lines = r.content.decode("utf-8-sig").split("\r\n")
     assert len(lines) == 1 + 15 + 1
     assert lines[1].startswith("2025-11-24T16:00:00.000Z,2025-11-24T16:00:00.000Z,1.0,m,1.0,1,1,,")
+
+
+def test_observations_one_by_one(house: House) -> None:
+    """The newest first, with what the sensor gave and what was said of it; the pages join without loss or double."""
+    house.reads(400, 2.0, flag=Flag.SUSPECT, tests=("spike",))
+    house.reads(410, 9.0, flag=Flag.FAIL, tests=("gross_range",))
+    to = client(site(house, 420), "viewer")
+    whole = get(to, f"{OBSERVATIONS}?from=2025-11-24T16:00:00Z")
+    rows: list[dict[str, object]] = whole["observations"]  # type: ignore[assignment]
+    assert (len(rows), whole["next"], whole["unit"]) == (15, None, "m")
+    assert [(x["value"], x["raw"], x["flag"], x["tests"]) for x in rows[:2]] == [
+        (9.0, 9.0, 4, ["gross_range"]), (2.0, 2.0, 3, ["spike"]),
+    ]  # fmt: skip
+    paged, end = [], ""
+    while end is not None:
+        page = get(to, f"{OBSERVATIONS}?from=2025-11-24T16:00:00Z&limit=4{f'&to={end}' if end else ''}")
+        paged += page["observations"]  # type: ignore[operator]
+        end = page["next"]  # type: ignore[assignment]
+    assert paged == rows
+    assert to.get(f"/api/v1/{OBSERVATIONS}?limit=2001").status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from gateway import instants, seriesfile
 from gateway.instants import iso
-from gateway.seriesfile import Line
+from gateway.seriesfile import Line, Whole
 from gateway.stations import Channel, Station
 from gateway.web import history
 from gateway.web.asking import Here, Reading
@@ -53,6 +53,33 @@ def series(
     line = seriesfile.line(site.bridge.store, key, found, from_ms, to_ms, points, who.staff, site.past)
     older = history.older(site.bridge.influx, key, found, from_ms, to_ms, line) if who.staff else None
     return tagged(request, msgspec.json.encode(_document(found, line, older, from_ms, to_ms)))
+
+
+@routes.get("/observations", tags=["values"])
+def observations(
+    site: Here,
+    tenant: Tenant,
+    station: Name,
+    channel: ChannelName,
+    who: Reading,
+    from_: From = "",
+    to: To = "",
+    limit: Annotated[int, Query(ge=1, le=2000, description="How many at most.")] = 500,
+) -> dict[str, Any]:
+    """The newest observations one by one, the newest first: what the sensor gave, what it means, what the quality tests
+    said when it came and since. `next`, where there are more: `to` of the page before them."""
+    place, found = _meant(site, who, tenant, station, channel)
+    from_ms, to_ms = _span(site, from_, to, TABLE_MS)
+    key = (tenant, place.id, found.name)
+    rows = seriesfile.sheet(site.bridge.store, key, from_ms, to_ms, limit + 1, who.staff)
+    further = iso(rows[limit - 1][0]) if len(rows) > limit else None
+    return {"unit": found.unit, "observations": [_whole(row) for row in rows[:limit]], "next": further}
+
+
+def _whole(row: Whole) -> dict[str, Any]:
+    observed_ms, received_ms, value, raw, flag, flag_rt, fault, tests = row
+    return {"observed": iso(observed_ms), "received": iso(received_ms), "value": value, "raw": raw, "flag": flag,
+            "flag_when_received": flag_rt, "fault": fault, "tests": (tests or "").split()}  # fmt: skip
 
 
 @routes.get("/series.csv", tags=["values"])

@@ -129,6 +129,10 @@ SERIES = fields(
     quantity=TEXT, unit=TEXT, resolution_ms=COUNT, oldest=maybe(TIME), history=YES, points=many(POINT), gaps=many(GAP),
     **{"from": TIME, "to": TIME},
 )  # fmt: skip
+OBSERVED = fields(
+    observed=TIME, received=TIME, value=maybe(NUMBER), raw=maybe(NUMBER), flag=FLAG, flag_when_received=FLAG,
+    fault=maybe(TEXT), tests=many(TEXT),
+)  # fmt: skip
 JOURNAL = fields(
     number=COUNT, at=TIME, recorded=TIME, kind=TEXT, kind_name=NAMES, tenant=TEXT, station=TEXT, episode=TEXT, by=TEXT,
     what=maybe(TEXT), text=NAMES, corrected_by=maybe(COUNT),
@@ -212,6 +216,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, Schema]] = {
         ),
     ),
     ("get", f"{_CHANNEL}/series"): ("", ref("Series")),
+    ("get", f"{_CHANNEL}/observations"): ("", fields(unit=TEXT, observations=many(OBSERVED), next=maybe(TIME))),
     ("get", f"{_CHANNEL}/series.csv"): ("text/csv", TEXT),
     ("get", "/events"): ("text/event-stream", TEXT),
     ("post", "/acts"): ("", ref("Act")),

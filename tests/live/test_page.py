@@ -307,6 +307,21 @@ def test_ranges_drag_and_flags(page: Page) -> None:
     expect(page.locator("[data-act=zoomout]")).to_have_count(0)
 
 
+def test_raw_values_on_demand(page: Page) -> None:
+    """What the sensor gave, on an axis of its own and one by one with what the quality tests said."""
+    go(page, KASUGA)
+    page.wait_for_selector("#chart canvas")
+    expect(page.locator(".hydrograph")).not_to_contain_text("変換前")
+    page.click("[data-act=ones]")
+    expect(page.locator(".hydrograph")).to_contain_text("センサーが送った生値")
+    page.click(".raw summary")
+    suspect = page.locator(".raw tbody tr", has_text="突出").first
+    expect(suspect).to_contain_text("要確認突出、受信時は良")
+    expect(page.locator(".raw tbody tr").first).to_contain_text(re.compile(r"3\.\d\d m2\d\d\d"))
+    page.click("[data-act=ones]")
+    expect(page.locator(".hydrograph")).not_to_contain_text("変換前")
+
+
 def test_the_tide_stands_beside_a_tidal_gauge(page: Page) -> None:
     """Level less deviation, dashed."""
     go(page, "#/station/takamatsu/port")

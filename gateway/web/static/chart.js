@@ -18,11 +18,18 @@ function broken(line) {
   return [0, 1, 2, 3].map((n) => rows.map((row) => row[n]));
 }
 
-/** The table of all lines together: x, level, low, high, then rain, then the tide. */
-export function joined(library, { level, rain, tide }) {
+/** What the sensor gave, as it gave it. */
+const rawOf = ({ observations }) => {
+  const rows = observations.filter((x) => x.raw !== null).reverse();
+  return [rows.map((x) => Date.parse(x.observed) / 1000), rows.map((x) => x.raw)];
+};
+
+/** The table of all lines together: x, level, low, high, then rain, then the tide, then what the sensor gave. */
+export function joined(library, { level, rain, tide, ones }) {
   const tables = [broken(level)];
   if (rain) tables.push(broken(rain).slice(0, 2));
   if (tide) tables.push(tide);
+  if (ones) tables.push(rawOf(ones));
   const expand = 2; // a gap reaches to the values around it, whatever times the other lines have
   return library.join(tables, tables.map((table) => table.map(() => expand)));
 }
@@ -125,6 +132,11 @@ function over(u, facts) {
     const py = value === null ? bbox.top + bbox.height - 8 * pixel : u.valToPos(value, 'y', true);
     sign(ctx, px, py, 4.5 * pixel, flag);
   }
+  for (const one of facts.ones?.observations ?? []) {
+    if (one.flag !== 4 || one.value === null) continue;
+    const [px, py] = [u.valToPos(Date.parse(one.observed) / 1000, 'x', true), u.valToPos(one.value, 'y', true)];
+    if (px >= bbox.left && px <= bbox.left + bbox.width && py >= bbox.top && py <= bbox.top + bbox.height) sign(ctx, px, py, 4.5 * pixel, 4);
+  }
   ctx.restore();
 }
 
@@ -159,6 +171,7 @@ function series(library, facts) {
     found.push({ label: 'rain', scale: 'rain', fill: `color-mix(in srgb, ${colour('--water')} 55%, transparent)`, width: 0, paths: bars, points: { show: false } });
   }
   if (facts.tide) found.push({ label: 'tide', stroke: ink, width: 1.2, dash: [4, 4], points: { show: false } });
+  if (facts.ones) found.push({ label: 'raw', scale: 'raw', stroke: colour('--act'), width: 1, points: { show: true, size: 3, fill: colour('--act') } });
   return found;
 }
 
@@ -172,10 +185,13 @@ function axes(facts) {
   if (facts.rain) {
     found.push({ ...look, scale: 'rain', side: 1, grid: { show: false }, values: values(0), size: 50, label: `${t('chart_rain')} mm`, labelSize: 20, labelFont: '13px sans-serif' });
   }
+  if (facts.ones) {
+    found.push({ ...look, stroke: colour('--act'), scale: 'raw', side: 1, grid: { show: false }, size: 62, label: t('ones'), labelSize: 20, labelFont: '13px sans-serif' });
+  }
   return found;
 }
 
-/** Draws into `element` and returns what takes it away. `facts`: level, rain, tide (as the interface gives them),
+/** Draws into `element` and returns what takes it away. `facts`: level, rain, tide, ones (as the interface gives them),
  * thresholds [{rank, level, value, name}], unit, now, flags, tick; `read(index)` and `zoom(from, to)` are called back. */
 export function drawChart(library, element, facts) {
   const data = joined(library, facts);

@@ -51,5 +51,35 @@ export const NOTICES = {
   paper_waits: ['印刷用の一覧を書けない', 'sheet on paper waits'],
 };
 
+export const FAULTS = {
+  no_answer: ['センサーが応答しない', 'the sensor did not answer'],
+  bus_error: ['信号線が使えない', 'the bus could not be reached'],
+  refused: ['センサーが読み取りを拒んだ', 'the sensor refused to be read'],
+  no_echo: ['反射波がない', 'no echo'],
+  sensor_error: ['センサー自身が故障を知らせた', 'the sensor reports an error of its own'],
+  malformed: ['センサーの応答の形が違う', 'the answer does not have its form'],
+  above_span: ['測定範囲を上に超えている', 'above what it can measure'],
+  below_span: ['測定範囲を下に超えている', 'below what it can measure'],
+  warming_up: ['センサーの準備中', 'the sensor is not ready yet'],
+  count_lost: ['積算がはじめからに戻った', 'its count begins again'],
+};
+
+// The quality tests of gateway/ALARM.md, and the mark of what was measured under maintenance.
+export const TESTS = {
+  gap: ['直前の値が途切れた', 'gap before it'],
+  gross_range: ['範囲外', 'gross range'],
+  climatology: ['季節の範囲外', 'climatology'],
+  spike: ['突出', 'spike'],
+  rate_of_change: ['急変', 'rate of change'],
+  flat_line: ['変化なし', 'flat line'],
+  attenuated: ['変動が小さすぎる', 'attenuated signal'],
+  multi_variate: ['ほかの項目と合わない', 'other channel differs'],
+  neighbour: ['近隣と合わない', 'neighbours differ'],
+  maintenance: ['点検中の値', 'under maintenance'],
+};
+
+export const faultOf = (code) => meaning(FAULTS, code, code);
+export const testOf = (name) => meaning(TESTS, name, name);
+
 /** The words of a code; `otherwise` for one that is newer than this page. */
 export const meaning = (codes, code, otherwise) => codes[code]?.[language === 'ja' ? 0 : 1] ?? otherwise;
