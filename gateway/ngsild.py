@@ -1,5 +1,5 @@
 """Stations as NGSI-LD entities (ETSI GS CIM 009), by Smart Data Models: FloodMonitoring for water levels,
-WeatherObserved for weather and rain, Device for what has no model. Pure.
+WeatherObserved for weather and rain, Device for what has no model (`ngsialert` has Alert). Pure.
 
 None of the models has five ranks: `alertLevel` is the evacuation-judgement level, `dangerLevel` the danger level, the
 other thresholds stand beside them under their own keys. Values are those of the board and of the newest observations; a
@@ -8,10 +8,8 @@ value that failed or is missing is no property.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.board import Latest, Row, Series
@@ -138,110 +136,10 @@ def _text(text: str) -> dict[str, Any]:
 
 def simplified(x: dict[str, Any]) -> dict[str, Any]:
     """keyValues: every property as its value."""
-    return {k: v["value"] if isinstance(v, dict) and "value" in v else v for k, v in x.items()}
+    return {k: v.get("value", v.get("object", v)) if isinstance(v, dict) else v for k, v in x.items()}
 
 
 def only(x: dict[str, Any], attributes: Iterable[str]) -> dict[str, Any]:
     """With these attributes; id and type stay."""
     wanted = {"id", "type", *attributes}
     return {k: v for k, v in x.items() if k in wanted}
-
-
-# --- queries -----------------------------------------------------------------------------------------------------
-
-
-class BadQuery(ValueError):
-    """It is not understood, or not done here. A sentence for whoever asks."""
-
-
-Test = Callable[[dict[str, Any]], bool]
-_TERM = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})(?:(==|!=|>=|<=|>|<)(.{1,200}))?", re.DOTALL)
-MAX_TERMS = 20
-
-
-def query(text: str) -> Test:
-    """The query language as far as it is done here: attribute OPERATOR value, joined by ; (and) or | (or), without
-    brackets. Raises BadQuery."""
-    if "(" in text or "~=" in text or "!~" in text:
-        raise BadQuery("brackets and patterns are not done in q. Use ==, !=, <, >, <=, >=, joined by ; or |")
-    groups = [[_term(x) for x in group.split(";")] for group in text.split("|")]
-    if sum(map(len, groups)) > MAX_TERMS:
-        raise BadQuery(f"q holds more than {MAX_TERMS} terms")
-    return lambda x: any(all(test(x) for test in group) for group in groups)
-
-
-def _term(text: str) -> Test:
-    found = _TERM.fullmatch(text.strip())
-    if found is None:
-        raise BadQuery(f"'{text[:60]}' is no term of q. Write it like currentLevel>2.5")
-    name, operator, stated = found.groups()
-    if operator is None:
-        return lambda x: name in x
-    wanted = _literal(stated.strip())
-    return lambda x: name in x and _holds(_plain(x[name]), operator, wanted)
-
-
-def _literal(text: str) -> Any:
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return text[1:-1]
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        number_ = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(number_):
-        raise BadQuery(f"'{text}' is no number")
-    return number_
-
-
-def _plain(x: Any) -> Any:
-    value = x.get("value") if isinstance(x, dict) else x
-    return value.get("@value") if isinstance(value, dict) and "@value" in value else value
-
-
-def _holds(value: Any, operator: str, wanted: Any) -> bool:
-    if isinstance(value, bool) != isinstance(wanted, bool) or isinstance(value, str) != isinstance(wanted, str):
-        return operator == "!="
-    if not isinstance(value, str | float | int | bool):
-        return False
-    match operator:
-        case "==":
-            return bool(value == wanted)
-        case "!=":
-            return bool(value != wanted)
-        case ">":
-            return bool(value > wanted)
-        case "<":
-            return bool(value < wanted)
-        case ">=":
-            return bool(value >= wanted)
-        case _:
-            return bool(value <= wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """Not farther than `metres` from a point."""
-
-    longitude: float
-    latitude: float
-    metres: float
-
-    def holds(self, x: dict[str, Any]) -> bool:
-        longitude, latitude = x["location"]["value"]["coordinates"]
-        return distance_m(self.latitude, self.longitude, latitude, longitude) <= self.metres
-
-
-def distance_m(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
-    """Great-circle distance (haversine) on a sphere of 6,371 km."""
-    a, b = math.radians(lat_a), math.radians(lat_b)
-    h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(lon_b - lon_a) / 2) ** 2
-    return 2 * 6_371_000.0 * math.asin(min(1.0, math.sqrt(h)))
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    """An idPattern of literal text, `.*` and anchors, so that none can be made that never ends. Raises BadQuery."""
-    if len(text) > 200 or not re.fullmatch(r"\^?[A-Za-z0-9:_\-]*(?:\.\*[A-Za-z0-9:_\-]*){0,3}\$?", text):
-        raise BadQuery("idPattern may hold letters, digits, : _ -, up to three .* and the anchors ^ and $")
-    return re.compile(text)

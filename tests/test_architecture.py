@@ -40,7 +40,10 @@ CORE = [
         "board",
         "ngsi",
         "papersheet",
+        "ngsialert",
+        "ngsigeo",
         "ngsild",
+        "ngsiquery",
         "instants",
     }
     | {"judging", "trend", "plausible", "hindsight", "revision", "sluggish", "surge"},

@@ -3,15 +3,18 @@ standard says."""
 
 from __future__ import annotations
 
-import json as text_json
-from typing import Annotated, Any
+from collections.abc import Set
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from gateway import instants, ngsild, seriesfile
+from gateway import instants, ngsigeo, ngsild, ngsiquery, seriesfile
 from gateway.instants import iso
-from gateway.ngsild import CONTEXT, BadQuery, Near
+from gateway.ngsialert import ALERT
+from gateway.ngsild import CONTEXT
+from gateway.ngsiquery import BadQuery
+from gateway.web import ngsialerts
 from gateway.web.asking import Here, Reader, Reading
 from gateway.web.problems import Problem, documented
 from gateway.web.rest import station_of
@@ -23,8 +26,10 @@ LINK = f'<{CONTEXT}>; rel="http://www.w3.org/ns/json-ld#context"; type="applicat
 MOST_POINTS = 5000  # of one attribute
 MOST_TEMPORAL = 20  # entities of a temporal query at once
 NOT_TEMPORAL = {"q", "idPattern", "georel", "scopeQ", "aggrMethods"}
+NOT_DONE = {"scopeQ", "csf", "lang", "datasetId"}
 
 Text = Annotated[str, Query(max_length=2000)]
+Coordinates = Annotated[str, Query(max_length=60_000)]
 Limit = Annotated[int, Query(ge=0, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 Id = Annotated[str, Path(max_length=256)]
@@ -54,7 +59,8 @@ def entities(
     q: Text = "",
     georel: Text = "",
     geometry: Text = "",
-    coordinates: Text = "",
+    coordinates: Coordinates = "",
+    geoproperty: Text = "location",
     limit: Limit = 1000,
     offset: Offset = 0,
     count: bool = False,
@@ -62,28 +68,20 @@ def entities(
     tenant: Tenant = "",
 ) -> Response:
     """Entities that fit; `limit=0&count=true` counts them."""
-    found = [x for x in _all(site, who, tenant) if not type or x["type"] in _listed(type)]
+    if unheard := sorted(NOT_DONE & request.query_params.keys()):
+        raise bad(f"{unheard[0]} is not done here: more would be answered than was asked for")
     try:
-        if id:
-            found = [x for x in found if x["id"] in _listed(id)]
-        if idPattern:
-            wanted = ngsild.pattern(idPattern)
-            found = [x for x in found if wanted.search(x["id"])]
-        if q:
-            test = ngsild.query(q)
-            found = [x for x in found if test(x)]
-        if georel:
-            near = _near(georel, geometry, coordinates)
-            found = [x for x in found if near.holds(x)]
+        fits = _fitting(type, id, idPattern, q, georel and (georel, geometry, coordinates, geoproperty))
     except BadQuery as e:
         raise bad(str(e)) from e
+    found = [x for x in _all(site, who, tenant, _listed(type)) if all(test(x) for test in fits)]
     if attrs:
         names = _listed(attrs)
         found = [ngsild.only(x, names) for x in found if names & x.keys()]
     if limit == 0 and not count:
         raise bad("limit=0 is for count=true")
-    headers = {"NGSILD-Results-Count": str(len(found))} if count or "count" in _listed(options) else {}
-    return _answer(request, [_as(x, options) for x in found[offset : offset + limit]], headers)
+    page = [_as(x, options) for x in found[offset : offset + limit]]
+    return _answer(request, page, _counted(request, len(found), limit, offset, count, options))
 
 
 @routes.get("/entities/{entity}")
@@ -91,7 +89,11 @@ def entity(
     site: Here, request: Request, entity: Id, who: Reader, attrs: Text = "", options: Text = "", tenant: Tenant = ""
 ) -> Response:
     """One of them."""
-    found = next((x for x in _all(site, who, tenant) if x["id"] == entity), None)
+    found = (
+        ngsialerts.one(site, who, entity, tenant)
+        if _is_alert(site, who, entity, tenant)
+        else _station(site, who, entity, tenant)
+    )
     if found is None:
         raise missing(entity)
     return _answer(request, _as(ngsild.only(found, _listed(attrs)) if attrs else found, options), {})
@@ -109,7 +111,7 @@ def types(site: Here, request: Request, who: Reader, tenant: Tenant = "") -> Res
 @routes.get("/types/{name}")
 def type_(site: Here, request: Request, name: Id, who: Reader, tenant: Tenant = "") -> Response:
     """One type: how many, and their attributes."""
-    found = [x for x in _all(site, who, tenant) if x["type"] == name]
+    found = [x for x in _all(site, who, tenant, {name}) if x["type"] == name]
     if not found:
         raise missing(name)
     attributes = sorted({k for x in found for k in x} - {"id", "type"})
@@ -151,12 +153,12 @@ def temporal(
         raise bad(f"{unheard[0]} is not done here: more would be answered than was asked for")
     span = _span(site, timerel, timeAt, endTimeAt)
     ids = _listed(id)
+    kinds = _listed(type)
     found = [
-        x for x in _all(site, who, tenant) if (not type or x["type"] in _listed(type)) and (not id or x["id"] in ids)
+        x for x in _all(site, who, tenant, kinds) if (not kinds or x["type"] in kinds) and (not id or x["id"] in ids)
     ]
-    headers = {"NGSILD-Results-Count": str(len(found))} if count or "count" in _listed(options) else {}
-    page = [_evolution(site, who, x["id"], attrs, span, lastN, options) for x in found[offset : offset + limit]]
-    return _answer(request, page, headers)
+    page = [_went(site, who, x["id"], tenant, attrs, span, lastN, options) for x in found[offset : offset + limit]]
+    return _answer(request, page, _counted(request, len(found), limit, offset, count, options))
 
 
 @routes.get("/temporal/entities/{entity}")
@@ -175,23 +177,83 @@ def temporal_entity(
 ) -> Response:
     """How one went on."""
     span = _span(site, timerel, timeAt, endTimeAt)
-    if not any(x["id"] == entity for x in _all(site, who, tenant)):
-        raise missing(entity)
-    return _answer(request, _evolution(site, who, entity, attrs, span, lastN, options), {})
+    return _answer(request, _went(site, who, entity, tenant, attrs, span, lastN, options), {})
 
 
 # --- parts -------------------------------------------------------------------------------------------------------
 
 
-def _all(site: Site, who: Who, tenant: str) -> list[dict[str, Any]]:
-    """Every entity that they may see, of that tenant where one is named. Raises Problem for a tenant that is not
-    theirs: whoever may not see it does not learn of it."""
+def _all(site: Site, who: Who, tenant: str, types: Set[str] = frozenset()) -> list[dict[str, Any]]:
+    """Every entity that they may see, of that tenant where one is named; at least those of these types. Raises
+    Problem."""
+    _known(site, who, tenant)
+    alerts = ngsialerts.listed(site, who, tenant) if not types or ALERT in types else []
+    return [*(_stations(site, who, tenant) if types != {ALERT} else []), *alerts]
+
+
+def _known(site: Site, who: Who, tenant: str) -> None:
+    """Raises Problem for a tenant that is not theirs: whoever may not see it does not learn of it."""
     if tenant and (not who.sees(tenant) or all(t != tenant for t, _ in site.registry.stations)):
         raise Problem(404, "not_found", f"there is no tenant {tenant}", type_=f"{ERRORS}NonexistentTenant")
+
+
+def _stations(site: Site, who: Who, tenant: str) -> list[dict[str, Any]]:
     board = site.boards.board()
     rows = sorted(site.boards.rows(who), key=lambda x: (x.station.tenant, x.station.order, x.station.id))
-    mine = [x for x in rows if (not tenant or x.station.tenant == tenant) and x.channel is not None]
+    mine = [x for x in rows if not tenant or x.station.tenant == tenant]
     return [ngsild.entity(x, board.latest, board.now_ms, who.staff) for x in mine]
+
+
+def _station(site: Site, who: Who, entity: str, tenant: str) -> dict[str, Any] | None:
+    return next((x for x in _stations(site, who, tenant) if x["id"] == entity), None)
+
+
+def _is_alert(site: Site, who: Who, entity: str, tenant: str) -> bool:
+    """Raises Problem for a tenant that is not theirs."""
+    _known(site, who, tenant)
+    return entity.startswith(f"urn:ngsi-ld:{ALERT}:")
+
+
+def _fitting(
+    types: str, ids: str, pattern: str, q: str, place: Literal[""] | tuple[str, str, str, str]
+) -> list[ngsiquery.Test]:
+    """What an entity must fit. Raises BadQuery."""
+    tests: list[ngsiquery.Test] = []
+    if types:
+        kinds = _listed(types)
+        tests.append(lambda x: x["type"] in kinds)
+    if ids:
+        named = _listed(ids)
+        tests.append(lambda x: x["id"] in named)
+    if pattern:
+        wanted = ngsiquery.Pattern(pattern)
+        tests.append(lambda x: wanted.found(x["id"]))
+    if q:
+        tests.append(ngsiquery.query(q))
+    if place:
+        georel, geometry, coordinates, attribute = place
+        there = ngsigeo.relation(georel, geometry, coordinates)
+        tests.append(lambda x: _point(x, attribute) is not None and there(_point(x, attribute)))
+    return tests
+
+
+def _point(x: dict[str, Any], attribute: str) -> Any:
+    """(longitude, latitude) of a GeoProperty; None of anything else."""
+    found = x.get(attribute)
+    return tuple(found["value"]["coordinates"]) if isinstance(found, dict) and found["type"] == "GeoProperty" else None
+
+
+def _counted(request: Request, total: int, limit: int, offset: int, count: bool, options: str) -> dict[str, str]:
+    """The headers of a page: how many there are where it was asked, and where the pages beside it are (RFC 8288)."""
+    found = {"NGSILD-Results-Count": str(total)} if count or "count" in _listed(options) else {}
+    beside = {"prev": max(0, offset - limit) if offset and limit else None,
+              "next": offset + limit if limit and offset + limit < total else None}  # fmt: skip
+    links = []
+    for rel, at in beside.items():
+        if at is not None:
+            url = request.url.include_query_params(offset=at, limit=limit)
+            links.append(f'<{url.path}?{url.query}>; rel="{rel}"')
+    return found | ({"Link": ", ".join(links)} if links else {})
 
 
 def _listed(text: str) -> set[str]:
@@ -200,24 +262,6 @@ def _listed(text: str) -> set[str]:
 
 def _as(x: dict[str, Any], options: str) -> dict[str, Any]:
     return ngsild.simplified(x) if _listed(options) & {"keyValues", "simplified"} else x
-
-
-def _near(georel: str, geometry: str, coordinates: str) -> Near:
-    """Raises BadQuery."""
-    words = georel.split(";")
-    name, _, metres = words[-1].partition("==")
-    if words[0] != "near" or name != "maxDistance" or geometry != "Point":
-        raise BadQuery(
-            "georel is done as near;maxDistance==METRES with geometry=Point&coordinates=[longitude,latitude]"
-        )
-    try:
-        longitude, latitude = map(float, text_json.loads(coordinates))
-        near = Near(longitude, latitude, float(metres))
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        raise BadQuery("coordinates are [longitude,latitude], the distance a number of metres") from None
-    if not (abs(longitude) <= 180 and abs(latitude) <= 90 and near.metres >= 0):  # nor NaN, nor infinite
-        raise BadQuery("a longitude lies within 180, a latitude within 90 degrees, the distance is not negative")
-    return near
 
 
 def _span(site: Site, timerel: str, at: str, end: str) -> tuple[int, int]:
@@ -237,6 +281,23 @@ def _span(site: Site, timerel: str, at: str, end: str) -> tuple[int, int]:
     except ValueError:
         raise bad("timeAt and endTimeAt are times with their offset, like 2026-11-24T03:00:00Z") from None
     raise bad("timerel is before, after or between")
+
+
+def _went(
+    site: Site, who: Who, entity: str, tenant: str, attrs: str, span: tuple[int, int], most: int, options: str
+) -> dict[str, Any]:
+    """How one went on. Raises Problem."""
+    if not _is_alert(site, who, entity, tenant):
+        if _station(site, who, entity, tenant) is None:
+            raise missing(entity)
+        return _evolution(site, who, entity, attrs, span, most, options)
+    found = ngsialerts.evolution(site, who, entity, tenant, span)
+    if found is None:
+        raise missing(entity)
+    ranks = found.pop("rank", [])[-most:] if not attrs or "rank" in _listed(attrs) else []
+    if "temporalValues" in _listed(options) and ranks:
+        return found | {"rank": {"type": "Property", "values": [[x["value"], x["observedAt"]] for x in ranks]}}
+    return found | ({"rank": ranks} if ranks else {})
 
 
 def _evolution(
@@ -269,4 +330,5 @@ def _answer(request: Request, body: Any, headers: dict[str, str]) -> Response:
     if "application/ld+json" in request.headers.get("accept", ""):
         parts = [{"@context": CONTEXT, **x} for x in body] if isinstance(body, list) else {"@context": CONTEXT, **body}
         return Response(msgspec.json.encode(parts), 200, headers, "application/ld+json")
-    return Response(msgspec.json.encode(body), 200, headers | {"Link": LINK}, "application/json")
+    links = ", ".join(x for x in (LINK, headers.get("Link")) if x)
+    return Response(msgspec.json.encode(body), 200, headers | {"Link": links}, "application/json")

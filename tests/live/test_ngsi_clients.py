@@ -30,8 +30,10 @@ with Client("127.0.0.1", int(sys.argv[1]), verbose=False) as c:
     found = c.entities._query(type="FloodMonitoring")
     one = c.entities.get(sys.argv[2])
     series = c.temporal.get(sys.argv[2], attrs=["currentLevel"])
+    alerts = c.entities._query(type="Alert", q='severity=="critical";(held==true|confirmed==true)')
     print(json.dumps({"count": count, "ids": [x.id for x in found], "level": one["currentLevel"].value,
-                      "values": series["currentLevel"]["values"]}))
+                      "values": series["currentLevel"]["values"],
+                      "alerts": [(x["severity"].value, x["rank"].value) for x in alerts]}))
 """
 FILIP = """
 import json, sys
@@ -40,7 +42,10 @@ from filip.models.base import FiwareLDHeader
 with ContextBrokerLDClient(url=f"http://127.0.0.1:{sys.argv[1]}", fiware_header=FiwareLDHeader()) as c:
     found = c.get_entity_list(entity_type="FloodMonitoring")
     one = c.get_entity(sys.argv[2])
-    print(json.dumps({"ids": [x.id for x in found], "level": one.model_dump()["currentLevel"]["value"]}))
+    alerts = c.get_entity_list(entity_type="Alert", q="rank>=4")
+    alert = c.get_entity(alerts[0].id).model_dump()
+    print(json.dumps({"alert": [alert["severity"]["value"], alert["rank"]["value"]],
+                      "ids": [x.id for x in found], "level": one.model_dump()["currentLevel"]["value"]}))
 """
 
 
@@ -65,7 +70,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         for n in range(13):
             house.reads(10.0 * n, 1.0 + n / 6)
         of = site(house, 121)
-        server = Server(replace(of, web=replace(of.web, public=True, port=servers.free_port())))
+        server = Server(replace(of, web=replace(of.web, loopback_operator=True, port=servers.free_port())))
         server.bind()
         thread = threading.Thread(target=server.run)
         thread.start()
@@ -88,6 +93,7 @@ def test_ngsildclient_reads_stations_and_series(port: int) -> None:
     assert ID in found["ids"]  # type: ignore[operator]
     assert found["level"] == 3.0
     assert len(found["values"]) == 13  # type: ignore[arg-type]
+    assert found["alerts"] == [["critical", 4]]
 
 
 def test_filip_reads_stations(port: int) -> None:
@@ -95,3 +101,4 @@ def test_filip_reads_stations(port: int) -> None:
     found = run(python_of("filip", "0.8.1"), FILIP, port)
     assert ID in found["ids"]  # type: ignore[operator]
     assert found["level"] == 3.0
+    assert found["alert"] == ["critical", 4]
