@@ -125,14 +125,17 @@ def test_a_night(night: Night) -> None:
         hand_over(page)
 
 
+def unfold(page: Page) -> None:
+    """The acknowledged episodes are in sight. Asked of the list itself: a button in it may not be drawn yet, and a
+    second press would close it."""
+    shown = page.locator(".queue details.open")
+    if shown.get_attribute("open") is None:
+        shown.locator("> summary").click()
+
+
 def judge_and_reject(page: Page) -> None:
     """The camera confirms one and refutes another; both are in the chronology."""
-    open_ = page.locator(".queue details.open > summary")
-    if (
-        page.locator(f"[data-act=judge][data-episode^={RIVER}]").count() == 0
-        or not page.locator(f"[data-act=judge][data-episode^={RIVER}]").is_visible()
-    ):
-        open_.click()
+    unfold(page)
     page.click(f"[data-act=judge][data-episode^={RIVER}]")
     page.select_option("dialog select", "camera")
     page.click("dialog button[value=confirm]")
@@ -143,8 +146,7 @@ def judge_and_reject(page: Page) -> None:
     other.click()
     page.click("dialog button[value=yes]")
     said(page)
-    if not page.locator(f"[data-act=judge][data-episode^={name}]").is_visible():
-        open_.click()
+    unfold(page)
     page.click(f"[data-act=judge][data-episode^={name}]")
     page.select_option("dialog select", "patrol")
     page.click("dialog button[value=reject]")
