@@ -23,6 +23,7 @@ from importlib import resources
 from pathlib import Path
 
 from gateway import (
+    bulletinfile,
     levelfile,
     peoplefile,
     processfile,
@@ -33,6 +34,7 @@ from gateway import (
     stationfile,
     templatefile,
     webfile,
+    websettings,
     yamlfile,
 )
 from gateway.clock import SystemClock
@@ -57,7 +59,7 @@ class Folder:
     profiles: dict[str, Profile] = field(default_factory=dict)
     edge: settings.Edge | None = None
     bridge: settings.Bridge | None = None
-    web: settings.Web | None = None
+    web: websettings.Web | None = None
 
 
 def load_stations(folder: Path) -> Registry:
@@ -83,7 +85,7 @@ def load_bridge(folder: Path) -> tuple[settings.Bridge, Registry]:
     return found.bridge, found.registry
 
 
-def load_web(folder: Path) -> tuple[settings.Web, settings.Bridge, Registry]:
+def load_web(folder: Path) -> tuple[websettings.Web, settings.Bridge, Registry]:
     """What the page needs: web.yaml where there is one, and what the bridge goes by. Raises ConfigError."""
     found = _load(folder, WEB)
     assert found.web is not None
@@ -248,8 +250,10 @@ class _Reader:
             found.web = webfile.web(document, found.path, found.registry, beside, declared)
 
     def _sources(self, document: Document) -> None:
-        """What devices of others send; their profiles are read where there are any."""
+        """What others send: the agency's bulletins, and devices; their profiles are read where there are any."""
         found = self._found
+        if found.registry is not None and found.bridge is not None:
+            bulletinfile.agree(document, found.bridge, {tenant for tenant, _ in found.registry.stations})
         if not document.mapping(("sources",)) or found.registry is None or found.bridge is None:
             return
         found.profiles = found.profiles or load_profiles(found.path, found.problems)

@@ -386,6 +386,29 @@ def context_broker(to: settings.Orion) -> Iterator[Finding]:
             yield Finding("orion", place, State.OK, "answers as NGSIv2")
 
 
+def bulletins(to: settings.Bulletins) -> Iterator[Finding]:
+    """Each feed answers and is one; how many of its entries are asked for."""
+    from gateway import bulletin
+    from gateway.bridge.bulletins import concerns
+    from gateway.bridge.fetching import Fetcher
+
+    fetcher = Fetcher(to.timeout_s)
+    for url in filter(None, (to.feed, to.catch_up)):
+        got = fetcher.get(url, bulletin.MAX_FEED)
+        if got.status != 200:
+            remedy = "Does this machine reach it? The page says meanwhile that bulletins are not received"
+            yield Finding("bulletins", url, State.FAIL, got.reason, remedy)
+            continue
+        try:
+            found = bulletin.feed(got.body)
+        except bulletin.BadBulletin as e:
+            yield Finding("bulletins", url, State.FAIL, f"answers, and {e}", "Check feed and catch_up")
+            continue
+        mine = sum(concerns(to, x) for x in found.entries)
+        said = f"answers; {mine} of its {len(found.entries)} bulletins are of these offices and titles"
+        yield Finding("bulletins", url, State.OK, said)
+
+
 def offset(place: str, ahead_s: float) -> Iterator[Finding]:
     """By how much this clock is ahead of another server's, where that is more than a network explains."""
     if abs(ahead_s) > CLOCK_OFFSET_S:

@@ -93,6 +93,7 @@ class NoticeCode(_Described):
     TIDE_TABLE_ENDS = "tide_table_ends", "a table of the astronomical tide ends within 30 days, or has ended"
     INFLUX_WAITS = "influx_waits", "InfluxDB does not take points; they wait in the store"
     ORION_WAITS = "orion_waits", "the context broker does not take the latest values; the present ones go when it does"
+    BULLETINS_UNHEARD = "bulletins_unheard", "the feed of bulletins cannot be read; there may be newer ones"
     QUOTA_LOW = "quota_low", "four fifths of a medium's quota are spent"
     QUOTA_SPENT = "quota_spent", "a medium's quota is spent; only ranks 4 and 5 are sent by it"
     CAP_WAITS = "cap_waits", "the folder of the CAP feed cannot be written; documents wait in the store"

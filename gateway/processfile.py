@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
-from gateway import busfile, capfile, enrolfile, linefile, orionfile, recipientfile, schema, serverfile, settings, units
+from gateway import (
+    bulletinfile,
+    busfile,
+    capfile,
+    enrolfile,
+    linefile,
+    orionfile,
+    recipientfile,
+    schema,
+    serverfile,
+    settings,
+    units,
+)
 from gateway.fields import instead
 from gateway.profiles import Profile
 from gateway.secretfile import secret
@@ -229,6 +241,7 @@ def bridge(document: Document, folder: FilePath, tables: Iterable[str]) -> setti
         client_id=row.client_id,
         influx=influx,
         orion=orion,
+        bulletins=bulletinfile.bulletins_of(document),
         recipients=recipients,
         alert_topic=row.notify.alert_topic,
         media=media | recipientfile.misdescribed(document, media),

@@ -299,6 +299,7 @@ class Bridge(Row):
     client_id: f.Name = "suimon-bridge"
     influx: Any = None
     orion: Any = None
+    bulletins: Any = None
     notify: Notify = Notify()
     level_table: f.Text = "jp-2026"
     clock: Clock = Clock()

@@ -1,5 +1,5 @@
 """web.yaml: where the page is served, to whom, and what it shows besides readings. Without the file everything is as
-stated in `settings.Web`: this machine alone, and nothing public."""
+stated in `websettings.Web`: this machine alone, and nothing public."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gateway import fields as f
-from gateway import settings
+from gateway import websettings
 from gateway.fields import instead
 from gateway.schema import Port, Row, Version, need
 from gateway.secretfile import secret
@@ -39,8 +39,8 @@ class ListenRow(Row):
 
 
 class MapRow(Row):
-    tiles: f.Text | Literal[False] = settings.Map().tiles or False
-    attribution: f.Text = settings.Map().attribution
+    tiles: f.Text | Literal[False] = websettings.Map().tiles or False
+    attribution: f.Text = websettings.Map().attribution
     outlines: f.Text | None = None
 
 
@@ -87,12 +87,12 @@ def web(
     registry: Registry | None,
     beside: FilePath,
     declared: Container[str] = (),
-) -> settings.Web | None:
+) -> websettings.Web | None:
     """The settings, those of no file where there is none; None after noting what is wrong. `declared` are the stations
     that stand in stations.yaml, in order or not; `beside` is the folder of the bridge's store, where web.db is by
     default: a place that can be written."""
     if document is None:
-        return settings.Web(accounts=beside / ACCOUNTS)
+        return websettings.Web(accounts=beside / ACCOUNTS)
     row = validate(WebRow, document)
     oidc = _oidc(document, folder)
     links = _links(document, registry, declared)
@@ -112,7 +112,7 @@ def web(
     if document.problems:
         return None
     catalogue = row.catalogue
-    return settings.Web(
+    return websettings.Web(
         accounts=folder / row.accounts if row.accounts else beside / ACCOUNTS,
         host=row.listen.host,
         port=row.listen.port,
@@ -121,8 +121,8 @@ def web(
         public=row.public,
         title_ja=row.title.ja,
         title_en=row.title.en,
-        map=settings.Map(tiles, row.map.attribution, outlines),
-        catalogue=settings.Catalogue(
+        map=websettings.Map(tiles, row.map.attribution, outlines),
+        catalogue=websettings.Catalogue(
             catalogue.publisher or "", catalogue.contact or "", catalogue.licence or "", catalogue.title or ""
         ),
         oidc=oidc,
@@ -139,27 +139,29 @@ def _proxies(document: Document, proxies: list[str]) -> None:
             document.add(("proxies", n), message)
 
 
-def _oidc(document: Document, folder: FilePath) -> settings.Oidc | None:
+def _oidc(document: Document, folder: FilePath) -> websettings.Oidc | None:
     if document.mapping(()).get("oidc") is None:
         return None
     row = validate(OidcRow, document, ("oidc",))
     if row is None:
         return None
     for value, tenant in row.tenants.items():
-        if tenant != settings.EVERY_TENANT and not NAME.fullmatch(tenant):
+        if tenant != websettings.EVERY_TENANT and not NAME.fullmatch(tenant):
             message = f"'{tenant}' is no tenant. Write the name of one, or '*' for all of them"
             document.add(("oidc", "tenants", value), message)
     held = secret(document, ("oidc", "secret_file"), row.secret_file, folder)
     if not row.issuer.startswith("https://") and "//127.0.0.1" not in row.issuer and "//localhost" not in row.issuer:
         document.add(("oidc", "issuer"), "who people are is asked by https only, but on this machine itself")
-    return settings.Oidc(row.issuer.rstrip("/"), row.client_id, held, row.claim, row.roles, row.tenants, row.name or "")
+    return websettings.Oidc(
+        row.issuer.rstrip("/"), row.client_id, held, row.claim, row.roles, row.tenants, row.name or ""
+    )
 
 
 def _links(
     document: Document, registry: Registry | None, declared: Container[str]
-) -> dict[tuple[str, str], tuple[settings.Link, ...]]:
+) -> dict[tuple[str, str], tuple[websettings.Link, ...]]:
     """By station; `tenant/station` where two tenants have one of that name."""
-    found: dict[tuple[str, str], tuple[settings.Link, ...]] = {}
+    found: dict[tuple[str, str], tuple[websettings.Link, ...]] = {}
     for name, listed in document.mapping(("links",)).items():
         path = ("links", name)
         if not isinstance(listed, list):
@@ -175,7 +177,7 @@ def _links(
             document.add(path, f"'{name}' {why}{instead(str(name), names)}", at_key=True)
             continue
         for key in meant:
-            found[key] = tuple(settings.Link(r.ja, r.en, r.url) for r in rows if r is not None)
+            found[key] = tuple(websettings.Link(r.ja, r.en, r.url) for r in rows if r is not None)
     return found
 
 

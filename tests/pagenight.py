@@ -56,7 +56,6 @@ def config(**more: object) -> Json:
         "login": {"password": True, "oidc": False},
         "demo": False,
         "staff": True,
-        "bulletins": True,
         **more,
     }
 
@@ -106,6 +105,12 @@ def common(names: list[str], minutes: float) -> Json:
                 "cause": {"group": "南部の回線", "stations": names}, "condition": "silent"}  # fmt: skip
 
 
+def bulletin(minutes: float, ja: str, **more: object) -> Json:
+    """One that was received, unless told otherwise."""
+    return {"number": round(minutes), "at": ago(minutes), "kind": "bulletin", "ja": ja, "headline": "", "by": "気象庁",
+            "tenant": TENANT, "station": "", "source": "received", "drill": False, "over": False, **more}  # fmt: skip
+
+
 def board(stations: list[Json], episodes: list[Json], **more: object) -> Json:
     now = datetime.now(UTC)
     return {
@@ -117,9 +122,13 @@ def board(stations: list[Json], episodes: list[Json], **more: object) -> Json:
         "stations": stations,
         "episodes": episodes,
         "bulletins": [
-            {"at": ago(42), "ja": "氾濫警報", "by": "気象庁", "kind": "bulletin", "source": "received"},
-            {"at": ago(37), "ja": "高齢者等避難　北部地区", "by": "市長", "kind": "order", "source": "entered"},
+            bulletin(
+                42, "レベル３氾濫警報　春日川", by="国土交通省　気象庁", headline="【警戒レベル３相当】春日川では…"
+            ),
+            bulletin(37, "高齢者等避難　北部地区", by="市長", kind="order", source="entered"),
+            bulletin(95, "大雨警報（解除）　高松市", by="高松地方気象台", over=True),
         ],
+        "feed": {"heard": ago(1), "unheard": False, "reason": None},
         "suspensions": [],
         **more,
     }

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from gateway import settings
+from gateway import websettings
 from gateway.web import page
 from tests import pagedeeds, pagenight
 
@@ -76,7 +76,7 @@ class House:
 
     def _app(self) -> FastAPI:
         inner = FastAPI()
-        inner.include_router(page.pages(settings.Web(Path("web.db"))))
+        inner.include_router(page.pages(websettings.Web(Path("web.db"))))
 
         @inner.get("/api/v1/events")
         async def events(request: Request) -> Response:

@@ -38,6 +38,7 @@ CORE = [
         "people",
         "calling",
         "board",
+        "bulletin",
         "ngsi",
         "papersheet",
         "ngsialert",
@@ -51,7 +52,18 @@ CORE = [
 LAYERS = [
     *CORE,
     {"disk"},
-    {"settings", "clock", "mqtt", "storefile", "storeschema", "letterfile", "gapfile", "loops", "systemd"}
+    {
+        "settings",
+        "websettings",
+        "clock",
+        "mqtt",
+        "storefile",
+        "storeschema",
+        "letterfile",
+        "gapfile",
+        "loops",
+        "systemd",
+    }
     | {
         "peoplefile",
         "memberfile",
@@ -59,6 +71,7 @@ LAYERS = [
         "alertrows",
         "boardfile",
         "orionstanding",
+        "bulletinstanding",
         "pastfile",
         "pastrows",
         "seriesfile",
@@ -85,6 +98,7 @@ LAYERS = [
         "thresholdedit",
         "capfile",
         "orionfile",
+        "bulletinfile",
         "sourcefile",
         "profilefile",
         "profileschema",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway import config, orionstanding, wire
+from gateway import bulletinstanding, config, orionstanding, wire
 from gateway.bridge.store import Store
 from gateway.bridge.work import Rules, Work
 from gateway.cli.main import app
@@ -216,3 +216,23 @@ def test_status_says_how_the_context_broker_stands(folder: Path, now_ms: int) ->
     assert "; refused since the start: 1 by 400, 2 by 422\n" in text
     assert "         refused as it is now: urn:x (422 no)" in text
     assert read(folder, "bridge", "status")["orion"]["refused"] == {"400": 1, "422": 2}
+
+
+def test_status_says_whether_bulletins_are_received(folder: Path, now_ms: int) -> None:
+    """When the feed was heard last, why not, and what became of its documents."""
+    fill(folder, now_ms)
+    assert "bulletin" not in suimon(folder, "bridge", "status")
+    with (folder / "bridge.yaml").open("a") as file:
+        file.write("\nbulletins: {offices: [高松地方気象台], areas: {高松市: everybody}}\n")
+    assert "bulletin last heard never; since the start: none came\n" in suimon(folder, "bridge", "status") + "\n"
+    bridge, _ = config.load_bridge(folder)
+    store = Store(bridge.store)
+    fates = {"shown": 2, "elsewhere": 1, "test": 0}
+    standing = bulletinstanding.Standing(now_ms, now_ms, "answer 503", now_ms, fates)
+    assert store.note("bulletins", bulletinstanding.text(standing))
+    store.close()
+    text = suimon(folder, "bridge", "status")
+    assert "bulletin not received since 2" in text
+    assert "(answer 503); last heard 2" in text
+    assert "since the start: 2 shown, 1 elsewhere" in text
+    assert read(folder, "bridge", "status")["bulletins"]["reason"] == "answer 503"

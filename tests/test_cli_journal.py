@@ -165,6 +165,14 @@ def test_a_bulletin_that_was_received_is_entered_as_one(house: House) -> None:
     assert [(x.kind, x.facts["text"]) for x in house.rows()] == [("bulletin", "レベル4氾濫危険警報 春日川 03:10発表")]
 
 
+def test_a_text_is_kept_as_people_type_it(house: House) -> None:
+    """In Japanese the space bar gives an ideographic space; a table pastes tabs, and a form lines with CR LF."""
+    with house:
+        answer = house.asks(0, "journal.add", by="a", kind="order", text="避難指示　北部\r\n10:00\t発令\n")
+        assert answer["state"] == "done", answer
+    assert [x.facts["text"] for x in house.rows()] == ["避難指示　北部\n10:00 発令"]
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

@@ -225,4 +225,27 @@ def test_a_context_broker_to_push_to() -> None:
     assert process.returncode == 0
 
 
+def test_bulletins_to_read() -> None:
+    """It says what to write into bridge.yaml, issues what it is told, and ends in order; a port that is taken is
+    told."""
+    command = [sys.executable, "-m", "gateway", "sim", "bulletins", "--port"]
+    process = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, env=os.environ | UNBUFFERED)
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().split()[2].rstrip(":")
+        body = json.dumps({"kinds": ["レベル３氾濫警報"], "areas": ["高松市"]}).encode()
+        with urllib.request.urlopen(f"{url}/issue", body, timeout=10) as answer:
+            path = answer.read().decode().strip()
+        with urllib.request.urlopen(url + path, timeout=10) as answer:
+            assert "レベル３氾濫警報" in answer.read().decode()
+        taken = subprocess.run([*command, url.rpartition(":")[2]], capture_output=True, text=True, check=False)
+        assert (taken.returncode, "Name another with --port" in taken.stderr) == (4, True)
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(f"{url}/faults", b'{"mode": "sideways"}', timeout=10)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 UNBUFFERED = {"PYTHONUNBUFFERED": "1"}

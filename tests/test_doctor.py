@@ -19,6 +19,7 @@ from gateway import doctor, settings, storefile
 from gateway.bridge.store import Store
 from gateway.clock import SystemClock
 from gateway.doctor import Finding, State
+from simulators.bulletinfeed import BulletinFeed
 from tests import readme
 from tests.servers import free_port
 from tests.world import Reply, http_server
@@ -261,6 +262,23 @@ def test_no_context_broker() -> None:
     to = settings.Orion(f"http://127.0.0.1:{free_port()}", services={"a": "a", "b": "b"}, timeout_s=5.0)
     (found,) = doctor.context_broker(to)
     assert (found.state, found.remedy) == (State.FAIL, "The latest values of then go when it is back. Is it up?")
+
+
+def test_the_feed_of_bulletins_is_looked_at() -> None:
+    """That it answers, that it is one, and how many of its entries are asked for; each of the two alone."""
+    feed = BulletinFeed()
+    try:
+        feed.issue("大雨警報")
+        feed.issue("大雨警報", office="高知地方気象台")
+        to = settings.Bulletins(f"{feed.url}/extra.xml", f"{feed.url}/nowhere", ("高松",), (), {"高松市": ""})
+        well, away = doctor.bulletins(to)
+        feed.mode = "broken"
+        no_feed, _ = doctor.bulletins(to)
+    finally:
+        feed.stop()
+    assert (well.state, well.message) == (State.OK, "answers; 1 of its 2 bulletins are of these offices and titles")
+    assert (away.state, away.message) == (State.FAIL, "answer 404")
+    assert (no_feed.state, no_feed.message) == (State.FAIL, "answers, and it is not an Atom feed")
 
 
 def test_a_serial_port_is_looked_for_and_not_opened(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config, settings
+from gateway import config, settings, websettings
 from gateway.stations import Registry
 from gateway.web.following import Follower
 from gateway.web.serving import Server
@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_looked_at(house: House, caplog: pytest.LogCaptu
     sites: list[Site] = []
     broken = True
 
-    def load(folder: Path) -> tuple[settings.Web, settings.Bridge, Registry]:
+    def load(folder: Path) -> tuple[websettings.Web, settings.Bridge, Registry]:
         if broken:
             raise OSError(5, "Input/output error")
         return config.load_web(folder)
@@ -81,7 +81,7 @@ def test_another_provider_lets_in_anew(house: House) -> None:
     who = website.Who("sato@one", website.Role.VIEWER, None, "session")
     text = known.admit(who, "https://one.example", "192.0.2.7").text
     server = Server(of, 0)
-    issuer = settings.Oidc("https://one.example", "suimon", None)
+    issuer = websettings.Oidc("https://one.example", "suimon", None)
     server._swap(replace(of, web=replace(of.web, oidc=issuer)))
     assert known.session(text) is not None
     server._swap(replace(of, web=replace(of.web, oidc=replace(issuer, issuer="https://two.example"))))

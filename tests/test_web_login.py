@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from gateway import settings
+from gateway import websettings
 from gateway.web import acts, app
 from gateway.web.accounts import Accounts
 from gateway.web.asking import COOKIE
@@ -428,7 +428,7 @@ def there() -> Iterator[oidcprovider.Provider]:
 
 @pytest.fixture
 def provided(house: House, known: Accounts, there: oidcprovider.Provider) -> Site:
-    to = settings.Oidc(there.issuer, CLIENT, SECRET, roles={"flood-desk": "operator"})
+    to = websettings.Oidc(there.issuer, CLIENT, SECRET, roles={"flood-desk": "operator"})
     return website.site(house, known=known, oidc=to, path="/flood")  # type: ignore[arg-type]
 
 
@@ -490,7 +490,7 @@ def test_whom_the_provider_knows_without_a_role(provided: Site, known: Accounts,
 def test_a_provider_that_is_not_there(house: House, known: Accounts) -> None:
     """Is said on a page; without one configured there is no such place."""
     assert code(browser(website.site(house, known=known)).get("/oidc/start")) == (404, "not_found")  # type: ignore[arg-type]
-    to = settings.Oidc("http://127.0.0.1:9", CLIENT, SECRET, roles={"x": "viewer"})
+    to = websettings.Oidc("http://127.0.0.1:9", CLIENT, SECRET, roles={"x": "viewer"})
     answer = browser(website.site(house, known=known, oidc=to)).get("/oidc/start")  # type: ignore[arg-type]
     assert (answer.status_code, "does not answer" in answer.text) == (403, True)
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from joserfc import jwt
 
-from gateway import settings
+from gateway import websettings
 from gateway.clock import SystemClock
 from gateway.errors import LoginReason
 from gateway.web import oidc
@@ -39,7 +39,7 @@ class Moved(SystemClock):
 
 
 def here(there: Provider, **changes: Any) -> oidc.Provider:
-    to = settings.Oidc(
+    to = websettings.Oidc(
         there.issuer,
         CLIENT,
         SECRET,

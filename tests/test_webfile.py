@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway import config
-from gateway.settings import Link
+from gateway.websettings import Link
 
 STATIONS = """version: 1
 tenant: kagawa

@@ -18,6 +18,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "client_id": ("client_id",),
     "influx": ("influx",),
     "orion": ("orion",),
+    "bulletins": ("bulletins",),
     "watch": ("watch",),
     "heartbeat": ("heartbeat",),
     "cap": ("cap",),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from gateway.bridge.bulletins import FATES
 from gateway.bridge.ledger import REJECTED, STORED, DeviceLedger
 from gateway.bridge.ngsiclient import REFUSALS
 from gateway.bridge.room import Usage
@@ -59,6 +60,8 @@ METRICS = (
     Metric("influx_rows_waiting", "gauge", (), "rows that InfluxDB does not have yet; 0 without InfluxDB"),
     Metric("orion_entities_waiting", "gauge", (), "stations whose latest values the context broker lacks"),
     Metric("orion_rejected_total", "counter", ("status",), "refusals of one station by the context broker"),
+    Metric("bulletins_total", "counter", ("fate",), "documents of the feed of bulletins, by what became of them"),
+    Metric("bulletins_unheard", "gauge", (), "1 while the feed of bulletins cannot be read; 0 without one"),
     Metric("store_bytes", "gauge", (), "what the store's pages and its write-ahead log fill"),
     Metric("store_capacity_bytes", "gauge", (), "what they may fill: the ceiling, or less where the disk is smaller"),
     Metric("rows_pruned_total", "counter", (), "rows that left the store in their time or made room"),
@@ -115,6 +118,7 @@ class Look:
     media: tuple[str, ...]
     influx_waiting: int
     orion: tuple[int, Mapping[int, int]]  # entities that wait, refusals since the start by status
+    bulletins: tuple[bool, Mapping[str, int]]  # unheard, what became of documents since the start
     room: Usage
     pruned: int
     thinned: int
@@ -162,6 +166,8 @@ def _look(x: Look) -> dict[str, list[Labelled]]:
         "influx_rows_waiting": _one(x.influx_waiting),
         "orion_entities_waiting": _one(x.orion[0]),
         "orion_rejected_total": [((str(n),), float(x.orion[1].get(n, 0))) for n in REFUSALS],
+        "bulletins_total": _by(FATES, x.bulletins[1]),
+        "bulletins_unheard": _one(x.bulletins[0]),
         "store_bytes": _one(x.room.used),
         "store_capacity_bytes": _one(x.room.capacity),
         "rows_pruned_total": _one(x.pruned),

@@ -4,23 +4,17 @@ kept."""
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from gateway import settings
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+from gateway.bridge.fetching import bounded, wait_s
 
 ASKED = 50  # entities in one question: the whole address stays below 8 kB
 MAX_ANSWER = 16_000_000  # bytes
-LONGEST_WAIT_S = 3600.0
 STRANGE = "its answer is not that of a context broker"
 Action = Literal["append", "delete"]
 
@@ -50,30 +44,10 @@ def classify(status: int, body: bytes, retry_after: str | None, date: str | None
         return Answer(Fate.ACCEPTED, body=body, status=status)
     if status in REFUSALS:
         return Answer(Fate.HALVE, reason, status=status)
-    return Answer(Fate.KEEP, reason, _wait_s(retry_after, date), status=status)
+    return Answer(Fate.KEEP, reason, wait_s(retry_after, date), status=status)
 
 
 REFUSALS = (400, 413, 422)
-
-
-def _wait_s(retry_after: str | None, date: str | None) -> float | None:
-    """Seconds, or until a time, which is that of the server's clock where it says it. None: it names none."""
-    try:
-        wait_s = float(retry_after or "nan")
-    except ValueError:
-        wait_s = _until(retry_after or "", date)
-    return min(LONGEST_WAIT_S, max(0.0, wait_s)) if math.isfinite(wait_s) else None
-
-
-def _until(text: str, date: str | None) -> float:
-    try:
-        at = parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return math.nan
-    try:
-        return at - parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, OverflowError):
-        return at - time.time()
 
 
 def service_of(to: settings.Orion, tenant: str) -> str:
@@ -118,20 +92,9 @@ class Client:
             r = self._http.request(
                 method, self._url + path, body=body, headers=headers, redirect=False, preload_content=False
             )
-            text = self._read(r)
+            text = bounded(r, MAX_ANSWER, self._to.timeout_s)
         except self._errors as e:
             return Answer(Fate.KEEP, f"no answer ({type(e).__name__})", silent=True)
         if text is None:
             return Answer(Fate.KEEP, "an answer without an end", silent=True)
         return classify(r.status, text, r.headers.get("Retry-After"), r.headers.get("Date"))
-
-    def _read(self, r: BaseHTTPResponse) -> bytes | None:
-        """The body; None where it is too long, or comes drop by drop: each read alone stays within the time-out."""
-        text, end_s = bytearray(), time.monotonic() + self._to.timeout_s
-        while chunk := r.read1(65_536):
-            text += chunk
-            if len(text) > MAX_ANSWER or time.monotonic() > end_s:
-                r.close()
-                return None
-        r.release_conn()
-        return bytes(text)

@@ -49,6 +49,7 @@ TELLING: dict[NoticeCode, Telling] = {
     NoticeCode.TIDE_TABLE_ENDS: Telling(0, 0, False),
     NoticeCode.INFLUX_WAITS: Telling(600, 60, False),
     NoticeCode.ORION_WAITS: Telling(600, 60, False),
+    NoticeCode.BULLETINS_UNHEARD: Telling(600, 60, False),
     NoticeCode.QUOTA_LOW: Telling(0, 600, False),
     NoticeCode.QUOTA_SPENT: Telling(0, 600, True),
     NoticeCode.CAP_WAITS: Telling(600, 60, False),

@@ -125,6 +125,11 @@ JA: dict[NoticeCode, Words] = {
         "連携基盤の稼働、トークン、サービス名を確認してください。復旧後は、その時点の最新値を送ります。",
         "データ連携基盤への送信を再開しました",
     ),
+    NoticeCode.BULLETINS_UNHEARD: Words(
+        "気象庁の防災情報を受信できません（自前の水位の警報は通常どおりです）",
+        "監視サーバーのインターネット接続を確認し、その間の発表は気象庁ホームページなど別の手段で確認してください。",
+        "気象庁の防災情報の受信を再開しました（受信できなかった間の発表も取り込みます）",
+    ),
     NoticeCode.QUOTA_LOW: Words(
         "通報手段の送信枠の8割を使いました",
         "枠を増やすか、低い段階の通報の宛先を減らしてください。"
@@ -238,6 +243,11 @@ EN: dict[NoticeCode, Words] = {
         "the context broker does not take the latest values. Alerts are not affected",
         "See whether it runs, and whether token and service are right. The values of then go when it does.",
         "the context broker takes the latest values again",
+    ),
+    NoticeCode.BULLETINS_UNHEARD: Words(
+        "the Meteorological Agency's bulletins cannot be received. Alerts of our own gauges are not affected",
+        "See whether this server reaches the feed, and follow the agency's bulletins by other means meanwhile.",
+        "bulletins are received again; what was missed is fetched",
     ),
     NoticeCode.QUOTA_LOW: Words(
         "four fifths of a medium's quota are spent",

@@ -88,12 +88,13 @@ def _row(known: Journal, number: int) -> Row:
 
 
 def _text(said: str) -> str:
-    text = said.strip()
+    text = said.replace("\r\n", "\n").replace("\t", " ").strip()  # pasted from a table
     if not text:
         raise Refused("an entry without a text says nothing")
     if len(text) > MAX_TEXT:
         raise Refused(f"the text has {len(text)} characters, above {MAX_TEXT}. Make two entries of it")
-    if not all(c.isprintable() or c == "\n" for c in text):
+    # The ideographic space is what the space bar gives in Japanese; Python does not call it printable.
+    if not all(c.isprintable() or c in "\n\u3000" for c in text):
         raise Refused("the text holds control characters")
     return text
 

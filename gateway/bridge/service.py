@@ -113,7 +113,7 @@ class Service:
         self._asked = 0.0
         sight = Sight(
             *(registry, self._memory, self.receiver, self.room, self._position, self._believed),
-            *(self._reloader, self._outlets.orion),
+            *(self._reloader, self._outlets.orion, self._outlets.bulletins),
         )
         self.vitals = Vitals(bridge, sight, supervisor or Supervisor(), disk)
 

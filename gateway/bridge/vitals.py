@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway import settings, storefile
+from gateway.bridge.bulletins import Reader
 from gateway.bridge.heartbeat import Heartbeat
 from gateway.bridge.metrics import Look, Totals, text
 from gateway.bridge.notify import media_of
@@ -46,6 +47,7 @@ class Sight:
     believed: Callable[[], bool]
     reloader: Reloader
     orion: Pusher | None = None
+    bulletins: Reader | None = None
 
 
 class Vitals:
@@ -156,6 +158,7 @@ class Vitals:
             media=tuple(sorted(set(media_of(self._bridge).values()))),
             influx_waiting=max(0, self._number(WAITING) - position) if position is not None else 0,
             orion=(sight.orion.waiting, sight.orion.rejected) if sight.orion else (0, {}),
+            bulletins=(sight.bulletins.failing is not None, sight.bulletins.fates) if sight.bulletins else (False, {}),
             room=sight.room.usage,
             pruned=sight.room.pruned,
             thinned=sight.room.thinned,

@@ -177,7 +177,7 @@ def _asked(name: str, by: str, why: str, registry: Registry, no_station: bool) -
             f"station, or say --no-station{did_you_mean(name, names)}"
         )
         raise ConfigError([Problem("stations.yaml", 1, 1, "stations", message)])
-    if not (by + why).isprintable():
+    if not (by + why).replace("\u3000", " ").isprintable():
         raise typer.BadParameter("--by and --why hold control characters. Write them on one line")
     who = by or os.environ.get("SUDO_USER") or getpass.getuser()
     return Asked(tenant, device, who, SystemClock().now_ms(), why, stations)

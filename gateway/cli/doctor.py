@@ -162,6 +162,8 @@ def _bridge(bridge: settings.Bridge) -> Iterator[Finding]:
         yield from look.influx(bridge.influx)
     if bridge.orion:
         yield from look.context_broker(bridge.orion)
+    if bridge.bulletins:
+        yield from look.bulletins(bridge.bulletins)
     yield from doctormedia.media(bridge)
     if bridge.cap:
         yield look.folder("CAP folder", bridge.cap.folder)

@@ -28,6 +28,7 @@ sim_app = typer.Typer(
 sim_app.command("devices")(simdevices.devices)
 sim_app.command("account")(simdevices.account)
 sim_app.command("contextbroker")(simbroker.contextbroker)
+sim_app.command("bulletins")(simbroker.bulletins)
 
 Seconds = Annotated[float | None, typer.Option(min=1, help="Real seconds the flood takes (120).")]
 Speed = Annotated[str | None, typer.Option(help="Virtual seconds in a real one, or 'max': one step a read.")]

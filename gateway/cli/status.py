@@ -58,8 +58,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
             behind = db.execute(_BEHIND).fetchone()[0]
             notices = db.execute(_NOTICES).fetchall()
             owed = db.execute(_OWED).fetchall()
-            again = db.execute(_AGAIN).fetchone()[0]
-            asked = db.execute(_ASKED).fetchone()[0]
+            again, asked = (db.execute(sql).fetchone()[0] for sql in (_AGAIN, _ASKED))
         except sqlite3.OperationalError as e:
             raise Unavailable(f"cannot read the store {bridge.store}: {e}") from e
     devices = {"online": [], "offline": [], "unknown": []}  # type: dict[str, list[str]]
@@ -76,6 +75,7 @@ def _document(bridge: settings.Bridge, registry: Registry) -> dict[str, Any]:
         "letters": letters,
         "influx_behind": int(behind) if bridge.influx else None,
         "orion": _orion(bridge),
+        "bulletins": _bulletins(bridge),
         "notices": [
             {"code": code, "device": f"{t}/{d}" if d else "", "detail": detail, "since": times.iso(at)}
             for code, t, d, detail, at in notices
@@ -122,6 +122,22 @@ def _orion(bridge: settings.Bridge) -> dict[str, Any] | None:
     }
 
 
+def _bulletins(bridge: settings.Bridge) -> dict[str, Any] | None:
+    """As the bridge noted it last; None where it reads no feed of bulletins."""
+    from gateway import bulletinstanding
+
+    if bridge.bulletins is None:
+        return None
+    x = bulletinstanding.read(bridge.store) or bulletinstanding.Standing()
+    return {
+        "heard": times.iso(x.heard_ms),
+        "since": times.iso(x.since_ms),
+        "reason": x.reason,
+        "updated": times.iso(x.updated_ms),
+        "fates": x.fates,
+    }
+
+
 def _state(text: str | None) -> str:
     """What a device last said of itself, or the broker for it; as it came, so it may be anything."""
     try:
@@ -147,6 +163,12 @@ def _orion_lines(x: dict[str, Any]) -> list[str]:
         f"orion    {waits}{why}; last answer {x['answered'] or 'never'}{told}",
         *(f"         refused as it is now: {name} ({reason})" for name, reason in x["refuses"].items()),
     ]
+
+
+def _bulletin_line(x: dict[str, Any]) -> str:
+    told = ", ".join(f"{n:,} {fate}" for fate, n in x["fates"].items() if n) or "none came"
+    why = f"not received since {x['since']} ({x['reason']}); " if x["reason"] else ""
+    return f"bulletin {why}last heard {x['heard'] or 'never'}; since the start: {told}"
 
 
 def _owed(rows: list[dict[str, Any]]) -> list[str]:
@@ -182,6 +204,8 @@ def _lines(x: dict[str, Any]) -> list[str]:
         lines.append(f"influx   {x['influx_behind']:,} rows behind")
     if x["orion"] is not None:
         lines += _orion_lines(x["orion"])
+    if x["bulletins"] is not None:
+        lines.append(_bulletin_line(x["bulletins"]))
     for n in x["notices"]:
         known = n["code"] in NoticeCode._value2member_map_
         sentence = NoticeCode(n["code"]).sentence if known else n["code"]

@@ -129,4 +129,4 @@ def said(tenants: Collection[str] | None) -> str:
 def one_line(text: str, most: int = 100) -> str:
     """What every terminal and every file takes."""
     short = text if len(text) <= most else text[: most - 1] + "…"
-    return "".join(x if x.isprintable() else "\ufffd" for x in short)
+    return "".join(x if x.isprintable() or x == "\u3000" else "\ufffd" for x in short)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from gateway import boardfile, calling, settings, storefile
+from gateway import boardfile, bulletinstanding, calling, settings, storefile, websettings
 from gateway.alertfile import Now
 from gateway.alertrows import AlertRows
 from gateway.board import Mark, Row
@@ -33,8 +34,10 @@ _POSITION = """SELECT (SELECT coalesce(max(id), 0) FROM transitions), (SELECT co
  (SELECT count(*) FROM suspensions), (SELECT value FROM meta WHERE key = 'judged_by')"""
 _BULLETINS = """SELECT id, at_ms, kind, tenant, station, by, body FROM journal
  WHERE at_ms > ? AND kind IN ('bulletin', 'manual') AND json_extract(body, '$.what') IN ('bulletin', 'order')
- ORDER BY at_ms DESC, id DESC LIMIT 40"""
+ ORDER BY at_ms DESC, id DESC LIMIT 2000"""
+SHOWN = 40  # bulletins, and as many orders
 BULLETIN_MS = 48 * 3_600_000
+Others = tuple[list[dict[str, Any]], dict[str, Any] | None]  # bulletins and orders; how their feed stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Boards:
     """Thread-safe. Raises Unavailable where the store cannot be read."""
 
     def __init__(
-        self, bridge: settings.Bridge, registry: Registry, web: settings.Web, clock: Clock, edited: bool = False
+        self, bridge: settings.Bridge, registry: Registry, web: websettings.Web, clock: Clock, edited: bool = False
     ) -> None:
         """`edited`: in the folder there are other stations, by which the bridge does not judge yet."""
         self._edited = edited
@@ -61,7 +64,7 @@ class Boards:
         self._alerts = AlertRows(bridge, registry, iso)
         self._lock = threading.Lock()
         self._made = -MOMENT_S  # real time: a simulation's own runs faster than people look
-        self._held: tuple[int, Board, Position, bool | None, list[dict[str, Any]]] | None = None
+        self._held: tuple[int, Board, Position, bool | None, Others] | None = None
         self._encoded: dict[object, bytes] = {}
 
     @functools.cached_property
@@ -88,23 +91,23 @@ class Boards:
     def encoded(self, who: Who) -> tuple[str, bytes]:
         """(position, JSON) for this audience; the same bytes for everybody in it, and for as long as a moment lasts."""
         with self._lock:
-            at_ms, board, position, running, bulletins = self._fresh()
+            at_ms, board, position, running, others = self._fresh()
             key = (who.tenants, who.staff)
             if key not in self._encoded:
-                document = self._document(who, board, position, running, bulletins)
+                document = self._document(who, board, position, running, others)
                 self._encoded[key] = msgspec.json.encode(document)
             return f"{position}.{at_ms}", self._encoded[key]
 
-    def _moment(self) -> tuple[int, Board, Position, bool | None, list[dict[str, Any]]]:
+    def _moment(self) -> tuple[int, Board, Position, bool | None, Others]:
         with self._lock:
             return self._fresh()
 
-    def _fresh(self) -> tuple[int, Board, Position, bool | None, list[dict[str, Any]]]:
+    def _fresh(self) -> tuple[int, Board, Position, bool | None, Others]:
         if self._held is None or time.monotonic() - self._made >= MOMENT_S:
             now_ms = self._clock.now_ms()
             position = self.position()
             board = boardfile.read(self._bridge.store, self._registry, now_ms)
-            said = self._bulletins(now_ms)
+            said = self._bulletins(now_ms), self._feed(now_ms)
             self._held = (now_ms, board, position, storefile.running(self._bridge.store), said)
             self._made, self._encoded = time.monotonic(), {}
         return self._held
@@ -112,7 +115,7 @@ class Boards:
     # --- the document ----------------------------------------------------------------------------------------
 
     def _document(
-        self, who: Who, board: Board, position: Position, running: bool | None, bulletins: list[dict[str, Any]]
+        self, who: Who, board: Board, position: Position, running: bool | None, others: Others
     ) -> dict[str, Any]:
         mine = [e for e in board.episodes if who.sees(e.tenant) and (who.staff or e.kind != "drill")]
         muted = {(x.tenant, x.station): x.until_ms for x in board.suspensions if x.kind == "mute"}
@@ -140,7 +143,8 @@ class Boards:
                 "edited": running is not False and (self._edited or other),
                 "in_force": iso(by[1]) if by is not None else None,
             }
-            document["bulletins"] = [x for x in bulletins if not x["tenant"] or who.sees(x["tenant"])]
+            bulletins, document["feed"] = others
+            document["bulletins"] = _once(x for x in bulletins if not x["tenant"] or who.sees(x["tenant"]))
         return document
 
     def station(
@@ -188,16 +192,44 @@ class Boards:
         return found
 
     def _bulletins(self, now_ms: int) -> list[dict[str, Any]]:
-        """What was received or entered of others' bulletins and the mayor's orders, the newest first."""
-        found = []
+        """What was received or entered of others' bulletins and the mayor's orders, the newest first; of what is said
+        anew, the newest issue."""
+        found, lines, counts = [], set(), {"bulletin": 0, "order": 0}
         rows = storefile.rows(self._bridge.store, _BULLETINS, (now_ms - BULLETIN_MS,))
         for number, at_ms, _, tenant, station, by, body in rows:
             facts = msgspec.json.decode(body)
+            received = facts.get("received")
+            if received is not None:
+                if (received["line"], tenant) in lines:
+                    continue
+                lines.add((received["line"], tenant))
+            counts[facts["what"]] += 1
+            if counts[facts["what"]] > SHOWN:
+                continue
+            of = received or {}
             found.append(
-                {"number": number, "at": iso(at_ms), "kind": facts["what"], "ja": str(facts.get("text", "")),
-                 "by": by, "tenant": tenant, "station": station, "source": "entered"}
+                {"number": number, "at": iso(at_ms), "kind": facts["what"], "drill": facts.get("drill") is True,
+                 "ja": str(of.get("short") or facts.get("text", "")), "headline": str(of.get("headline", "")),
+                 "by": by, "tenant": tenant, "station": station, "over": of.get("over") is True,
+                 "source": "received" if received is not None else "entered"}
             )  # fmt: skip
         return found
+
+    def _feed(self, now_ms: int) -> dict[str, Any] | None:
+        """Whether bulletins are received now; None where nobody reads a feed of them."""
+        if self._bridge.bulletins is None:
+            return None
+        x = bulletinstanding.read(self._bridge.store) or bulletinstanding.Standing()
+        return {"heard": iso(x.heard_ms), "unheard": x.unheard(now_ms), "reason": x.reason}
+
+
+def _once(bulletins: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was received for two tenants is one for whoever sees both."""
+    found: dict[tuple[object, ...], dict[str, Any]] = {}
+    for x in bulletins:
+        own = x["number"] if x["source"] == "entered" else ""
+        found.setdefault((x["at"], x["ja"], x["by"], own), x)
+    return list(found.values())
 
 
 def threshold(t: Threshold) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from gateway import settings, storefile
+from gateway import settings, storefile, websettings
 from gateway.errors import ConfigError, Unavailable
 from gateway.stations import Registry
 from gateway.web.site import Site
@@ -18,7 +18,7 @@ from gateway.web.site import Site
 log = logging.getLogger(__name__)
 LOOK_S = 5.0
 READ = ("*.yaml", "*.csv", "*.geojson", "device_profiles/*.yaml", "tides/*")
-Load = Callable[[Path], tuple[settings.Web, settings.Bridge, Registry]]
+Load = Callable[[Path], tuple[websettings.Web, settings.Bridge, Registry]]
 
 
 def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -41,7 +41,7 @@ class Follower:
     def __init__(self, site: Site, load: Load, swap: Callable[[Site], None]) -> None:
         self._site, self._load, self._swap = site, load, swap
         self._known = state_of(site.folder)
-        self._read: tuple[settings.Web, settings.Bridge, Registry] | None = None  # what waits
+        self._read: tuple[websettings.Web, settings.Bridge, Registry] | None = None  # what waits
         self._failed = False
         self._stop = threading.Event()
 
@@ -99,7 +99,7 @@ class Follower:
             return False
         return by[0] == self._site.registry.digest() != registry.digest()
 
-    def _loaded(self) -> tuple[settings.Web, settings.Bridge, Registry] | None:
+    def _loaded(self) -> tuple[websettings.Web, settings.Bridge, Registry] | None:
         """None where it is not taken over, which is said."""
         try:
             web, bridge, registry = self._load(self._site.folder)

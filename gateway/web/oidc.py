@@ -23,7 +23,7 @@ from joserfc import jwt
 from joserfc.errors import ClaimError, JoseError
 from joserfc.jwk import KeySet
 
-from gateway import settings
+from gateway import websettings
 from gateway.clock import Clock
 from gateway.errors import LoginReason
 from gateway.web.accountrows import EVERYTHING, one_line
@@ -66,7 +66,7 @@ class _Pending:
 class Provider:
     """Safe for threads. `client` is a seam: whom the tests trust."""
 
-    def __init__(self, to: settings.Oidc, clock: Clock, client: Callable[[], httpx.Client] | None = None) -> None:
+    def __init__(self, to: websettings.Oidc, clock: Clock, client: Callable[[], httpx.Client] | None = None) -> None:
         self.settings, self._clock = to, clock
         self._client = client or (lambda: httpx.Client(timeout=TIMEOUT_S))
         self._lock = threading.Lock()
@@ -99,7 +99,7 @@ class Provider:
         return Started(str(url), browser)
 
     def finish(self, state: str, code: str, browser: str) -> Who:
-        """Whom the provider names, with role and tenants by `settings.Oidc`. Each state counts once, and only in the
+        """Whom the provider names, with role and tenants by `websettings.Oidc`. Each state counts once, and only in the
         browser that began it. Raises NotAdmitted."""
         with self._lock:
             known = self._pending.pop(state, None)
@@ -222,7 +222,7 @@ class Provider:
         tenants = frozenset(tenant for value, tenant in self.settings.tenants.items() if value in values)
         if self.settings.tenants and not tenants:  # where tenants are kept apart nobody sees all by having none
             raise NotAdmitted(LoginReason.NO_TENANT, name)
-        everywhere = not tenants or settings.EVERY_TENANT in tenants
+        everywhere = not tenants or websettings.EVERY_TENANT in tenants
         return Who(name, max(roles), None if everywhere else tenants, "session", EVERYTHING)
 
     def _name(self, claims: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway import boardfile, gapfile, gaps, letterfile, letters, orionstanding, storefile
+from gateway import boardfile, bulletinstanding, gapfile, gaps, letterfile, letters, orionstanding, storefile
 from gateway.errors import RejectCode
 from gateway.instants import iso
 from gateway.letterfile import Choice
@@ -113,7 +113,6 @@ def _config(site: Site, who: Who) -> dict[str, Any]:
         "demo": web.loopback_operator,
         "staff": who.staff,
         "public": web.public,
-        "bulletins": web.bulletins,
     }  # fmt: skip
 
 
@@ -171,6 +170,7 @@ def _health(site: Site, who: Who) -> dict[str, Any]:
         "bridge": {"running": storefile.running(store), "received": iso(board.received_ms)},
         "influx": {"behind": int(behind)} if site.bridge.influx else None,
         "orion": _orion(site),
+        "bulletins": _bulletins(site),
         "store": {"bytes": _size(site), "ceiling": site.bridge.store_max_bytes},
         "media": [
             {"medium": medium, "owed": n, "oldest": iso(at), "attempts": tried, "reason": why}
@@ -191,6 +191,15 @@ def _orion(site: Site) -> dict[str, Any] | None:
     refused = {str(status): n for status, n in x.refused}
     return {"waiting": x.waiting, "since": iso(x.since_ms), "reason": x.reason, "answered": iso(x.answer_ms),
             "refused": refused}  # fmt: skip
+
+
+def _bulletins(site: Site) -> dict[str, Any] | None:
+    if site.bridge.bulletins is None:
+        return None
+    x = bulletinstanding.read(site.bridge.store) or bulletinstanding.Standing()
+    unheard = x.unheard(site.clock.now_ms())
+    return {"heard": iso(x.heard_ms), "unheard": unheard, "reason": x.reason, "updated": iso(x.updated_ms),
+            "fates": x.fates}  # fmt: skip
 
 
 def _size(site: Site) -> int:

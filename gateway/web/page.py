@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
-from gateway import settings
+from gateway import websettings
 
 STATIC = Path(__file__).with_name("static")
 TYPES = {".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml"}
@@ -77,7 +77,7 @@ def answer(file: File, asked: Mapping[str, str], fixed: Mapping[str, str]) -> Re
     return Response(file.data, media_type=file.media_type, headers=sent)
 
 
-def pages(web: settings.Web, folder: Path = STATIC) -> APIRouter:
+def pages(web: websettings.Web, folder: Path = STATIC) -> APIRouter:
     """Serves the page. Raises OSError where its files are not there."""
     found, fixed = files(folder), headers(web.map.tiles)
     routes = APIRouter(include_in_schema=False)

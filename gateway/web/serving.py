@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from gateway import settings
+from gateway import settings, websettings
 from gateway.clock import Clock, SystemClock
 from gateway.errors import Unavailable
 from gateway.pastfile import NAME, PastFile
@@ -32,7 +32,7 @@ LAST_S = 1.0  # for what is under way when the page ends
 
 
 def site_of(
-    web: settings.Web, bridge: settings.Bridge, registry: Registry, folder: Path, clock: Clock | None = None
+    web: websettings.Web, bridge: settings.Bridge, registry: Registry, folder: Path, clock: Clock | None = None
 ) -> Site:
     """Raises Unavailable where the file of the accounts cannot be used."""
     clock = clock or SystemClock()

@@ -59,7 +59,8 @@ SUSPENSION = fields(
     kind=TEXT, tenant=TEXT, station=TEXT, since=maybe(TIME), until=maybe(TIME), by=TEXT, note=TEXT
 )  # fmt: skip
 BULLETIN = fields(
-    number=COUNT, at=TIME, kind=TEXT, ja=TEXT, by=TEXT, tenant=TEXT, station=TEXT, source=TEXT
+    number=COUNT, at=TIME, kind=TEXT, ja=TEXT, headline=TEXT, by=TEXT, tenant=TEXT, station=TEXT, source=TEXT,
+    drill=YES, over=YES,
 )  # fmt: skip
 ACT = fields(request=COUNT, state=one_of("asked", "done"), answer=ANY)
 FATE = fields(request=maybe(COUNT), state=one_of("asked", "done", "refused"), answer=ANY)
@@ -115,6 +116,7 @@ BOARD = fields(
     version=COUNT, now=TIME, position=TEXT, bridge=fields(running=maybe(YES), committed=maybe(TIME)), drill=YES,
     stations=many(ref("Now")),
     also={"episodes": many(ref("Episode")), "suspensions": many(SUSPENSION), "bulletins": many(BULLETIN),
+          "feed": maybe(fields(heard=maybe(TIME), unheard=YES, reason=maybe(TEXT))),
           "configuration": fields(edited=YES, in_force=maybe(TIME))},
 )  # fmt: skip
 POINT: Schema = many(maybe(NUMBER)) | {
@@ -149,6 +151,8 @@ HEALTH = fields(
     bridge=fields(running=maybe(YES), received=maybe(TIME)), influx=maybe(fields(behind=COUNT)),
     orion=maybe(fields(waiting=COUNT, since=maybe(TIME), reason=maybe(TEXT), answered=maybe(TIME),
                        refused={"type": "object", "additionalProperties": COUNT})),
+    bulletins=maybe(fields(heard=maybe(TIME), unheard=YES, reason=maybe(TEXT), updated=maybe(TIME),
+                           fates={"type": "object", "additionalProperties": COUNT})),
     store=fields(bytes=COUNT, ceiling=maybe(COUNT)),
     media=many(fields(medium=TEXT, owed=COUNT, oldest=maybe(TIME), attempts=COUNT, reason=maybe(TEXT))),
     notices=many(fields(code=TEXT, tenant=TEXT, device=TEXT, detail=maybe(TEXT), since=TIME)),
@@ -165,7 +169,7 @@ ROLE = one_of("public", "viewer", "operator", "administrator")
 CONFIG = fields(
     version=COUNT, title=NAMES, tiles=maybe(fields(url=TEXT, attribution=TEXT)), levels=many(LEVEL),
     centre=many(NUMBER), bounds=maybe(many(many(NUMBER))), you=fields(name=TEXT, role=ROLE, via=TEXT),
-    login=fields(password=YES, oidc={}), demo=YES, staff=YES, public=YES, bulletins=YES,
+    login=fields(password=YES, oidc={}), demo=YES, staff=YES, public=YES,
 )  # fmt: skip
 YOU = fields(name=TEXT, role=ROLE, tenants=maybe(many(TEXT)), via=TEXT, scopes=many(TEXT))
 ACCOUNT = fields(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi import Request
 
-from gateway import settings
+from gateway import settings, websettings
 from gateway.clock import Clock
 from gateway.pastrows import Past
 from gateway.stations import Registry
@@ -66,7 +66,7 @@ class Nobody:
 class Site:
     """One served house: settings of the page and of its bridge, the stations, and who is who."""
 
-    web: settings.Web
+    web: websettings.Web
     bridge: settings.Bridge
     registry: Registry
     folder: Path

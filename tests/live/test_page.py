@@ -488,10 +488,32 @@ def test_who_is_nobody_is_asked_for_a_name(chromium: Browser, house: House) -> N
         expect(page.locator("table tbody tr")).to_have_count(12)
 
 
+def test_bulletins_and_whether_they_are_received(chromium: Browser, house: House) -> None:
+    """What holds, what was lifted, a drill; and three things that look alike from afar: nothing was issued, nothing can
+    be received, nobody reads a feed."""
+    drill = pagenight.bulletin(3, "レベル５氾濫特別警報　高松市", drill=True)
+    house.board["bulletins"].append(drill)
+    strip = ".bulletins"
+    with browser.opened(chromium, house.url) as (page, complaints):
+        expect(page.locator(f"{strip} .over")).to_contain_text("大雨警報（解除）　高松市")
+        expect(page.locator(strip)).to_contain_text("【訓練】レベル５氾濫特別警報　高松市【訓練】")
+        expect(page.locator(f"{strip} .none")).to_have_count(0)
+        for feed, told in (
+            ({"heard": pagenight.ago(12), "unheard": True, "reason": "answer 503"}, "受信できない（"),
+            ({"heard": None, "unheard": True, "reason": None}, "まだ一度も受信していません"),
+            ({"heard": pagenight.ago(0), "unheard": False, "reason": None}, "対象地域の発表なし（"),
+            (None, "未接続（手入力のみ）"),
+        ):
+            house.board |= {"feed": feed, "bulletins": []}
+            page.reload()
+            expect(page.locator(strip)).to_contain_text(told)
+        assert complaints == []
+
+
 def test_the_public_sees_stations_and_no_names(chromium: Browser, house: House) -> None:
     """Without episodes, people or aids the page still stands."""
     house.config |= {"you": {"name": "", "role": "public", "via": "public"}, "staff": False}
-    for key in ("episodes", "suspensions", "bulletins"):
+    for key in ("episodes", "suspensions", "bulletins", "feed"):
         del house.board[key]
     with browser.opened(chromium, house.url) as (page, complaints):
         expect(page.locator("table tbody tr")).to_have_count(12)

@@ -290,7 +290,7 @@ BRIDGES = {  # conditions of the bridge itself
     *(NoticeCode.BRIDGE_CLOCK, NoticeCode.NO_BROKER, NoticeCode.NO_DATA, NoticeCode.STORE_NEARLY_FULL),
     *(NoticeCode.STORE_FULL, NoticeCode.DISK_FULL, NoticeCode.INFLUX_WAITS, NoticeCode.QUOTA_LOW),
     *(NoticeCode.QUOTA_SPENT, NoticeCode.CAP_WAITS, NoticeCode.PAPER_WAITS),
-    NoticeCode.ORION_WAITS,
+    *(NoticeCode.ORION_WAITS, NoticeCode.BULLETINS_UNHEARD),
 }
 
 

@@ -45,6 +45,7 @@ export const NOTICES = {
   tide_table_ends: ['潮位表の期限', 'Tide table ends'],
   influx_waits: ['InfluxDB に書けず待機中', 'InfluxDB waits'],
   orion_waits: ['データ連携基盤に送れない', 'context broker waits'],
+  bulletins_unheard: ['気象庁の防災情報を受信できない', 'bulletins cannot be received'],
   quota_low: ['通知の上限の8割を使用', 'Quota low'],
   quota_spent: ['通知の上限に達した', 'Quota spent'],
   cap_waits: ['CAP のフォルダーに書けない', 'CAP feed waits'],

@@ -61,6 +61,13 @@ function orion({ waiting, since, reason, refused }) {
   return n ? `${waits}　${t('orion_refused', { n })}` : waits;
 }
 
+/** Of the feed of bulletins: heard when, or why not, and how many documents nobody could read. */
+function bulletins({ heard, unheard, reason, fates }) {
+  const n = (fates.unreadable ?? 0) + (fates.unfetched ?? 0);
+  const at = heard ? t('heard_at', { at: when(ms(heard), now()) }) : '';
+  return [unheard && t('unheard_why', { why: reason ?? '' }), at, n && t('unread', { n })].filter(Boolean).join('　');
+}
+
 function house() {
   const { data, error } = fetched('health', 15_000);
   if (!data) return h('p', { class: 'notice' }, error ? t('not_read', { why: error.message }) : t('reading'));
@@ -72,6 +79,7 @@ function house() {
     line('house_bridge', data.bridge.running === false ? t('bridge_halt') : `${t('runs')}　${received === null ? '' : age(Math.max(0, now() - received))}`, data.bridge.running === false),
     line('house_influx', data.influx ? (data.influx.behind > 1000 ? t('influx_behind', { n: data.influx.behind }) : t('runs')) : t('not_used'), (data.influx?.behind ?? 0) > 1000),
     data.orion && line('house_orion', orion(data.orion), Boolean(data.orion.reason)),
+    data.bulletins && line('house_bulletins', bulletins(data.bulletins), data.bulletins.unheard),
     line('house_store', data.store.ceiling ? t('store_of', { used: megabytes(data.store.bytes), all: megabytes(data.store.ceiling) }) : megabytes(data.store.bytes)),
     line('house_media', data.media.length ? data.media.map((m) => t('media_owed', { medium: m.medium, n: m.owed, since: when(ms(m.oldest), now()) })).join('、') : t('media_fine'), data.media.length > 0),
     data.notices.map((n) =>

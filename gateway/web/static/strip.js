@@ -104,25 +104,36 @@ export function strip(here) {
   ];
 }
 
+const OVER_MS = 6 * 3_600_000; // what was lifted or withdrawn stays so long, the chronology has it for ever
+
 function bulletin(entry, today) {
   const source = entry.source === 'received' ? t('received') : t('by_hand');
-  const text = entry[language] || entry.ja;
+  const text = entry.drill ? `【訓練】${entry.ja}【訓練】` : entry.ja;
   return h(
     'li',
-    { 'data-key': `${entry.at}${text}`, class: entry.kind },
+    { 'data-key': `${entry.at}${text}`, class: entry.over ? `${entry.kind} over` : entry.kind, title: entry.headline || null },
     h('time', {}, when(ms(entry.at), today)),
     ' ',
-    h('b', {}, text),
+    h('b', { lang: 'ja' }, text),
     h('small', {}, `（${[entry.by, source].filter(Boolean).join(' ')}）`),
   );
+}
+
+/** 『未接続』, since when nothing can be received, or that nothing was issued: three things that look alike from afar. */
+function standing(feed, n) {
+  if (!feed) return h('li', { class: 'none' }, t('feed_missing'));
+  if (feed.unheard) {
+    const text = feed.heard ? t('feed_unheard', { at: when(ms(feed.heard), now()) }) : t('feed_never');
+    return h('li', { class: 'unheard' }, h('b', {}, text));
+  }
+  return n ? null : h('li', { class: 'none' }, t('no_bulletin', { at: when(ms(feed.heard), now()) }));
 }
 
 /** Bulletins that were received or entered, and the mayor's orders, with their times. */
 export function bulletins() {
   if (!state.board?.bulletins) return null;
-  const entries = state.board?.bulletins ?? [];
+  const entries = state.board.bulletins.filter((x) => !x.over || now() - ms(x.at) < OVER_MS);
   const orders = entries.filter((x) => x.kind === 'order');
-  const fed = state.config.bulletins;
   return h(
     'section',
     { class: 'bulletins', 'aria-label': t('bulletins') },
@@ -130,9 +141,8 @@ export function bulletins() {
     h(
       'ul',
       {},
+      standing(state.board.feed, entries.length - orders.length),
       entries.map((entry) => bulletin(entry, now())),
-      !fed && h('li', { class: 'none' }, t('feed_missing')),
-      fed && entries.length === orders.length && h('li', { class: 'none' }, t('no_bulletin')),
       !orders.length && h('li', { class: 'none' }, t('no_order')),
     ),
     mayAct() && h('button', { type: 'button', 'data-act': 'entry', class: 'quiet' }, t('enter')),
