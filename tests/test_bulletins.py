@@ -272,6 +272,10 @@ def test_a_kill_before_the_row_is_written_loses_nothing(house: House, agency: Bu
     house.begin()
     assert house.rows() == []
     house.reader.round()
+    house.outlets.conditions(Work(house.service._memory, house.service._rules()))  # and then the disk refuses
+    house.begin()
+    assert house.rows() == []
+    house.reader.round()
     house.hand_over()  # written, and not yet noted as read
     house.begin()
     house.round()

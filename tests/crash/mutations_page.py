@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.crash.mutation import Mutation
 
 WEB, BOARD = "tests/test_web.py::", "tests/test_board.py::"
+BULLETINS = "tests/test_bulletins.py::"
 ASKING, REST = "gateway/web/asking.py", "gateway/web/rest.py"
 
 PAGE = [
@@ -63,4 +64,30 @@ PAGE = [
     Mutation("page: a stream sends a board of before what it tells of", "gateway/web/boards.py",
              "            self._made = -MOMENT_S\n", "            pass\n",
              (WEB + "test_what_people_must_see_is_not_kept_from_them",)),
+    Mutation("bulletins: read before it stands in the store", "gateway/bridge/bulletins.py",
+             "if x not in held and at > oldest_ms", "if at > oldest_ms",
+             (BULLETINS + "test_a_kill_before_the_row_is_written_loses_nothing",)),
+    Mutation("bulletins: what stands in the store is written again", "gateway/bridge/outlets.py",
+             "for key, row in waiting.items() if key not in there", "for key, row in waiting.items()",
+             (BULLETINS + "test_what_concerns_the_city_is_written_once",)),
+    Mutation("bulletins: a drill is shown as real", "gateway/bridge/bulletins.py",
+             'if found.status == "drill":', "if False:",
+             (BULLETINS + "test_drills_are_marked_and_tests_counted",)),
+    Mutation("bulletins: one that nobody can read is passed over", "gateway/bridge/bulletins.py",
+             'self._done(x, "unreadable", self._told(x, "内容を読み取れません"), now_ms)',
+             'self._done(x, "unreadable", [], now_ms)',
+             (BULLETINS + "test_what_nobody_can_read_is_told",)),
+    Mutation("bulletins: what is no longer said stands for ever", "gateway/bridge/bulletins.py",
+             "if said is None and not (held and found.reported_ms > reported_ms):", "if said is None:",
+             (BULLETINS + "test_a_further_issue_that_no_longer_names_the_city_is_told",)),
+    Mutation("bulletins: a feed names documents of anybody", "gateway/bridge/bulletins.py",
+             "if _origin(url) != _origin(self._to.feed):", "if not url:",
+             (BULLETINS + "test_what_nobody_can_read_is_told",)),
+    Mutation("bulletins: not received looks like a quiet night", "gateway/bulletinstanding.py",
+             "return self.heard_ms is None or self.reason is not None or now_ms - self.heard_ms > UNHEARD_MS",
+             "return self.heard_ms is None",
+             ("tests/test_web_bulletins.py::test_whether_bulletins_are_received",)),
+    Mutation("bulletins: an order is pushed out by what is said often", "gateway/web/boards.py",
+             'counts[facts["what"]] > SHOWN', "sum(counts.values()) > SHOWN",
+             ("tests/test_web_bulletins.py::test_an_order_stays_however_many_bulletins_came_after_it",)),
 ]  # fmt: skip
