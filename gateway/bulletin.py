@@ -7,7 +7,7 @@ What is said is passed on in the agency's words: nothing is judged, and no name 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,9 @@ NOTHING = "なし"  # 『発表警報・注意報はなし』
 Status = Literal["real", "drill", "test"]
 STATUSES: dict[str, Status] = {"通常": "real", "訓練": "drill", "試験": "test"}
 CORRECTED, WITHDRAWN = "訂正", "取消"
+# What these say holds until the same office says it anew, for all its areas at once; other bulletins are told apart by
+# their event, and one without tells of a moment. Names of 2026-05: https://xml.kishou.go.jp/tec_material.html
+STATES = ("気象警報・注意報", "気象特別警報・警報・注意報", "土砂災害警戒情報")
 
 
 class BadBulletin(ValueError):
@@ -55,7 +58,8 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Bulletin:
     """One document. `title` is the kind of bulletin, `head` its own heading, `event` what it is a further issue of
-    (a river of a flood forecast; empty of most others), `info` 発表, 訂正, 取消 or what it says there."""
+    (a river of a flood forecast; empty of most others), `info` 発表, 訂正, 取消 or what it says there. `body`: what a
+    warning says of each area; `summary`: of the headline, where something holds."""
 
     title: str
     head: str
@@ -66,7 +70,8 @@ class Bulletin:
     event: str
     serial: str
     headline: str
-    items: tuple[Item, ...]
+    body: tuple[Item, ...]
+    summary: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,6 @@ def document(data: bytes) -> Bulletin:
     if status is None:
         raise BadBulletin("it does not say whether it is real, a drill or a test")
     headline = _child(head, "Headline")
-    items = _body(root) + (_headline(headline) if headline is not None else [])
     return Bulletin(
         title=_text(control, "Title"),
         head=_text(head, "Title") or _text(control, "Title"),
@@ -105,16 +109,21 @@ def document(data: bytes) -> Bulletin:
         event=_text(head, "EventID"),
         serial=_text(head, "Serial"),
         headline=_text(headline, "Text") if headline is not None else "",
-        items=tuple(items),
+        body=tuple(_body(root)),
+        summary=tuple(_headline(headline)) if headline is not None else (),
     )
 
 
 def said(bulletin: Bulletin, asked: Collection[str]) -> Said | None:
-    """Of areas that are asked for by name or code; None where it speaks of none of them. The body of a bulletin says
-    what holds for each area, also that nothing does; so where it names one, the headline is not asked."""
+    """Of areas that are asked for by name or code; None where it speaks of none of them. The body of a warning says
+    what holds for each area, also that nothing does: where it names one of them, the headline is not asked."""
+    return _said(bulletin.body, asked) or _said(bulletin.summary, asked)
+
+
+def _said(items: Iterable[Item], asked: Collection[str]) -> Said | None:
     areas: dict[str, None] = {}
     kinds: dict[str, None] = {}
-    for item in bulletin.items:
+    for item in items:
         mine = [name for name, code in item.areas if name in asked or code in asked]
         areas |= dict.fromkeys(mine)
         kinds |= dict.fromkeys(item.kinds if mine else ())
@@ -125,10 +134,17 @@ def sentence(bulletin: Bulletin, said: Said | None) -> str:
     """One line for people, in the agency's words: what holds, where, and what became of it. `said` None: a further
     issue no longer names the place."""
     if said is None:
-        return f"{bulletin.head}　対象の市町村・河川の記載なし（続報）"
-    what = "・".join(said.kinds) or bulletin.head
+        return f"{bulletin.head}　対象の市町村・河川の記載なし（続報）"[:LONGEST]
+    what = "・".join(said.kinds)
+    if not what or said.kinds == (ENDED,) or nothing(said):  # which it is stands in the heading alone
+        what = f"{bulletin.head}　{what}".strip()
     state = f"（{bulletin.info}）" if bulletin.info in (CORRECTED, WITHDRAWN) else ""
     return f"{what}{state}　{'・'.join(said.areas)}"[:LONGEST]
+
+
+def nothing(said: Said | None) -> bool:
+    """Nothing is said of the place, or that nothing is in force there: no news where nothing was."""
+    return said is None or (bool(said.kinds) and all(kind.endswith(NOTHING) for kind in said.kinds))
 
 
 def over(bulletin: Bulletin, said: Said | None) -> bool:
@@ -138,9 +154,15 @@ def over(bulletin: Bulletin, said: Said | None) -> bool:
     return bool(said.kinds) and all(ENDED in kind or kind.endswith(NOTHING) for kind in said.kinds)
 
 
-def line(bulletin: Bulletin) -> str:
+def states(bulletin: Bulletin) -> bool:
+    """It says what holds, everywhere at once: a place that the next one does not name has nothing."""
+    return bulletin.title.startswith(STATES)
+
+
+def line(bulletin: Bulletin, url: str) -> str:
     """What a bulletin is the newest issue of: the same is said anew by the next one."""
-    return " / ".join((bulletin.title, bulletin.event or bulletin.office, bulletin.status))
+    own = bulletin.office if states(bulletin) else bulletin.event or url
+    return " / ".join((bulletin.title, own, bulletin.status))
 
 
 # --- documents -----------------------------------------------------------------------------------------------------

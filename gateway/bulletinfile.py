@@ -19,6 +19,15 @@ from gateway.yamlfile import Document, Path
 # 『高頻度フィード（随時）』 and 『長期フィード（随時）』 of the Meteorological Agency, https://xml.kishou.go.jp/xmlpull.html
 FEED = "https://www.data.jma.go.jp/developer/xml/feed/extra.xml"
 CATCH_UP = "https://www.data.jma.go.jp/developer/xml/feed/extra_l.xml"
+# What a flood is decided by, since 2026-05. The older forms of the same warnings (気象特別警報・警報・注意報,
+# 気象警報・注意報（Ｈ２７）) are sent beside them until 2028 and would say everything twice.
+TITLES = (
+    "指定河川洪水予報",
+    "気象警報・注意報（Ｒ０６）（大雨）",
+    "気象警報・注意報（Ｒ０６）（土砂）",
+    "気象警報・注意報（Ｒ０６）（高潮）",
+    "府県気象防災速報",
+)
 LEAST_EVERY_S = 60.0  # the feed is written once a minute, and everybody reads the same servers
 EVERYBODY = "everybody"  # in the place of a tenant
 Texts = Annotated[list[f.Text], Field(min_length=1, max_length=100)]
@@ -53,7 +62,7 @@ def bulletins_of(document: Document) -> settings.Bulletins | None:
         feed=row.feed,
         catch_up=catch_up,
         offices=tuple(row.offices),
-        titles=tuple(row.titles or ()),
+        titles=tuple(row.titles or TITLES),
         areas={name: "" if tenant == EVERYBODY else tenant for name, tenant in row.areas.items()},
         every_s=row.every,
         silent_after_s=row.silent_after,

@@ -255,7 +255,7 @@ class Orion:
 class Bulletins:
     """A feed of the Meteorological Agency's bulletins. `catch_up` is the longer feed that is read after a gap, empty:
     none. An entry is fetched where its office has one of the `offices` in its name and its title begins with one of the
-    `titles` (none: any). `areas`, by name or code, tell whom it concerns: a tenant, or with '' everybody."""
+    `titles` (none: whatever it is). `areas`, by name or code, tell whom it concerns: a tenant, or with '' everybody."""
 
     feed: str
     catch_up: str

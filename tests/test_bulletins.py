@@ -115,6 +115,9 @@ def house(tmp_path: Path, to: settings.Bulletins, now: Time) -> Iterator[House]:
 BASE = Issued(("レベル３氾濫警報",), ("香東川",), event="37001", headline="香東川では、避難判断水位に到達", at_ms=T0)
 
 
+RAIN = "気象警報・注意報（Ｒ０６）（大雨）"
+
+
 def parsed(x: Issued) -> bulletin.Bulletin:
     return bulletin.document(bulletinfeed.document(x).encode())
 
@@ -146,12 +149,21 @@ def test_an_area_is_known_by_its_code_too() -> None:
         ((("大雨警報", "発表"), ("洪水注意報", "継続")), "大雨警報・洪水注意報　高松市", False),
         ((("大雨警報", "解除"), ("洪水注意報", "継続")), "大雨警報（解除）・洪水注意報　高松市", False),
         ((("大雨警報", "解除"),), "大雨警報（解除）　高松市", True),
-        ((("", "発表警報・注意報はなし"),), "発表警報・注意報はなし　高松市", True),
+        ((("解除", "解除"),), "香川県気象警報・注意報（大雨）　解除　高松市", True),
+        (
+            (("", "発表警報・注意報はなし"),),
+            "香川県気象警報・注意報（大雨）　発表警報・注意報はなし　高松市",
+            True,
+        ),
     ],
 )
 def test_the_body_says_what_became_of_each(states: tuple[tuple[str, str], ...], told: str, over: bool) -> None:
-    """Lifted, continued, or that nothing is in force: the headline names only where something is."""
-    x = Issued((), (), title="気象警報・注意報（Ｈ２７）", at_ms=T0, body=((("高松市", "三木町"), states),))
+    """Lifted, continued, or that nothing is in force: the headline names only where something is, and is not asked
+    where the body tells."""
+    x = Issued(
+        ("雷注意報",), ("高松市",), title=RAIN, head="香川県気象警報・注意報（大雨）", at_ms=T0,
+        body=((("高松市", "三木町"), states),),
+    )  # fmt: skip
     found = parsed(x)
     said = bulletin.said(found, {"高松市"})
     assert (bulletin.sentence(found, said), bulletin.over(found, said)) == (told, over)
@@ -320,12 +332,44 @@ def test_a_further_issue_that_no_longer_names_the_city_is_told(house: House, age
     """Else the warning before would stand there as if it held; once, and not of one that says nothing new."""
     for areas in (("高松市", "三木町"), ("三木町",), ("三木町",)):
         now.ms += MINUTE
-        agency.issue("大雨警報", areas=areas, title="気象警報・注意報")
+        agency.issue("レベル３大雨警報", areas=areas, title=RAIN)
         house.round()
         house.begin()
     texts = [text for _, text in house.rows()]
-    assert texts[0] == "大雨警報　高松市"
+    assert texts[0] == "レベル３大雨警報　高松市"
     assert [text.endswith("記載なし（続報）") for text in texts] == [False, True]
+
+
+def test_that_nothing_is_in_force_is_news_where_something_was(house: House, agency: BulletinFeed, now: Time) -> None:
+    """A warning of elsewhere says so of every other place as well, with every issue."""
+    for kind, state in (
+        ("", "発表警報・注意報はなし"),
+        ("レベル２大雨注意報", "発表"),
+        ("", "発表警報・注意報はなし"),
+        ("", "発表警報・注意報はなし"),
+    ):
+        now.ms += MINUTE
+        agency.issue(areas=(), title=RAIN, head="大雨", body=((("高松市",), ((kind, state),)),))
+        house.round()
+    texts = [text for _, text in house.rows()]
+    assert texts == ["レベル２大雨注意報　高松市", "大雨　発表警報・注意報はなし　高松市"]
+
+
+def test_what_tells_of_a_moment_is_not_undone_by_the_next(house: House, agency: BulletinFeed, now: Time) -> None:
+    """Another place's record rain takes nothing back, and does not stand in the place of ours; a river has its own
+    event, and the next issue of it is."""
+    for areas in (("高松市",), ("三木町",), ("高松市",)):
+        now.ms += MINUTE
+        agency.issue("記録的短時間大雨", areas=areas, title="府県気象防災速報")
+    for n in (3, 4):
+        now.ms += MINUTE
+        agency.issue(f"レベル{n}氾濫警報", event="8700010001")
+    house.round()
+    rows = [x.facts["received"] for x in journalfile.rows(house.service._bridge.store)]
+    assert [x["short"].partition("　")[0] for x in rows] == [
+        *("記録的短時間大雨", "記録的短時間大雨", "レベル3氾濫警報", "レベル4氾濫警報")
+    ]
+    assert len({x["line"] for x in rows}) == 3
 
 
 def test_tenants_have_their_own_areas(tmp_path: Path, agency: BulletinFeed, now: Time) -> None:

@@ -246,9 +246,10 @@ class Reader:
     def _row(self, x: Named, found: Bulletin, tenant: str, now_ms: int) -> Entry | None:
         """None where it does not concern this tenant."""
         said = bulletin.said(found, self._areas[tenant])
-        key = (bulletin.line(found), tenant)
+        key = (bulletin.line(found, x.url), tenant)
         reported_ms, held = self._lines.get(key, (0, False))
-        if said is None and not (held and found.reported_ms > reported_ms):
+        news = held and found.reported_ms > reported_ms and (said is not None or bulletin.states(found))
+        if bulletin.nothing(said) and not news:
             return None
         over = bulletin.over(found, said)
         _follow(self._lines, key, found.reported_ms, over)
@@ -292,7 +293,7 @@ def _entry(x: Named, found: Bulletin, said: Said | None, tenant: str, now_ms: in
         "text": f"{short}　{found.headline}"[: 2 * bulletin.LONGEST].strip(),
         "received": {
             "document": x.url, "updated_ms": x.updated_ms, "reported_ms": found.reported_ms,
-            "line": bulletin.line(found), "over": bulletin.over(found, said), "short": short,
+            "line": bulletin.line(found, x.url), "over": bulletin.over(found, said), "short": short,
             "headline": found.headline, "title": found.title, "head": found.head, "info": found.info,
             "event": found.event, "serial": found.serial,
             "areas": list(said.areas) if said else [], "kinds": list(said.kinds) if said else [],

@@ -78,7 +78,7 @@ PAGE = [
              'self._done(x, "unreadable", [], now_ms)',
              (BULLETINS + "test_what_nobody_can_read_is_told",)),
     Mutation("bulletins: what is no longer said stands for ever", "gateway/bridge/bulletins.py",
-             "if said is None and not (held and found.reported_ms > reported_ms):", "if said is None:",
+             "if bulletin.nothing(said) and not news:", "if bulletin.nothing(said):",
              (BULLETINS + "test_a_further_issue_that_no_longer_names_the_city_is_told",)),
     Mutation("bulletins: a feed names documents of anybody", "gateway/bridge/bulletins.py",
              "if _origin(url) != _origin(self._to.feed):", "if not url:",
