@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.disk import DISK, Disk, transaction
 from gateway.episodes import Course, Episode
-from gateway.errors import Unavailable
+from gateway.errors import ActCode, Unavailable
 from gateway.storeschema import MIGRATIONS, SCHEMA, VERSION
 
 REMEDY = "Restore a backup with 'suimon bridge restore', or move it away to begin a new one."
@@ -170,7 +170,8 @@ def answers(path: Path, requests: list[int]) -> list[tuple[str, str | None]]:
     """As `answer`, of each. Raises Unavailable."""
     sql = "SELECT id, state, answer FROM requests WHERE id IN (SELECT value FROM json_each(?))"
     found = {number: (state, said) for number, state, said in rows(path, sql, (str(requests),))}
-    return [found.get(x, ("refused", '{"reason": "the request is no longer in the store"}')) for x in requests]
+    gone = {"reason": ActCode.FORGOTTEN.sentence, "code": ActCode.FORGOTTEN.value, "facts": {}}
+    return [found.get(x) or ("refused", msgspec.json.encode(gone).decode()) for x in requests]
 
 
 def withdraw(path: Path, request: int) -> bool:

@@ -29,8 +29,9 @@ class House:
     def __init__(self, board: Json, path: str = "") -> None:
         self.board, self.config, self.path = board, pagenight.config(), path
         self.acts: list[Json] = []
-        self.refused: dict[str, str] = {}  # among several, by episode: why
-        self.refusal = ""
+        self.refused: dict[str, Json] = {}  # among several, by episode: the answer
+        self.problem: Json | None = None  # what every act meets
+        self.refusal: str | Json = ""  # a sentence alone, as an earlier bridge gave it, or code and facts
         self.closed = False  # whether who asks must log in
         self.streams = True  # False: a proxy that holds the stream back
         self.version = 0
@@ -72,7 +73,13 @@ class House:
     def _fate(self, episode: str) -> Json:
         why = self.refused.get(episode)
         done = {"episode": episode, "request": 1, "state": "done", "answer": {}}
-        return done | ({"state": "refused", "answer": {"reason": why}} if why else {})
+        return done | ({"state": "refused", "answer": why} if why else {})
+
+    def _refusing(self) -> Json | None:
+        if not self.refusal:
+            return self.problem
+        problem: Json = {"title": "This was refused", "status": 409, "detail": "as typed", "code": "refused"}
+        return problem | ({"detail": self.refusal} if isinstance(self.refusal, str) else {"refusal": self.refusal})
 
     def _app(self) -> FastAPI:
         inner = FastAPI()
@@ -94,9 +101,8 @@ class House:
                 problem = {"title": "Say who you are", "status": 401, "detail": "wrong", "code": "wrong_login"}
                 return JSONResponse(problem, 401, media_type="application/problem+json")
             self.closed = self.closed and path != "login"
-            if self.refusal:
-                problem = {"title": "This was refused", "status": 409, "detail": self.refusal, "code": "refused"}
-                return JSONResponse(problem, 409, media_type="application/problem+json")
+            if problem := self._refusing():
+                return JSONResponse(problem, problem["status"], media_type="application/problem+json")
             if path == "acts/acknowledge":
                 fates = [self._fate(x) for x in said["episodes"]]
                 return JSONResponse({"acts": fates}, 207 if self.refused else 200)

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import CommandCode, FaultCode, GoneReason, LoginReason, MediumReason, NoticeCode, RejectCode
+from gateway.errors import (
+    ActCode,
+    CommandCode,
+    FaultCode,
+    GoneReason,
+    LoginReason,
+    MediumReason,
+    NoticeCode,
+    RejectCode,
+)
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "simulators").rglob("*.py")])
@@ -360,6 +369,7 @@ def test_names() -> None:
         ("Medium reasons", MediumReason),
         ("Command codes", CommandCode),
         ("Login reasons", LoginReason),
+        ("Act codes", ActCode),
     ],
 )
 def test_codes_are_documented(heading: str, codes: type[RejectCode] | type[FaultCode] | type[GoneReason]) -> None:

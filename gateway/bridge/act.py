@@ -13,6 +13,7 @@ from gateway.bridge.telling import called
 from gateway.bridge.work import Work
 from gateway.channelstate import ChannelState
 from gateway.episodes import Episode
+from gateway.errors import ActCode
 from gateway.model import Change, Transition
 from gateway.stations import Channel, Station
 
@@ -20,7 +21,22 @@ Archive = Callable[[str], list[Episode]]  # episodes that are closed, by their n
 
 
 class Refused(Exception):
-    """What was asked will not be done; the text says why."""
+    """What was asked will not be done. `text` says why at the command line; `code` and `facts` say it to the page,
+    which has words of its own: names of stations and episodes, levels as {ja, en}, times as ms, lengths in hours."""
+
+    def __init__(self, code: ActCode, text: str, **facts: object) -> None:
+        super().__init__(text)
+        self.code, self.facts = code, facts
+
+    @property
+    def answer(self) -> dict[str, object]:
+        return {"reason": str(self), "code": self.code.value, "facts": self.facts}
+
+
+def _several(name: str, tenants: list[str]) -> Refused:
+    owners = ", ".join(sorted(tenants))
+    why = f"'{name}' belongs to several ({owners}): name one with --tenant"
+    return Refused(ActCode.SEVERAL_TENANTS, why, name=name, tenants=owners)
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -42,7 +58,7 @@ class Act:
         try:
             found = msgspec.json.decode(self._body, type=kind)
         except msgspec.ValidationError as e:
-            raise Refused(f"it cannot be read: {e}") from e
+            raise Refused(ActCode.UNREADABLE, f"it cannot be read: {e}", why=str(e)) from e
         self.by: str = found.by or self._asked_by
         return found
 
@@ -58,24 +74,28 @@ class Act:
         named = [e for e in self.open() if name in (e.id, e.station) and tenant in (None, e.tenant)]
         exact = [e for e in named if e.id == name] or [e for e in named if e.kind != "drill"] or named
         if len({e.tenant for e in exact}) > 1:
-            owners = ", ".join(sorted(e.tenant for e in exact))
-            raise Refused(f"'{name}' belongs to several ({owners}): name one with --tenant")
+            raise _several(name, [e.tenant for e in exact])
         return exact[0] if exact else None
 
     def past(self, name: str) -> Episode:
         """The closed episode of that name."""
         found = self.archive(name)
         if not found:
-            raise Refused(f"there is no open episode '{name}'. 'suimon alert list' shows those there are")
+            raise Refused(
+                ActCode.NO_EPISODE,
+                f"there is no open episode '{name}'. 'suimon alert list' shows those there are",
+                episode=name,
+            )
         return found[0]
 
     def station(self, name: str, tenant: str | None) -> Station:
         stations = self.work.rules.registry.stations.values()
         found = [s for s in stations if s.id == name and tenant in (None, s.tenant)]
         if len(found) > 1:
-            raise Refused(f"'{name}' belongs to several ({', '.join(s.tenant for s in found)}): name one with --tenant")
+            raise _several(name, [s.tenant for s in found])
         if not found:
-            raise Refused(f"there is no station '{name}' in the stations.yaml that the bridge runs by")
+            why = f"there is no station '{name}' in the stations.yaml that the bridge runs by"
+            raise Refused(ActCode.NO_STATION, why, station=name)
         return found[0]
 
     def station_of(self, e: Episode) -> Station | None:

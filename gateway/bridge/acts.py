@@ -18,6 +18,7 @@ from gateway.bridge.rows import Answer, Asked
 from gateway.bridge.telling import standing_of
 from gateway.channelstate import ChannelState
 from gateway.episodes import Episode, Suspension
+from gateway.errors import ActCode
 from gateway.model import Change
 from gateway.stations import Channel, Station
 
@@ -80,7 +81,8 @@ def acknowledge(act: Act) -> Done:
     e = act.episode(said.episode, said.tenant)
     if e is None:
         past = act.past(said.episode)
-        raise Refused(f"{past.id} is closed already; there is nothing to acknowledge")
+        why = f"{past.id} is closed already; there is nothing to acknowledge"
+        raise Refused(ActCode.EPISODE_CLOSED, why, station=past.station)
     answer = {"episode": e.id, "station": e.station}
     if e.course.acknowledged_ms is not None and not calling.unseen(e.course):
         return {**answer, "already": True, "by": e.course.acknowledged_by, "at_ms": e.course.acknowledged_ms}
@@ -104,11 +106,13 @@ def _judged(act: Act, e: Episode, said: Judge, judgement: Literal["", "confirmed
 def _to_be_judged(act: Act, said: Judge) -> Episode | None:
     """The open episode, None where it is past."""
     e = act.episode(said.episode, said.tenant)
+    if e is not None and e.kind == "drill":
+        why = f"{e.id}: a drill is not judged; end it with 'drill end'"
+        raise Refused(ActCode.DRILL_NOT_JUDGED, why, station=e.station)
     if e is not None and e.kind != "station":
-        why = "a drill is not judged; end it with 'drill end'" if e.kind == "drill" else "it is about missing data"
-        raise Refused(f"{e.id}: {why}")
+        raise Refused(ActCode.LOSS_NOT_JUDGED, f"{e.id}: it is about missing data", episode=e.id)
     if said.basis is None:
-        raise Refused("say what it rests on: --basis camera, patrol, phone or office")
+        raise Refused(ActCode.NO_BASIS, "say what it rests on: --basis camera, patrol, phone or office")
     return e
 
 
@@ -119,11 +123,13 @@ def confirm(act: Act) -> Done:
     past = act.past(said.episode) if e is None else e
     station = act.station_of(past)
     if station is None:
-        raise Refused(f"station '{past.station}' is no longer in stations.yaml")
+        why = f"station '{past.station}' is no longer in stations.yaml"
+        raise Refused(ActCode.NO_STATION, why, station=past.station)
     claims = [(c, s) for c, s in act.channels(station) if s.unconfirmed > s.rank or (e is None and s.rejected)]
     if e is None:
         if not claims:
-            raise Refused(f"{past.id} is closed, and nothing at {past.station} is claimed or was rejected")
+            why = f"{past.id} is closed, and nothing at {past.station} is claimed or was rejected"
+            raise Refused(ActCode.NOTHING_CLAIMED, why, station=past.station)
         name = channelstate.episode_id(station.id, act.now_ms)
         e = Episode(station.tenant, station.id, name, act.now_ms, 0)
     if e.course.judgement == "confirmed" and not claims:
@@ -152,14 +158,15 @@ def reject(act: Act) -> Done:
         past = act.past(said.episode)
         if past.course.judgement == "rejected":
             return {"episode": past.id, "station": past.station, "already": True, "by": past.course.judged_by}
-        raise Refused(f"{past.id} was closed and not rejected; a closed episode is not judged any more")
+        why = f"{past.id} was closed and not rejected; a closed episode is not judged any more"
+        raise Refused(ActCode.NOT_REJECTED, why, station=past.station)
     station = act.station_of(e)
     found = act.channels(station) if station else []
     worst = max(found, key=lambda x: judging.claim_of(x[1]), default=None)
     claim = judging.claim_of(worst[1]) if worst else 0
     from_rank = max(claim, e.highest, e.course.called)
     if from_rank == 0:
-        raise Refused(f"{e.id} claims no level. Close it instead")
+        raise Refused(ActCode.NO_LEVEL, f"{e.id} claims no level. Close it instead", station=e.station)
     for channel, state in found:
         if judging.claim_of(state):
             assert station is not None
@@ -185,9 +192,8 @@ def close(act: Act) -> Done:
     if e.kind == "drill":
         return _end_drill(act, e)
     if e.kind == "cause":
-        raise Refused(
-            f"{e.id} ends when its stations are heard again. Acknowledge it; each station is closed by itself"
-        )
+        why = f"{e.id} ends when its stations are heard again. Acknowledge it; each station is closed by itself"
+        raise Refused(ActCode.CAUSE_OPEN, why, episode=e.id)
     station = act.station_of(e)
     found = act.channels(station) if station else []
     _may_close(act, e, said, found)
@@ -212,23 +218,24 @@ def _may_close(act: Act, e: Episode, said: Judge, found: list[tuple[Channel, Cha
         shown = judging.fresh_rank(state, channel.in_force(act.now_ms))
         rank = max(shown, state.unconfirmed)
         if rank > CLOSES_FREELY and not (said.force and said.note):
-            stands, when = _stands(act, e, channel, state, rank), "the level has fallen"
-            if channel.contact:
-                when = "it reads dry and somebody has been there"
-            raise Refused(
-                f"{e.station} {channel.name} {stands}. Close it when {when}, reject it if it is false, or use --force "
-                "with a --note that says why"
-            )
+            raise _stands(act, e, channel, state, rank)
 
 
-def _stands(act: Act, e: Episode, channel: Channel, state: ChannelState, rank: int) -> str:
-    """How a channel stands, in words that follow its name."""
-    level = act.work.rules.registry.level(act.station_of(e), channel, rank).ja
-    claims = "claims, unconfirmed," if state.unconfirmed >= rank else ""
+def _stands(act: Act, e: Episode, channel: Channel, state: ChannelState, rank: int) -> Refused:
+    """How a channel stands that shows or claims too much, and when it may be closed."""
+    level = act.work.rules.registry.level(act.station_of(e), channel, rank)
+    claimed = state.unconfirmed >= rank
+    claims = "claims, unconfirmed," if claimed else ""
+    of = f"{e.station} {channel.name}"
+    otherwise = "reject it if it is false, or use --force with a --note that says why"
+    about = {"station": e.station, "level": {"ja": level.ja, "en": level.en}, "claimed": claimed}
     if channel.contact:
-        return f"{claims or 'reads'} wet{f' ({level})' if channel.thresholds else ''}"
+        wet = f"{claims or 'reads'} wet{f' ({level.ja})' if channel.thresholds else ''}"
+        why = f"{of} {wet}. Close it when it reads dry and somebody has been there, {otherwise}"
+        return Refused(ActCode.STILL_WET, why, **about)
     value = "" if state.value is None else f", {state.value:.2f} {channel.unit}"
-    return f"{claims or 'is above'} {level}{value}"
+    why = f"{of} {claims or 'is above'} {level.ja}{value}. Close it when the level has fallen, {otherwise}"
+    return Refused(ActCode.STILL_HIGH, why, value=state.value, unit=channel.unit, **about)
 
 
 def _note_judgement(act: Act, e: Episode, said: Judge, action: str, rank: int) -> None:
@@ -253,8 +260,9 @@ def maintain(act: Act) -> Done:
     station = act.station(said.station, said.tenant)
     rank = standing_of(act.work.state, station)
     if rank >= 2 and not (said.force and said.note):
-        level = act.work.rules.registry.level(station, station.having(rank, act.now_ms), rank).ja
-        raise Refused(f"{station.id} stands at {level}. Use --force with a --note that says why it is false")
+        level = act.work.rules.registry.level(station, station.having(rank, act.now_ms), rank)
+        why = f"{station.id} stands at {level.ja}. Use --force with a --note that says why it is false"
+        raise Refused(ActCode.STANDS_HIGH, why, station=station.id, level={"ja": level.ja, "en": level.en})
     return _suspend(act, said, station, "maintenance", MAINTENANCE_MS, rank)
 
 
@@ -263,7 +271,7 @@ def _suspend(
 ) -> Done:
     length_ms = round(said.for_s * 1000)
     if not 0 < length_ms <= most_ms:
-        raise Refused(f"{said.for_s / 3600:g} h is not between 0 and {most_ms // HOUR_MS} h, the longest {kind}")
+        raise _span(said.for_s, most_ms, kind)
     key = (kind, station.tenant, station.id)
     until_ms, before = act.now_ms + length_ms, act.work.suspended(*key)
     since_ms = before.since_ms if before else act.now_ms
@@ -274,6 +282,12 @@ def _suspend(
     body = {"kind": kind, "action": "prolong" if before else "begin", "until_ms": until_ms, "note": said.note}
     act.note(journal.Kind.SUSPENDED, None, station.tenant, station.id, **body)
     return {"station": station.id, "kind": kind, "until_ms": until_ms, "already": before is not None}
+
+
+def _span(for_s: float, most_ms: int, kind: str) -> Refused:
+    hours, most = for_s / 3600, most_ms // HOUR_MS
+    why = f"{hours:g} h is not between 0 and {most} h, the longest {kind}"
+    return Refused(ActCode.BAD_SPAN, why, hours=hours, most=most, kind=kind)
 
 
 def unmute(act: Act) -> Done:
@@ -301,9 +315,10 @@ def begin_drill(act: Act) -> Done:
     said: Drill = act.said(Drill)
     station = act.station(said.station, said.tenant)
     if not 2 <= said.rank <= 5:
-        raise Refused(f"rank {said.rank} calls nobody. A drill is of rank 2 to 5")
+        why = f"rank {said.rank} calls nobody. A drill is of rank 2 to 5"
+        raise Refused(ActCode.BAD_RANK, why, rank=said.rank)
     if not 0 < said.for_s * 1000 <= DRILL_MS:
-        raise Refused(f"{said.for_s / 3600:g} h is not between 0 and {DRILL_MS // HOUR_MS} h, the longest drill")
+        raise _span(said.for_s, DRILL_MS, "drill")
     name = f"drill.{channelstate.episode_id(station.id, act.now_ms)}"
     course = episodes.Course(ends_ms=act.now_ms + round(said.for_s * 1000))
     e = Episode(station.tenant, station.id, name, act.now_ms, said.rank, kind="drill", course=course)
@@ -347,9 +362,10 @@ def test(act: Act) -> Done:
     known = {r.name: r for r in bridge.recipients}
     for name in said.recipients:
         if name not in known:
-            raise Refused(f"there is no recipient '{name}' in bridge.yaml or people.yaml")
+            why = f"there is no recipient '{name}' in bridge.yaml or people.yaml"
+            raise Refused(ActCode.NO_RECIPIENT, why, name=name)
     if not known:
-        raise Refused("nobody is configured to be told: bridge.yaml names no recipients")
+        raise Refused(ActCode.NOBODY_TOLD, "nobody is configured to be told: bridge.yaml names no recipients")
     name = testwords.name(act.now_ms)
     for recipient in said.recipients or known:
         key = f"test/{name}/{recipient}"
@@ -366,7 +382,8 @@ def test(act: Act) -> Done:
 def _answer(act: Act, said: Acknowledge) -> Done:
     known = {r.name for r in act.work.rules.bridge.recipients}
     if said.recipient not in known:
-        raise Refused(f"which recipient answers? '{said.recipient}' is none. Name one with --recipient")
+        why = f"which recipient answers? '{said.recipient}' is none. Name one with --recipient"
+        raise Refused(ActCode.NO_RECIPIENT, why, name=said.recipient)
     act.work.answers.append(Answer(said.test, said.recipient, act.by))
     body = {"action": "answered", "test": said.test, "recipient": said.recipient}
     act.note(journal.Kind.DRILL, None, "", "", **body)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from gateway.bridge import capping, wording
 from gateway.bridge.act import Act, Refused, Said
+from gateway.errors import ActCode
 from gateway.journal import Entry, Kind, Manual, Row
 
 MAX_TEXT = 4000  # characters
@@ -54,7 +55,8 @@ def add(act: Act, known: Journal) -> Done:
     at_ms = act.now_ms if said.at_ms is None else said.at_ms
     if at_ms > act.now_ms + MINUTE_MS:
         now, said_at = wording.time_en(act.now_ms), wording.time_en(at_ms)
-        raise Refused(f"{said_at} lies in the future, it is {now} now. An entry says what has happened")
+        why = f"{said_at} lies in the future, it is {now} now. An entry says what has happened"
+        raise Refused(ActCode.FUTURE_ENTRY, why, at=at_ms, now=act.now_ms)
     corrected = _row(known, said.corrects) if said.corrects is not None else None
     tenant, station, episode = _where(act, said, corrected)
     body: dict[str, object] = {"what": said.kind.value, "text": text}
@@ -70,7 +72,8 @@ def _where(act: Act, said: Add, corrected: Row | None) -> tuple[str, str, str]:
     if said.episode:
         e = act.episode(said.episode, said.tenant) or act.past(said.episode)
         if said.station and e.station != act.station(said.station, said.tenant).id:
-            raise Refused(f"episode {e.id} is not of station '{said.station}'")
+            why = f"episode {e.id} is not of station '{said.station}'"
+            raise Refused(ActCode.OTHER_STATION, why, station=said.station, other=e.station)
         return e.tenant, e.station, e.id
     if said.station:
         station = act.station(said.station, said.tenant)
@@ -83,19 +86,21 @@ def _where(act: Act, said: Add, corrected: Row | None) -> tuple[str, str, str]:
 def _row(known: Journal, number: int) -> Row:
     found = known.row(number)
     if found is None:
-        raise Refused(f"the journal has no row {number}; its last is {known.last()}")
+        last = known.last()
+        raise Refused(ActCode.NO_ROW, f"the journal has no row {number}; its last is {last}", row=number, last=last)
     return found
 
 
 def _text(said: str) -> str:
     text = said.replace("\r\n", "\n").replace("\t", " ").strip()  # pasted from a table
     if not text:
-        raise Refused("an entry without a text says nothing")
+        raise Refused(ActCode.NO_TEXT, "an entry without a text says nothing")
     if len(text) > MAX_TEXT:
-        raise Refused(f"the text has {len(text)} characters, above {MAX_TEXT}. Make two entries of it")
+        why = f"the text has {len(text)} characters, above {MAX_TEXT}. Make two entries of it"
+        raise Refused(ActCode.LONG_TEXT, why, n=len(text), most=MAX_TEXT)
     # The ideographic space is what the space bar gives in Japanese; Python does not call it printable.
     if not all(c.isprintable() or c in "\n\u3000" for c in text):
-        raise Refused("the text holds control characters")
+        raise Refused(ActCode.CONTROL_CHARACTERS, "the text holds control characters")
     return text
 
 
@@ -105,31 +110,36 @@ def release(act: Act, known: Journal) -> Done:
     said: Release = act.said(Release)
     to = act.work.rules.bridge.cap
     if to is None:
-        raise Refused("bridge.yaml has no 'cap': there is nothing that a message could be released to")
+        why = "bridge.yaml has no 'cap': there is nothing that a message could be released to"
+        raise Refused(ActCode.NO_CAP, why)
     if not said.by.strip():
-        raise Refused("a released message names the person who releases it: --by")
+        raise Refused(ActCode.NOT_NAMED, "a released message names the person who releases it: --by")
     row = _row(known, said.order)
     if row.kind != Kind.MANUAL or row.facts.get("what") != Manual.ORDER:
-        raise Refused(f"row {row.number} of the journal records no order of the mayor. Enter it: --kind order")
+        why = f"row {row.number} of the journal records no order of the mayor. Enter it: --kind order"
+        raise Refused(ActCode.NO_ORDER, why, row=row.number)
     e = act.episode(said.episode, said.tenant)
     if e is None and said.response == "AllClear":
         e = act.past(said.episode)
     if e is None:
-        raise Refused(f"there is no open episode '{said.episode}'. 'suimon alert list' shows those there are")
+        why = f"there is no open episode '{said.episode}'. 'suimon alert list' shows those there are"
+        raise Refused(ActCode.NO_EPISODE, why, episode=said.episode)
     if e.kind == "drill" and said.episode != e.id:
         # A real order must never go out as an exercise because the real episode was closed.
-        raise Refused(f"nothing real is open at '{e.station}', only a drill. To release an exercise name it: {e.id}")
+        why = f"nothing real is open at '{e.station}', only a drill. To release an exercise name it: {e.id}"
+        raise Refused(ActCode.ONLY_DRILL, why, station=e.station, episode=e.id)
     station = act.station_of(e)
     if station is None:
-        raise Refused(f"{e.id} is of no station")
+        raise Refused(ActCode.OF_NO_STATION, f"{e.id} is of no station", episode=e.id)
     if row.station not in ("", e.station):
-        raise Refused(f"the order in row {row.number} is about station '{row.station}', not '{e.station}'")
+        why = f"the order in row {row.number} is about station '{row.station}', not '{e.station}'"
+        raise Refused(ActCode.ORDER_ELSEWHERE, why, row=row.number, station=e.station, other=row.station)
     text = _text(said.text).replace("\n", " ")
     order = capping.Order(row.number, row.at_ms, str(row.facts.get("text", "")))
     try:
         due = capping.release(act.work, to, e, station, said.response, order, act.by, text)
-    except ValueError as why:
-        raise Refused(str(why)) from why
+    except ValueError as e_over:
+        raise Refused(ActCode.NOTHING_RELEASED, str(e_over), station=e.station) from e_over
     act.work.cap.released.append(due)
     name = due.message.identifier
     body = {"response": said.response, "order": row.number, "text": text, "identifier": name}

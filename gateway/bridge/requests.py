@@ -29,7 +29,7 @@ from gateway.bridge.store import REFUSALS, Store
 from gateway.bridge.work import Memory, Rules, Work
 from gateway.disk import DISK, Disk
 from gateway.episodes import Episode
-from gateway.errors import RejectCode, Unavailable
+from gateway.errors import ActCode, RejectCode, Unavailable
 from gateway.journal import Row
 from gateway.letterfile import Choice
 from gateway.letters import Hopeless, Letter, Verdict
@@ -95,11 +95,14 @@ class Progress(msgspec.Struct):
 
 
 def _briefly(kind: str, answer: str) -> str:
-    """For the log, which leaves the house: what a device said of itself and its readings stands in the answer alone."""
-    if kind != REMOTE:
-        return answer
+    """For the log, which leaves the house: what a device said of itself and its readings stands in the answer alone,
+    and so does a refusal that names a value."""
     said = msgspec.json.decode(answer)
-    brief = {key: x for key, x in said.items() if key != "data"} if isinstance(said, dict) else {}
+    facts = said.pop("facts", {}) if isinstance(said, dict) else {}
+    if kind != REMOTE and not facts:
+        return answer
+    hidden = {"data"} if kind == REMOTE else {"reason"} if "value" in facts else set()
+    brief = {key: x for key, x in said.items() if key not in hidden} if isinstance(said, dict) else {}
     return msgspec.json.encode(brief).decode()
 
 
@@ -169,7 +172,7 @@ class Requests:
             self._committed(batch, reply)
             return
         work = Work(memory, rules())
-        work.replies.append(_refused(request, "the database refuses what this would write"))
+        work.replies.append(_refused(request, Refused(ActCode.NOT_WRITTEN, ActCode.NOT_WRITTEN.sentence)))
         write(work)
 
     def _apply(self, batch: Batch) -> Reply:
@@ -177,15 +180,16 @@ class Requests:
         apply = self._kinds.get(request.kind)
         try:
             if apply is None:
-                raise Refused(f"this bridge does not know how to '{request.kind}': it is of another version")
+                why = f"this bridge does not know how to '{request.kind}': it is of another version"
+                raise Refused(ActCode.UNKNOWN_ACT, why, kind=request.kind)
             return apply(batch)
         except Refused as e:
             batch.work = Work(batch.work.memory, batch.work.rules)  # nothing of it may be half done
-            return _refused(request, str(e))
+            return _refused(request, e)
         except (msgspec.DecodeError, ValueError, LookupError, OverflowError) as e:
             batch.work = Work(batch.work.memory, batch.work.rules)  # nothing of it may be half done
             batch.resend.clear()
-            return _refused(request, f"it cannot be read: {e}")
+            return _refused(request, Refused(ActCode.UNREADABLE, f"it cannot be read: {e}", why=str(e)))
 
     def _committed(self, batch: Batch, reply: Reply) -> None:
         if self._resend and batch.resend:
@@ -221,8 +225,9 @@ class Requests:
         said = _decode(batch.request.body, LetterRequest)
         if said.configuration not in (None, batch.work.rules.registry.digest()):
             raise Refused(
+                ActCode.OTHER_STATIONS,
                 "the bridge works by another stations.yaml than the one read here, and would judge by that. "
-                "Reload it (suimon bridge reload), then replay"
+                "Reload it (suimon bridge reload), then replay",
             )
         done, found, last = self._letters(batch, said)
         for letter in found:
@@ -316,7 +321,7 @@ class Requests:
         next process has the new files from its start, and says that nothing has changed."""
         request, reloader = batch.request, self._reloader
         if reloader is None or not reloader.can:
-            raise Refused("only a running bridge can take over another configuration; start it")
+            raise Refused(ActCode.NOT_RUNNING, "only a running bridge can take over another configuration; start it")
         answer = reloader.answer(request.id)
         if answer is None:
             reloader.ask(request.id)
@@ -328,9 +333,10 @@ class Requests:
     def _remote(self, batch: Batch) -> Reply:
         said = _decode(batch.request.body, RemoteRequest)
         if self._commands is None:
-            raise Refused("commands are sent by a running bridge; start it")
+            raise Refused(ActCode.NOT_RUNNING, "commands are sent by a running bridge; start it")
         if not batch.work.rules.registry.knows_device(said.tenant, said.device):
-            raise Refused(f"no station of stations.yaml has the device {said.tenant}/{said.device}")
+            why = f"no station of stations.yaml has the device {said.tenant}/{said.device}"
+            raise Refused(ActCode.NO_DEVICE, why, name=said.device)
         return Reply(batch.request.id, *self._commands.look(batch.request.id, said))
 
     # --- InfluxDB --------------------------------------------------------------------------------------------
@@ -339,10 +345,10 @@ class Requests:
         """InfluxDB gets again whatever arrived since."""
         said = _decode(batch.request.body, RefillRequest)
         if batch.work.rules.bridge.influx is None:
-            raise Refused("bridge.yaml names no InfluxDB")
+            raise Refused(ActCode.NO_INFLUX, ActCode.NO_INFLUX.sentence)
         position, rows = storefile.refill(self._path, CURSOR, said.since_ms, self._disk)
         if not rows:
-            raise Refused("InfluxDB has been given nothing that arrived since then")
+            raise Refused(ActCode.NOTHING_TO_SEND, ActCode.NOTHING_TO_SEND.sentence)
         batch.work.cursors[CURSOR] = position
         answer = msgspec.json.encode({"position": position, "rows": rows}).decode()
         return Reply(batch.request.id, "done", answer)
@@ -356,8 +362,8 @@ def _reply(request: Request, done: Progress, last: bool) -> Reply:
     return Reply(request.id, "done" if last else "asked", msgspec.json.encode(done).decode())
 
 
-def _refused(request: Request, why: str) -> Reply:
-    return Reply(request.id, "refused", msgspec.json.encode({"reason": why}).decode())
+def _refused(request: Request, why: Refused) -> Reply:
+    return Reply(request.id, "refused", msgspec.json.encode(why.answer).decode())
 
 
 def _keep(work: Work, letter: Letter, code: RejectCode, detail: str, done: Progress) -> None:

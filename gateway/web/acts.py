@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import journalfile, journalwords, storefile
-from gateway.errors import Unavailable
+from gateway.errors import ActCode, Unavailable
 from gateway.instants import iso
 from gateway.journalfile import Choice
 from gateway.web.asking import Address, Here, Operator, Staff
@@ -121,7 +121,8 @@ routes = APIRouter(prefix="/api/v1", responses=PROBLEMS | documented(409))
 @routes.post("/acts", tags=["alerts"])
 def act(site: Here, body: Act, who: Operator, address: Address) -> Response:
     """Acknowledge, confirm, reject, close, mute, put under maintenance, drill, write into the journal. The answer
-    is the bridge's; `asked` where it has not answered within five seconds: it stays asked."""
+    is the bridge's; `asked` where it has not answered within five seconds: it stays asked. 409 where the bridge
+    refuses: `refusal` has the code and the facts, `detail` the same in the words of the command line."""
     return json(do(site, who, body, address))
 
 
@@ -138,7 +139,7 @@ def acknowledge(site: Here, body: Many, who: Operator, address: Address) -> Resp
     seen = [(KINDS["acknowledge"], f"{body.tenant} {e}", "refused") for e in named if e in grave]
     site.accounts.note_all(who, address, seen)
     found = [
-        {"episode": e, "request": None, "state": "refused", "answer": {"reason": GRAVE}}
+        {"episode": e, "request": None, "state": "refused", "answer": GRAVE}
         if e in grave
         else {"episode": e} | next(fates)
         for e in named
@@ -146,7 +147,11 @@ def acknowledge(site: Here, body: Many, who: Operator, address: Address) -> Resp
     return json({"acts": found}, status=200 if all(x["state"] == "done" for x in found) else 207)
 
 
-GRAVE = f"above rank {BULK_RANK} each is seen by itself"
+GRAVE = {
+    "reason": f"above rank {BULK_RANK} each is seen by itself",
+    "code": ActCode.GRAVE.value,
+    "facts": {"rank": BULK_RANK},
+}
 
 
 def _grave(site: Site, tenant: str) -> set[str]:
@@ -224,7 +229,9 @@ def asked(site: Site, who: Who, kind: str, body: dict[str, Any], address: str) -
     """One, as `asked_together`. Raises Problem 409 where the bridge refused it."""
     (found,) = asked_together(site, who, [(kind, body)], address)
     if found["state"] == "refused":
-        raise Problem(409, "refused", found["answer"]["reason"])
+        answer = found["answer"]
+        why = {"code": answer["code"], "facts": answer.get("facts") or {}} if "code" in answer else None
+        raise Problem(409, "refused", answer["reason"], refusal=why)
     return found
 
 
@@ -266,6 +273,6 @@ def _awaited(site: Site, numbers: list[int]) -> list[tuple[str, str | None]]:
 
 def _fate(request: int, state: str, answer: str | None) -> dict[str, Any]:
     found = msgspec.json.decode(answer) if answer and state != "asked" else {}
-    if state == "refused":  # its reason names options of the command line
-        found["reason"] = str(found.get("reason", "the bridge refused it")).replace("--", "")
+    if state == "refused":
+        found.setdefault("reason", "the bridge refused it")
     return {"request": request, "state": state, "answer": found}

@@ -32,18 +32,20 @@ TITLES = {
 
 
 class ProblemBody(BaseModel):
-    """`application/problem+json`."""
+    """`application/problem+json`. `refusal`: where the bridge refused an act, `code` (a word of the act codes in
+    gateway/README.md) and `facts` (by name; names of stations, levels as {ja, en}, times as ms, lengths in hours)."""
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    refusal: dict[str, Any] | None = None
 
 
 class Problem(Exception):
     """Ends a request. `code` is a word of a closed list (gateway/README.md). `foreign`: it asked for what is of
-    another tenant, of which it is told nothing."""
+    another tenant, of which it is told nothing. `refusal`: the bridge's code and facts, where it gave them."""
 
     def __init__(
         self,
@@ -53,17 +55,24 @@ class Problem(Exception):
         headers: dict[str, str] | None = None,
         type_: str = "about:blank",
         foreign: bool = False,
+        refusal: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.headers, self.type = status, code, detail, headers or {}, type_
-        self.foreign = foreign
+        self.foreign, self.refusal = foreign, refusal
 
 
 def answer(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, type_: str = "about:blank"
+    status: int,
+    code: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    type_: str = "about:blank",
+    refusal: dict[str, Any] | None = None,
 ) -> Response:
     title = TITLES.get(status, "An error")
-    body = {"type": type_, "title": title, "status": status, "detail": detail, "code": code}
+    body: dict[str, Any] = {"type": type_, "title": title, "status": status, "detail": detail, "code": code}
+    body |= {"refusal": refusal} if refusal is not None else {}
     return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
 
 
@@ -107,7 +116,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     def problem(request: Request, e: Problem) -> Response:
         _count(request, e)
-        return answer(e.status, e.code, e.detail, e.headers, e.type)
+        return answer(e.status, e.code, e.detail, e.headers, e.type, e.refusal)
 
     @app.exception_handler(Unavailable)
     def unavailable(_: Request, e: Unavailable) -> Response:

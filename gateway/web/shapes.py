@@ -63,7 +63,9 @@ BULLETIN = fields(
     drill=YES, over=YES,
 )  # fmt: skip
 ACT = fields(request=COUNT, state=one_of("asked", "done"), answer=ANY)
-FATE = fields(request=maybe(COUNT), state=one_of("asked", "done", "refused"), answer=ANY)
+CODE: Schema = {"type": "string", "description": "of the act codes in gateway/README.md; a later bridge may know more"}
+REFUSED = fields(reason=TEXT, also={"code": CODE, "facts": ANY})  # an earlier bridge gave the reason alone
+FATE: Schema = {"anyOf": [ACT, fields(request=maybe(COUNT), state=one_of("refused"), answer=REFUSED)]}
 NOW = fields(
     tenant=TEXT, station=TEXT, name=NAMES, river=TEXT, area=TEXT, hazard=TEXT, latitude=NUMBER, longitude=NUMBER,
     channel=maybe(TEXT), quantity=maybe(TEXT), unit=maybe(TEXT), contact=YES, value=maybe(NUMBER), observed=maybe(TIME),

@@ -9,10 +9,22 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests import browser, pagenight, pageserver
+from gateway.errors import ActCode
+from tests import browser, pagenight, pageserver, refusals
 from tests.pageserver import House
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
+# One of each fact of a refusal.
+FACTS: dict[str, Any] = {
+    "station": "kasuga-bridge", "other": "", "episode": "drill.kasuga-bridge.20261124T031200.000Z", "name": "田中",
+    "tenants": "a, b", "level": {"ja": "氾濫危険水位", "en": "flood danger level"}, "claimed": True, "value": 3.1,
+    "unit": "m", "hours": 12.5, "most": 12, "kind": "dance", "rank": 1, "at": 1_795_457_100_000,
+    "now": 1_795_457_100_000, "row": 7, "last": 5, "n": 4001, "why": "Object missing required field `kind`",
+}  # fmt: skip
+SAY = """async (given) => {
+  const { why } = await import(new URL('static/refusals.js', document.baseURI).href);
+  return Object.fromEntries(Object.entries(given).map(([code, facts]) => [code, why({ code, facts, reason: '{}' })]));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +45,7 @@ def page(chromium: Browser, house: House) -> Iterator[Page]:
         one.wait_for_selector("table tbody tr")
         yield one
         # A refusal is an answer, of which the browser's console complains.
-        assert [x for x in complaints if "(Conflict)" not in x] == []
+        assert [x for x in complaints if not re.search(r"\((Conflict|Forbidden|Too Many Requests)\)", x)] == []
 
 
 def arm(page: Page) -> None:
@@ -196,6 +208,53 @@ def test_a_refusal_is_read_not_missed(page: Page, house: House) -> None:
     expect(page.locator("dialog")).to_contain_text("すでに終了しています")
 
 
+def test_a_refusal_speaks_the_language_and_the_buttons_of_the_page(page: Page, house: House) -> None:
+    """Place, what, value and remedy by its code; one that is newer than the page shows what came with it."""
+    level = {"ja": "氾濫危険水位", "en": "flood danger level"}
+    facts = {"station": "shinkawa", "level": level, "claimed": False, "value": 3.1, "unit": "m"}
+    house.refusal = {"code": "still_high", "facts": facts}
+    page.click("details.open summary")
+    page.click("[data-act=close][data-episode=shinkawa-1]")
+    page.select_option("dialog select", "camera")
+    page.fill("dialog textarea", "橋脚に流木")
+    page.click("dialog button[value=yes]")
+    expect(page.locator("dialog .sentence")).to_contain_text("新川橋はまだ氾濫危険水位を示しています（3.10 m）。")
+    expect(page.locator("dialog .sentence")).to_contain_text("「それでも終える」を押します")
+    page.click("dialog button[value=yes]")
+    page.click("[data-act=language]")
+    house.refusal = {"code": "of_tomorrow", "facts": {}}
+    for words in ("as typed", "Shinkawa Bridge still shows flood danger level (3.10 m). Close it when it has fallen."):
+        page.click("[data-act=close][data-episode=shinkawa-1]")
+        page.select_option("dialog select", "camera")
+        page.fill("dialog textarea", "driftwood")
+        page.click("dialog button[value=yes]")
+        expect(page.locator("dialog .sentence")).to_contain_text(words)
+        page.click("dialog button[value=yes]")
+        house.refusal = {"code": "still_high", "facts": facts}
+
+
+def test_every_refusal_is_a_whole_sentence(page: Page) -> None:
+    """Each code with the facts that the bridge gives: nothing is left to fill in, no button called by its key."""
+    for language in ("ja", "en"):
+        said = page.evaluate(SAY, {code: {x: FACTS[x] for x in facts} for code, facts in refusals.given().items()})
+        assert said.keys() == {x.value for x in ActCode}
+        for code, text in said.items():
+            assert not re.search(r"[\[\]{}]|undefined|NaN|null|--", text), f"{language} {code}: {text}"
+            if "station" in refusals.given()[code]:
+                assert {"ja": "春日橋", "en": "Kasuga Bridge"}[language] in text, text
+        page.click("[data-act=language]")
+
+
+def test_what_may_not_be_done_is_no_invitation_to_try_again(page: Page, house: House) -> None:
+    """A right that is missing stays missing; a server that is busy does not stay so."""
+    for status, code, heading in ((403, "forbidden", "受け付けられません"), (429, "too_many", "送れませんでした")):
+        house.problem = {"title": "x", "status": status, "detail": "x", "code": code}
+        page.click("[data-act=acknowledge][data-episode=kasuga-bridge-1]")
+        page.click("dialog button[value=yes]")
+        expect(page.locator("dialog h2")).to_contain_text(heading)
+        page.click("dialog button[value=yes]")
+
+
 def test_both_languages(page: Page) -> None:
     """English by meaning, with the language said to the screen reader, and remembered."""
     page.click("[data-act=language]")
@@ -356,11 +415,11 @@ def test_only_low_ranks_and_silences_are_acknowledged_together(page: Page, house
     expect(page.locator("#announced")).to_contain_text("記録しました")
     (act,) = house.acts
     assert (act["path"], act["episodes"]) == ("acts/acknowledge", ["cause-1", "tsumeta-bridge-1"])
-    house.refused = {"cause-1": "there is no open episode 'cause-1'"}
+    house.refused = {"cause-1": {"reason": "not open", "code": "no_episode", "facts": {"episode": "cause-1"}}}
     page.click("[data-act=together]")
     page.click("dialog button[value=yes]")
     expect(page.locator("dialog h2")).to_have_text("2件のうち1件は受け付けられません。ほかは記録しました")
-    expect(page.locator("dialog .sentence")).to_contain_text("there is no open episode")
+    expect(page.locator("dialog .meant")).to_contain_text("の警報はもう開いていません。")
 
 
 def test_an_edit_that_is_not_in_force_is_said(page: Page, house: House) -> None:
@@ -385,6 +444,18 @@ def test_a_mute_has_an_end(page: Page, house: House) -> None:
     assert house.acts[0] | {"note": ""} == {
         "kind": "mute", "tenant": "takamatsu", "station": "kasuga-bridge", "for_s": 14400, "note": "",
     }  # fmt: skip
+
+
+def test_maintenance_that_hides_an_alert_is_said_to(page: Page, house: House) -> None:
+    """Where the station stands high the dialogue names the level, and only then it is forced."""
+    for place, verb, force in (("kasuga-bridge", "それでも点検する", True), ("port", "点検中", None)):
+        go(page, f"#/station/takamatsu/{place}")
+        page.click("[data-act=maintenance]")
+        assert ("いま氾濫危険水位です" in page.locator("dialog .sentence").inner_text()) == bool(force)
+        page.fill("dialog textarea", "清掃")
+        page.click(f"dialog button:has-text('{verb}')")
+        expect(page.locator("#announced")).to_contain_text("記録しました")
+        assert (house.acts[-1]["kind"], house.acts[-1].get("force")) == ("maintenance", force)
 
 
 def test_what_people_enter_goes_into_the_chronology(page: Page, house: House) -> None:

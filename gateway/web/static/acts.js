@@ -9,6 +9,8 @@ import { forget } from './fetched.js';
 import { refresh } from './live.js';
 import { measure } from './figures.js';
 import { aboutOf, claimed, nameOf, together, unanswered } from './queue.js';
+import { why } from './refusals.js';
+import { claim, levelOf } from './standing.js';
 
 const BASES = ['camera', 'patrol', 'phone', 'office'];
 const HOURS = [1, 2, 4, 8, 12];
@@ -24,6 +26,8 @@ const basis = () => ({
 });
 const note = (required = false) => ({ name: 'note', label: t('note'), kind: 'area', required });
 
+const AGAIN = [undefined, 429, 503]; // what may be taken a little later
+
 /** Sends an act and shows what came of it. True: done. */
 export async function perform(body, busy = body.kind, path = 'acts') {
   state.busy.add(busy);
@@ -35,13 +39,13 @@ export async function perform(body, busy = body.kind, path = 'acts') {
     forget();
     refresh();
     if (refused.length) {
-      const why = refused.map((x) => `${nameOf(episode(x.episode) ?? { station: x.episode })}: ${x.answer.reason}`);
-      await say(t('refused_some', { n: refused.length, all: fates.length }), why.join('　'));
+      const body = h('ul', { class: 'meant' }, refused.map((x) => h('li', {}, `${nameOf(episode(x.episode) ?? { station: x.episode })}　${why(x.answer)}`)));
+      await say(t('refused_some', { n: refused.length, all: fates.length }), '', body);
     } else announce(fates.some((x) => x.state === 'asked') ? t('asked') : t('done'));
     return !refused.length;
   } catch (e) {
-    if (e.code === 'refused') await say(t('refused'), e.message);
-    else await say(t('not_sent'), e.status ? e.message : t('no_server_act'));
+    if (e.code === 'refused') await say(t('refused'), why({ ...e.refusal, reason: e.message }));
+    else await say(t(AGAIN.includes(e.status) ? 'not_sent' : 'refused'), e.status ? e.message : t('no_server_act'));
     return false;
   } finally {
     state.busy.delete(busy);
@@ -123,9 +127,12 @@ async function suspend(kind, place) {
     value: '2',
     choices: HOURS.map((n) => [String(n), t('span_hours', { n })]),
   };
-  const verb = t(kind);
-  const said = await ask({ title: `${name}　${verb}`, sentence: t(`${kind}_sentence`), fields: [hours, note(true)], verbs: [['yes', verb]] });
-  if (said) await perform({ kind, tenant, station, for_s: Number(said.hours) * 3600, note: said.note });
+  // The bridge hides what stands high only where somebody says so, and why.
+  const force = kind === 'maintenance' && row !== undefined && claim(row) >= 2;
+  const sentence = (force ? t('maintenance_high', { level: named(levelOf(claim(row), row.level?.key)) }) : '') + t(`${kind}_sentence`);
+  const verb = t(force ? 'maintenance_anyway' : kind);
+  const said = await ask({ title: `${name}　${t(kind)}`, sentence, fields: [hours, note(true)], verbs: [['yes', verb]] });
+  if (said) await perform({ kind, tenant, station, for_s: Number(said.hours) * 3600, note: said.note, ...(force ? { force } : {}) });
 }
 
 export const mute = (place) => suspend('mute', place);

@@ -8,9 +8,10 @@ export class Refused extends Error {
   /** `said`: the problem+json of the server, if it sent one. */
   constructor(status, said) {
     const key = `problem_${said?.code}`;
-    super(known(key) ? t(key) : said?.detail || said?.title || `${status}`);
+    super(known(key) ? t(key, said) : said?.detail || said?.title || `${status}`);
     this.status = status;
     this.code = said?.code;
+    this.refusal = said?.refusal; // of the bridge: {code, facts}
   }
 }
 

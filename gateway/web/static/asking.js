@@ -53,5 +53,5 @@ export function ask({ title, sentence, fields = [], verbs, body }) {
   });
 }
 
-export const say = (title, sentence) => ask({ title, sentence, verbs: [['yes', t('understood')]] });
+export const say = (title, sentence, body) => ask({ title, sentence, body, verbs: [['yes', t('understood')]] });
 export const no = () => dialog().close('');
