@@ -24,6 +24,15 @@ def words(language: str) -> dict[str, str]:
     return dict(re.findall(r"^  (\w+): '(.*)',$", text, re.MULTILINE))
 
 
+def learned() -> dict[str, tuple[str, str]]:
+    """The words that come with a view: (Japanese, English)."""
+    text = (page.STATIC / "words_accounts.js").read_text(encoding="utf-8")
+    table = text.partition("learn({")[2].partition("});")[0]
+    said = r"""(?:'((?:[^'\\]|\\.)*)'|"([^"]*)")"""
+    found = re.findall(rf"^  (\w+): \[\s*{said},\s*{said},?\s*\],$", table, re.MULTILINE)
+    return {key: (a or b, c or d) for key, a, b, c, d in found}
+
+
 def coded(name: str) -> list[str]:
     """The codes of a table of codes.js that have words in both languages."""
     text = (page.STATIC / "codes.js").read_text(encoding="utf-8")
@@ -56,9 +65,19 @@ def test_both_languages_say_the_same_things() -> None:
     assert {k: sorted(facts.findall(v)) for k, v in ja.items()} == {k: sorted(facts.findall(v)) for k, v in en.items()}
 
 
+def test_the_words_of_a_view_are_its_own() -> None:
+    """In both languages, with the same facts, and under keys of their own."""
+    found = learned()
+    text = (page.STATIC / "words_accounts.js").read_text(encoding="utf-8")
+    assert len(found) == len(re.findall(r"^  \w+: \[", text.partition("learn({")[2].partition("});")[0], re.MULTILINE))
+    assert not found.keys() & words("ja").keys()
+    for key, (ja, en) in found.items():
+        assert sorted(re.findall(r"\{\w+\}", ja)) == sorted(re.findall(r"\{\w+\}", en)), key
+
+
 def test_every_word_that_is_asked_for_exists() -> None:
     """t('…') names a key of the dictionaries."""
-    known = words("ja")
+    known = words("ja") | learned()
     for path in SCRIPTS:
         for key in re.findall(r"\bt\('(\w+)'", path.read_text(encoding="utf-8")):
             assert key in known, f"{path.name}: {key}"

@@ -12,6 +12,7 @@ export class Refused extends Error {
     this.status = status;
     this.code = said?.code;
     this.refusal = said?.refusal; // of the bridge: {code, facts}
+    this.detail = said?.detail ?? '';
   }
 }
 
@@ -32,9 +33,9 @@ async function answered(path, options) {
 
 export const read = (path) => answered(path, {});
 
-export const send = (path, body) =>
+export const send = (path, body, method = 'POST') =>
   answered(path, {
-    method: 'POST',
+    method,
     headers: { 'Content-Type': 'application/json', 'X-Suimon': 'page' },
     body: JSON.stringify(body),
   });

@@ -6,9 +6,11 @@ import { t } from './words.js';
 const dialog = () => document.getElementById('dialog');
 let pending = null; // resolves the question that is open
 
-/** {name, label, kind: text|area|choice|time|password|number, choices: [[value, label]], value, required} */
+/** {name, label, kind: text|area|choice|time|password|number, choices: [[value, label]], value, required, limits}, or an
+ * element as it is */
 function field(x) {
-  const common = { id: `field-${x.name}`, name: x.name, required: x.required };
+  if (x instanceof Node) return x;
+  const common = { id: `field-${x.name}`, name: x.name, required: x.required, ...x.limits };
   const kinds = {
     area: () => h('textarea', { ...common, rows: 3 }, x.value ?? ''),
     choice: () =>
@@ -21,8 +23,8 @@ function field(x) {
 }
 
 /** The answers by name and `verb`, or null for no.
- * verbs: [[value, label, kind]]; the first is the one that Enter means. */
-export function ask({ title, sentence, fields = [], verbs, body }) {
+ * verbs: [[value, label, kind]]; the first is the one that Enter means. Without `back` it must be answered. */
+export function ask({ title, sentence, fields = [], verbs, body, back = true }) {
   const element = dialog();
   pending?.(null);
   if (element.open) element.close();
@@ -37,18 +39,21 @@ export function ask({ title, sentence, fields = [], verbs, body }) {
       sentence && h('p', { class: 'sentence' }, sentence),
       body,
       fields.map(field),
-      h('p', { class: 'verbs' }, verbs.map(choose), h('button', { type: 'button', 'data-act': 'no' }, t('back'))),
+      h('p', { class: 'verbs' }, verbs.map(choose), back && h('button', { type: 'button', 'data-act': 'no' }, t('back'))),
     ),
   );
   element.setAttribute('aria-labelledby', 'asked');
   element.returnValue = '';
+  element.oncancel = (event) => back || event.preventDefault();
   element.showModal();
   return new Promise((resolve) => {
     pending = resolve;
     element.onclose = () => {
       if (element.open) return; // of the question before this one
       const verb = element.returnValue;
-      resolve(verb ? { verb, ...Object.fromEntries(new FormData(element.querySelector('form'))) } : null);
+      const said = verb ? { verb, ...Object.fromEntries(new FormData(element.querySelector('form'))) } : null;
+      element.replaceChildren(); // no password or token stays behind
+      resolve(said);
     };
   });
 }

@@ -18,6 +18,8 @@ export const clock = part(time);
 /** 03:12:40 */
 export const seconds = part({ ...time, second: '2-digit' });
 const day = part({ month: 'long', day: 'numeric', weekday: 'short' });
+/** 2026/11/22 */
+export const dated = part({ year: 'numeric', month: 'numeric', day: 'numeric' });
 const short = part({ month: 'numeric', day: 'numeric' });
 /** 11月22日(日) 03:12 */
 export const date = (at) => `${day(at)} ${clock(at)}`;

@@ -86,5 +86,15 @@ export function listen() {
   setInterval(check, CHECK_MS);
 }
 
+let renewed = false;
+
+/** Somebody was told to log in: the stream may not know yet. Once, because logging in loads the page anew. */
+export function anew() {
+  if (renewed || state.out) return;
+  renewed = true;
+  connect();
+  ask();
+}
+
 /** After an act: what came of it, at once. */
 export const refresh = () => (asking ? undefined : ask());

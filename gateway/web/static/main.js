@@ -14,7 +14,7 @@ import { prepareMap } from './map.js';
 
 const VIEWS = { duty };
 // View -> its module, fetched when it is first asked for: the duty view comes first on a slow line.
-const MORE = Object.fromEntries(['station', 'episode', 'journal', 'handover', 'operations'].map((x) => [x, `./${x}.js`]));
+const MORE = Object.fromEntries(['station', 'episode', 'journal', 'handover', 'operations', 'accounts', 'me'].map((x) => [x, `./${x}.js`]));
 
 /** '#/station/a/b' -> ['station', 'a', 'b'] */
 const route = () => location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);

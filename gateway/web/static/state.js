@@ -30,5 +30,10 @@ export function changed() {
 /** The server's time, ms: ages are told by one clock. */
 export const now = () => Date.now() + state.ahead;
 
+export const administers = () => state.config?.you?.role === 'administrator';
+
+/** Whether who looks has a name and a password of this house; whom a provider knows is NAME@PROVIDER. */
+export const hasAccount = () => state.config?.you?.via === 'session' && !state.config.you.name.includes('@');
+
 /** Whether who looks may also decide. */
 export const mayAct = () => ['operator', 'administrator'].includes(state.config?.you?.role);

@@ -1,7 +1,7 @@
 // The strip above: time, whether it is live, what waits, and what the room must know before anything else.
 
 import { h } from './dom.js';
-import { mayAct, now, state } from './state.js';
+import { administers, hasAccount, mayAct, now, state } from './state.js';
 import { language, t, named } from './words.js';
 import { clock, ms, seconds, when } from './figures.js';
 import { mark } from './mark.js';
@@ -72,6 +72,13 @@ function counts() {
   );
 }
 
+/** Who is signed in; with an account of this house the way to its password and tokens. */
+function you(name, here) {
+  if (!hasAccount()) return h('span', { class: 'you' }, name);
+  const to = t('view_me');
+  return h('a', { class: 'you', href: '#/me', title: to, 'aria-label': `${name}: ${to}`, 'aria-current': here === 'me' ? 'page' : null }, name);
+}
+
 export function strip(here) {
   const { config, board } = state;
   const at = state.lost ? state.heard + state.ahead : now();
@@ -90,14 +97,14 @@ export function strip(here) {
       h(
         'nav',
         { 'aria-label': t('views') },
-        VIEWS.slice(0, config.staff ? VIEWS.length : 1).map((name) =>
+        [...VIEWS.slice(0, config.staff ? VIEWS.length : 1), ...(administers() ? ['accounts'] : [])].map((name) =>
           h('a', { href: `#/${name === 'duty' ? '' : name}`, 'aria-current': here === name ? 'page' : null }, t(`view_${name}`)),
         ),
       ),
       soundWorks() && button('sound', t('sound_ok'), { class: 'quiet', 'aria-label': `${t('sound_ok')}: ${t('sound_check')}` }),
       button('language', language === 'ja' ? 'English' : '日本語', { class: 'quiet', lang: language === 'ja' ? 'en' : 'ja' }),
       button('theme', '◐', { class: 'quiet', title: t(`theme_${theme()}`), 'aria-label': `${t('theme')}: ${t(`theme_${theme()}`)}` }),
-      config.you?.name && h('span', { class: 'you' }, config.you.name),
+      config.you?.name && you(config.you.name, here),
       config.you?.via === 'session' && button('logout', t('logout'), { class: 'quiet' }),
       config.you?.role === 'public' && !state.out && doors('quiet'),
     ),

@@ -20,6 +20,11 @@ export function t(key, facts = {}) {
   return words.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? '');
 }
 
+/** The words of a view that is fetched when it is asked for: key -> [Japanese, English]. */
+export function learn(words) {
+  for (const [key, said] of Object.entries(words)) [BOOKS.ja[key], BOOKS.en[key]] = said;
+}
+
 export const known = (key) => key in BOOKS[language];
 
 /** Of what has a name in both languages: {ja, en}. */

@@ -9,6 +9,8 @@ export const en = {
   view_journal: 'Chronology',
   view_handover: 'Handover',
   view_operations: 'Equipment',
+  view_accounts: 'Accounts',
+  view_me: 'Your account',
   live: 'Live',
   stopped: 'Stopped',
   connecting: 'Connecting',

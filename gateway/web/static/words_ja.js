@@ -9,6 +9,8 @@ export const ja = {
   view_journal: '時系列',
   view_handover: '申し送り',
   view_operations: '機器',
+  view_accounts: 'アカウント',
+  view_me: '自分のアカウント',
   live: '更新中',
   stopped: '更新停止',
   connecting: '接続しています',
