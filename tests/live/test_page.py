@@ -453,8 +453,8 @@ def test_maintenance_that_hides_an_alert_is_said_to(page: Page, house: House) ->
         page.click("[data-act=maintenance]")
         assert ("いま氾濫危険水位です" in page.locator("dialog .sentence").inner_text()) == bool(force)
         page.fill("dialog textarea", "清掃")
-        page.click(f"dialog button:has-text('{verb}')")
-        expect(page.locator("#announced")).to_contain_text("記録しました")
+        with page.expect_response("**/api/v1/acts"):  # the line of the act before may still stand there
+            page.click(f"dialog button:has-text('{verb}')")
         assert (house.acts[-1]["kind"], house.acts[-1].get("force")) == ("maintenance", force)
 
 

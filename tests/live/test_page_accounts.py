@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from gateway import config
 from gateway.errors import LoginReason
 from gateway.web.serving import Server, site_of
-from tests import browser
+from tests import browser, pagenight, pageserver
 from tests.test_cli_journal import House
 from tests.webaccounts import PASSWORD, Turned, accounts
 
@@ -173,7 +173,9 @@ def test_what_is_wrong_is_said_and_may_be_mended(administrator: Page) -> None:
     answer(page, password=NEW, again=NEW)
     expect(against(page)).to_have_text("担当範囲を一つ以上選んでください。")
     page.check("dialog [name='tenant:takamatsu']")
-    answer(page, kind="machine")
+    page.select_option("dialog [name=kind]", "machine")
+    expect(page.locator("dialog [name=password]")).to_be_hidden()
+    answer(page)
     expect(page.locator("dialog")).to_contain_text("suimon web token create sato")
     answer(page)
     for words in ("takamatsu", "機械用", "閲覧"):
@@ -222,11 +224,39 @@ def test_ones_own_password(chromium: Browser, served: str) -> None:
         press(page, "password_change")
         answer(page, old="not this one either", password=NEW, again=NEW)
         expect(against(page)).to_have_text("いまのパスワードが違います。")
+        answer(page, old=PASSWORD, password=PASSWORD[:5], again=PASSWORD[:5])
+        expect(against(page)).to_have_text("パスワードは12文字以上にしてください。")
         answer(page, old=PASSWORD, password=NEW, again=NEW)
         expect(page.locator("dialog")).to_contain_text("新しいパスワードでログインしてください")
         assert NEW not in page.content()
         answer(page)
         sign_in(page, "viewer", NEW)
+
+
+def test_guessing_is_told_to_wait(chromium: Browser, served: str) -> None:
+    """In seconds, and in English where the page is."""
+    with browser.opened(chromium, served) as (page, _):
+        sign_in(page, "viewer")
+        page.click("[data-act=language]")
+        page.click("a.you")
+        press(page, "password_change")
+        status = 0
+        while status != 429:  # each wrong one makes the next wait longer
+            with page.expect_response("**/api/v1/password") as got:
+                answer(page, old="not this one either", password=NEW, again=NEW)
+            status = got.value.status
+            said = r"Wait \d+ s, then try again\." if status == 429 else "The present password is wrong."
+            expect(against(page)).to_have_text(re.compile(said))
+
+
+def test_whoever_sits_at_a_demonstration_has_no_account(chromium: Browser) -> None:
+    """No entry, and no way to a password."""
+    with pageserver.serve(pagenight.night()) as house, browser.opened(chromium, house.url) as (page, _):
+        expect(page.locator(".you")).to_have_text("当番")
+        expect(page.locator("a.you")).to_have_count(0)
+        expect(page.locator("nav a")).to_have_count(4)
+        page.evaluate("location.hash = '#/me'")
+        expect(page.locator("main")).to_contain_text("名前とパスワードでログインした人だけ")
 
 
 @pytest.mark.parametrize("name", ["viewer", "operator"])

@@ -80,3 +80,27 @@ def test_over_the_provider(served: str, there: oidcprovider.Provider) -> None:
         expect(page.locator("h1")).to_contain_text("ログインできません")
         page.click("a")
         expect(page.locator("[data-act=login]").first).to_be_visible()
+
+
+def test_an_administrator_signs_out_whom_the_provider_knows(served: str) -> None:
+    """By the name that the audit has; who came that way has no password or token here."""
+    with browser.chromium() as one, browser.opened(one, served) as (page, _), browser.opened(one, served) as (other, _):
+        other.locator("a[href='oidc/start']").first.click()
+        name = other.locator("span.you").inner_text()
+        other.evaluate("location.hash = '#/me'")
+        expect(other.locator("main")).to_contain_text("名前とパスワードでログインした人だけ")
+        page.locator("[data-act=login]").first.click()
+        page.fill("dialog [name=name]", "administrator")
+        page.fill("dialog [name=password]", PASSWORD)
+        page.click("dialog button[value=yes]")
+        page.click("nav a[href='#/accounts']")
+        for written, said in (("tanaka", "「名前@認証元」の形で書いてください。"), (name, "")):
+            if not page.locator("dialog[open]").count():
+                page.click("[data-act=account_provider]")
+            page.fill("dialog [name=name]", written)
+            page.click("dialog button[value=yes]")
+            if said:
+                expect(page.locator("dialog [role=alert]")).to_have_text(said)
+        expect(page.locator("#announced")).to_have_text("1か所でログアウトさせました。")
+        other.reload()
+        expect(other.locator("[data-act=login]").first).to_be_visible()

@@ -178,7 +178,7 @@ async function signOut(button) {
   const sentences = [t(isYou(x) ? 'all_out_you' : 'all_out'), t('signout_sentence')];
   const question = () => ({ title: titled(x, t('account_signout')), sentences, verbs: verb('account_signout') });
   const got = await settle(question, () => send(path(x.name, '/sessions'), {}, 'DELETE'));
-  if (got && isYou(x)) location.reload();
+  if (got && isYou(x)) location.reload(); // to the login
   else if (got) ended(got);
 }
 

@@ -64,6 +64,8 @@ export function announce(text) {
   fading = setTimeout(() => (line.hidden = true), 6000);
 }
 
+export const unsay = () => (document.getElementById('announced').hidden = true);
+
 const about = (e) => `${nameOf(e)}　${aboutOf(e)}`;
 const aim = (e) => ({ tenant: e.tenant, episode: e.episode });
 

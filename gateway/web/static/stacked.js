@@ -4,6 +4,7 @@
 import { h } from './dom.js';
 import { changed, state } from './state.js';
 import { t } from './words.js';
+import { announce, unsay } from './acts.js';
 import { ask } from './asking.js';
 import { clock, dated, ms } from './figures.js';
 import { forget } from './fetched.js';
@@ -46,6 +47,16 @@ export const whole = (text) => h('span', { class: 'whole' }, text);
 /** Asks until it is done, or let be (null): what is against it stands above the same question, with what was entered but
  * the passwords. question(said) -> as of `ask`, with `sentences`, and `wrong(said)`: what is wrong, before it is sent. */
 export async function settle(question, deed) {
+  if (state.busy.has('settle')) return null; // its own question may come back
+  state.busy.add('settle');
+  try {
+    return await settled(question, deed);
+  } finally {
+    state.busy.delete('settle');
+  }
+}
+
+async function settled(question, deed) {
   let against = '';
   let said = {};
   for (;;) {
@@ -55,9 +66,11 @@ export async function settle(question, deed) {
     if (!said) return null;
     against = asked.wrong?.(said);
     if (against) continue;
+    announce(t('sending'));
     try {
       return (await deed(said)) ?? {};
     } catch (e) {
+      unsay();
       against = sentence(e);
       if (e.code === 'unauthenticated') anew();
     } finally {

@@ -23,6 +23,7 @@ learn({
     '{name} はログインできません。トークンはサーバーで次のように作ります。',
     '{name} cannot sign in. Its tokens are made on the server:',
   ],
+  sending: ['送っています', 'Sending'],
   all_out: ['この人はすべての端末でログアウトされます。', 'This person is signed out everywhere.'],
   all_out_you: ['この端末を含め、あなたはすべての端末でログアウトされます。', 'You are signed out everywhere, here too.'],
   rights_sentence: ['トークンでできることも、新しい権限と範囲までになります。', 'Tokens, too, may from now on do only what these rights allow.'],
